@@ -13,4 +13,5 @@
 //! crds <- controllers, host, cli            (never from secret, seal, sync, providers)
 //! ```
 
+pub mod seal;
 pub mod secret;
