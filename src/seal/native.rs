@@ -226,7 +226,11 @@ fn explain(bytes: &[u8], error: &age::DecryptError) -> Refusal {
         }
         age::DecryptError::InvalidMac => Refusal::Corrupt { what: "its header was altered" },
         age::DecryptError::Io(_) => Refusal::Corrupt { what: "it is cut off" },
-        _ => Refusal::Corrupt { what: "its header" },
+        age::DecryptError::DecryptionFailed
+        | age::DecryptError::ExcessiveWork { .. }
+        | age::DecryptError::InvalidHeader
+        | age::DecryptError::KeyDecryptionFailed
+        | age::DecryptError::NoMatchingKeys => Refusal::Corrupt { what: "its header" },
     }
 }
 

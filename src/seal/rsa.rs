@@ -132,10 +132,7 @@ pub(super) fn open(keyring: &Keyring, bytes: &[u8], place: Place<'_>, declared: 
     candidates
         .into_iter()
         .find_map(|identity| open_with(identity, &parts, &label))
-        .map(|opened| {
-            keyring.remember(memory, opened.key_id);
-            opened
-        })
+        .inspect(|opened| keyring.remember(memory, opened.key_id))
         .ok_or(Refusal::NoKeyOpens { tried })
 }
 
