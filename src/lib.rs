@@ -13,5 +13,6 @@
 //! crds <- controllers, host, cli            (never from secret, seal, sync, providers)
 //! ```
 
+pub mod seal;
 pub mod secret;
 pub mod sync;

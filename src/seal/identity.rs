@@ -1,0 +1,177 @@
+//! Private keys: what opens a value.
+
+use age_core::format::{FileKey, Stanza};
+use age_core::secrecy::ExposeSecret as _;
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::hybrid::HybridIdentity;
+use super::rsa::RsaIdentity;
+use super::{DigestKey, KeyError, KeyId, KeyKind, Recipient};
+
+/// A key pair. It has no `Debug`, `Clone` or `Serialize`; [`Identity::to_file_text`] is the way out.
+pub struct Identity {
+    private: Private,
+    recipient: Recipient,
+    digest: DigestKey,
+}
+
+enum Private {
+    Hybrid(HybridIdentity),
+    X25519(age::x25519::Identity),
+    Rsa(RsaIdentity),
+}
+
+/// More identities than a file or a keyring of ours ever holds; a bound for hostile input.
+const MAX_IDENTITIES: usize = 256;
+
+impl Identity {
+    /// Makes a key pair of the default kind, hybrid.
+    ///
+    /// # Errors
+    /// If the operating system has no randomness to give.
+    pub fn generate_hybrid() -> Result<Self, getrandom::Error> {
+        let identity = HybridIdentity::generate()?;
+        Self::from_hybrid(identity).ok_or(getrandom::Error::UNEXPECTED)
+    }
+
+    /// Makes an X25519 key pair.
+    #[must_use]
+    pub fn generate_x25519() -> Self {
+        Self::from_x25519(age::x25519::Identity::generate())
+    }
+
+    /// Reads every identity of an age identity file, or every RSA private key of a PEM file.
+    ///
+    /// # Errors
+    /// With the line that is no identity. The message never repeats the line.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, KeyError> {
+        if text.contains("-----BEGIN ") {
+            return Self::parse_pem(text.as_bytes());
+        }
+        let mut identities = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if identities.len() == MAX_IDENTITIES {
+                return Err(KeyError::TooMany { limit: MAX_IDENTITIES });
+            }
+            identities.push(Self::parse_one(line).ok_or(KeyError::NotAnIdentity { line: number + 1 })?);
+        }
+        if identities.is_empty() { Err(KeyError::Empty) } else { Ok(identities) }
+    }
+
+    fn parse_one(line: &str) -> Option<Self> {
+        if let Some(hybrid) = HybridIdentity::parse(line) {
+            return Self::from_hybrid(hybrid);
+        }
+        line.parse().ok().map(Self::from_x25519)
+    }
+
+    fn parse_pem(pem: &[u8]) -> Result<Vec<Self>, KeyError> {
+        let mut identities = Vec::new();
+        for block in x509_parser::pem::Pem::iter_from_buffer(pem) {
+            let mut block = block.map_err(|_| KeyError::NotPem)?;
+            if !block.label.ends_with("PRIVATE KEY") {
+                continue;
+            }
+            if identities.len() == MAX_IDENTITIES {
+                return Err(KeyError::TooMany { limit: MAX_IDENTITIES });
+            }
+            let identity = RsaIdentity::from_der(&block.label, &block.contents);
+            block.contents.zeroize();
+            let (rsa, certificate, digest) = identity.ok_or(KeyError::NotRsa)?;
+            let recipient = Recipient::from(certificate);
+            let digest = DigestKey::new(recipient.key_id(), digest);
+            identities.push(Self { private: Private::Rsa(rsa), recipient, digest });
+        }
+        if identities.is_empty() { Err(KeyError::Empty) } else { Ok(identities) }
+    }
+
+    fn from_hybrid(identity: HybridIdentity) -> Option<Self> {
+        let recipient = Recipient::hybrid(identity.recipient()?);
+        let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.seed()));
+        Some(Self { private: Private::Hybrid(identity), recipient, digest })
+    }
+
+    fn from_x25519(identity: age::x25519::Identity) -> Self {
+        let recipient = Recipient::x25519(identity.to_public());
+        let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.to_string().expose_secret().as_bytes()));
+        Self { private: Private::X25519(identity), recipient, digest }
+    }
+
+    /// The id of the key pair.
+    #[must_use]
+    pub const fn key_id(&self) -> KeyId {
+        self.recipient.key_id()
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> KeyKind {
+        self.recipient.kind()
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn recipient(&self) -> &Recipient {
+        &self.recipient
+    }
+
+    /// A key for digests that only holders of this identity can make or check.
+    #[must_use]
+    pub const fn digest_key(&self) -> &DigestKey {
+        &self.digest
+    }
+
+    /// The private half as age writes it (`AGE-SECRET-KEY-...`), without a line end; `None` for RSA, which stays in
+    /// the form in which it came.
+    #[must_use]
+    pub fn to_text(&self) -> Option<Zeroizing<String>> {
+        match &self.private {
+            Private::Hybrid(identity) => Some(identity.to_text()),
+            Private::X25519(identity) => Some(Zeroizing::new(identity.to_string().expose_secret().to_owned())),
+            Private::Rsa(_) => None,
+        }
+    }
+
+    /// An identity file as `age-keygen` writes it: two comments and the key.
+    #[must_use]
+    pub fn to_file_text(&self, created: jiff::Timestamp) -> Option<Zeroizing<String>> {
+        let secret = self.to_text()?;
+        let recipient = self.recipient.to_string();
+        let mut text = Zeroizing::new(String::with_capacity(recipient.len() + secret.len() + 96));
+        for part in ["# created: ", &created.to_string(), "\n# public key: ", &recipient, "\n", &secret, "\n"] {
+            text.push_str(part);
+        }
+        Some(text)
+    }
+
+    /// Unwraps one age stanza: `None` if it is not for this key.
+    pub(super) fn unwrap(&self, stanza: &Stanza) -> Option<Result<FileKey, age::DecryptError>> {
+        match &self.private {
+            Private::Hybrid(identity) => identity.unwrap(stanza),
+            Private::X25519(identity) => age::Identity::unwrap_stanza(identity, stanza),
+            Private::Rsa(_) => None,
+        }
+    }
+
+    pub(super) const fn rsa(&self) -> Option<&RsaIdentity> {
+        match &self.private {
+            Private::Rsa(identity) => Some(identity),
+            Private::Hybrid(_) | Private::X25519(_) => None,
+        }
+    }
+}
+
+/// Derives the digest key from a private key: HKDF-SHA256 (RFC 5869) without salt, with our own info string.
+pub(super) fn digest_secret(private: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut secret = Zeroizing::new([0; 32]);
+    // 32 bytes are within what HKDF-SHA256 gives (8,160), the only error there is.
+    let expanded = Hkdf::<Sha256>::new(None, private).expand(b"bulla.dev/digest/v1", secret.as_mut_slice());
+    debug_assert!(expanded.is_ok());
+    secret
+}

@@ -1,0 +1,135 @@
+//! The keys that one cluster, host or person holds.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Mutex;
+
+use super::{DigestKey, Identity, KeyId, KeyKind, KeyState, Recipient};
+
+/// Key pairs by id. Later insertions are newer.
+///
+/// Opening a native value is a look-up. Only kubeseal's format, which names no key, is tried key by key; which key
+/// opened which value is then remembered.
+#[derive(Default)]
+pub struct Keyring {
+    entries: Vec<(Identity, KeyState)>,
+    index: HashMap<KeyId, usize>,
+    retired: BTreeSet<KeyId>,
+    opened_by: Mutex<HashMap<[u8; 16], KeyId>>,
+}
+
+/// How many values the memory of RSA openings holds before it starts afresh: 24 bytes each.
+const REMEMBERED: usize = 1 << 16;
+
+impl Keyring {
+    /// An empty keyring.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a key pair, or changes the state of one that is there. A retired key is kept by id only: its private half
+    /// is dropped here.
+    pub fn insert(&mut self, identity: Identity, state: KeyState) {
+        let id = identity.key_id();
+        self.remove(&id);
+        if state == KeyState::Retired {
+            self.retired.insert(id);
+            return;
+        }
+        self.retired.remove(&id);
+        self.index.insert(id, self.entries.len());
+        self.entries.push((identity, state));
+    }
+
+    /// Notes that `id` is retired, where only the id is known.
+    pub fn retire(&mut self, id: KeyId) {
+        self.remove(&id);
+        self.retired.insert(id);
+    }
+
+    /// Takes a key out, whatever its state.
+    pub fn remove(&mut self, id: &KeyId) {
+        self.retired.remove(id);
+        if self.index.contains_key(id) {
+            self.entries.retain(|(identity, _)| identity.key_id() != *id);
+            self.index = self.entries.iter().enumerate().map(|(at, (identity, _))| (identity.key_id(), at)).collect();
+        }
+    }
+
+    /// Whether there is no key that opens anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The keys that open, oldest first, with their states.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Identity, KeyState)> {
+        self.entries.iter().map(|(identity, state)| (identity, *state))
+    }
+
+    /// Whether `id` opens.
+    #[must_use]
+    pub fn contains(&self, id: &KeyId) -> bool {
+        self.index.contains_key(id)
+    }
+
+    /// Whether `id` is known as retired.
+    #[must_use]
+    pub fn is_retired(&self, id: &KeyId) -> bool {
+        self.retired.contains(id)
+    }
+
+    /// The newest active native key: what new values are sealed to.
+    #[must_use]
+    pub fn active(&self) -> Option<&Recipient> {
+        self.newest_active(|kind| kind != KeyKind::Rsa)
+    }
+
+    /// The newest active certificate: what kubeseal's users seal to.
+    #[must_use]
+    pub fn active_certificate(&self) -> Option<&Recipient> {
+        self.newest_active(|kind| kind == KeyKind::Rsa)
+    }
+
+    fn newest_active(&self, wanted: impl Fn(KeyKind) -> bool) -> Option<&Recipient> {
+        self.iter()
+            .rev()
+            .find(|(identity, state)| *state == KeyState::Active && wanted(identity.kind()))
+            .map(|(identity, _)| identity.recipient())
+    }
+
+    /// The key to make digests with: that of the oldest key, so that it changes as seldom as possible.
+    #[must_use]
+    pub fn digest_key(&self) -> Option<&DigestKey> {
+        self.entries.first().map(|(identity, _)| identity.digest_key())
+    }
+
+    /// The key that made a digest, to check it.
+    #[must_use]
+    pub fn digest_key_of(&self, digest: &str) -> Option<&DigestKey> {
+        self.get(&DigestKey::id_of(digest)?).map(Identity::digest_key)
+    }
+
+    pub(super) fn get(&self, id: &KeyId) -> Option<&Identity> {
+        self.index.get(id).and_then(|at| self.entries.get(*at)).map(|(identity, _)| identity)
+    }
+
+    /// RSA keys in the order in which they are worth trying: the remembered one, then newest first.
+    pub(super) fn rsa_candidates(&self, memory: &[u8; 16]) -> Vec<&Identity> {
+        let remembered = self.opened_by.lock().ok().and_then(|memory_of| memory_of.get(memory).copied());
+        let mut candidates: Vec<&Identity> =
+            self.iter().rev().map(|(identity, _)| identity).filter(|identity| identity.rsa().is_some()).collect();
+        candidates.sort_by_key(|identity| Some(identity.key_id()) != remembered);
+        candidates
+    }
+
+    pub(super) fn remember(&self, memory: [u8; 16], id: KeyId) {
+        // A poisoned lock loses a memory, not a value.
+        if let Ok(mut opened_by) = self.opened_by.lock() {
+            if opened_by.len() >= REMEMBERED {
+                opened_by.clear();
+            }
+            opened_by.insert(memory, id);
+        }
+    }
+}

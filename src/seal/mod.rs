@@ -1,0 +1,110 @@
+//! Domain 1: sealing. Pure: bytes in, bytes out.
+//!
+//! Two formats are read, told apart by their first bytes, and either is written:
+//!
+//! - **native**: a binary age v1 file with one stanza a recipient and an authenticated `bulla` stanza that says where
+//!   the value may be used ([`Binding`]). Plain `age` opens it.
+//! - **kubeseal's**: RSA-OAEP and AES-256-GCM, bound by the OAEP label.
+//!
+//! This module knows no Kubernetes, no clock and no files. Randomness comes from the operating system through the
+//! libraries that implement the formats.
+
+mod binding;
+mod digest;
+mod error;
+mod hybrid;
+mod identity;
+mod inspect;
+mod key;
+mod keyring;
+mod native;
+mod object;
+mod recipient;
+mod rsa;
+
+use base64::Engine as _;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
+
+pub use self::binding::{Binding, Place, Scope};
+pub use self::digest::DigestKey;
+pub use self::error::{KeyError, OpenError, OpenErrors, Refusal, SealError};
+pub use self::identity::Identity;
+pub use self::inspect::{Format, Inspection, inspect};
+pub use self::key::{KeyId, KeyKind, KeyState};
+pub use self::keyring::Keyring;
+pub use self::object::{LegacyMetadata, OpenedObject, open_object};
+pub use self::recipient::{Certificate, Recipient};
+
+use crate::secret::Plaintext;
+
+/// The longest value that can be sealed or opened, in bytes: what a Kubernetes Secret may hold in all.
+pub const MAX_VALUE: usize = 1 << 20;
+
+/// The most recipients of one value. Each costs 1.6 KB (hybrid) and, when opening, up to one decapsulation.
+pub const MAX_RECIPIENTS: usize = 64;
+
+/// The longest sealed value that is looked at, in characters of base64, before any work is done.
+pub const MAX_SEALED: usize = (MAX_VALUE + MAX_RECIPIENTS * 2048 + 16 * 1024) / 3 * 4;
+
+/// A value that was opened.
+pub struct Opened {
+    /// The value in the clear.
+    pub plaintext: Plaintext,
+    /// The key that opened it.
+    pub key_id: KeyId,
+    /// What the sealed value says about itself; `None` for kubeseal's format and for a plain age file.
+    pub binding: Option<Binding>,
+}
+
+/// Seals `plaintext` to `recipients` and returns the base64 text that goes into `spec.encryptedData`.
+///
+/// Native recipients (hybrid or X25519, not both: age forbids mixing them) give an age file; exactly one certificate
+/// gives kubeseal's format.
+///
+/// # Errors
+/// When there is no recipient, too many, a mixture of kinds, or the value is longer than [`MAX_VALUE`].
+pub fn seal(recipients: &[Recipient], plaintext: &Plaintext, binding: &Binding) -> Result<String, SealError> {
+    if plaintext.len() > MAX_VALUE {
+        return Err(SealError::TooLarge { bytes: plaintext.len(), limit: MAX_VALUE });
+    }
+    let sealed = match recipient::one_kind(recipients)? {
+        recipient::Kind::Native(native) => native::seal(&native, plaintext, binding)?,
+        recipient::Kind::Certificate(certificate) => rsa::seal(certificate, plaintext, binding)?,
+    };
+    Ok(STANDARD.encode(sealed))
+}
+
+/// Opens one sealed value that stands at `place` of an object that declares `declared` by its annotations.
+///
+/// # Errors
+/// A [`Refusal`]: a fact that carries no bytes of the secret.
+pub fn open(keyring: &Keyring, sealed: &str, place: Place<'_>, declared: Scope) -> Result<Opened, Refusal> {
+    let bytes = decode(sealed)?;
+    match Format::of(&bytes) {
+        Some(Format::Native) => native::open(keyring, &bytes, place, declared),
+        Some(Format::Kubeseal) => rsa::open(keyring, &bytes, place, declared),
+        None => Err(Refusal::NotSealed),
+    }
+}
+
+/// Base64 as kubeseal's own reader takes it: standard alphabet, padded, line breaks ignored. Bounded first.
+fn decode(sealed: &str) -> Result<Vec<u8>, Refusal> {
+    if sealed.len() > MAX_SEALED {
+        return Err(Refusal::TooLarge { characters: sealed.len(), limit: MAX_SEALED });
+    }
+    let sealed = sealed.trim_ascii();
+    let decoded = if sealed.bytes().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        BASE64.decode(sealed.replace(['\n', '\r'], ""))
+    } else {
+        BASE64.decode(sealed)
+    };
+    decoded.map_err(|_| Refusal::NotBase64)
+}
+
+/// Go's decoder accepts non-zero trailing bits, so values that upstream opens today may carry them.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&base64::alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
+#[cfg(test)]
+mod tests;
