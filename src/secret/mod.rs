@@ -1,5 +1,9 @@
 //! Shared words: what a secret is in memory and what a target Secret looks like before it is written.
 
+mod target;
 mod value;
 
+pub use target::{
+    MAX_TARGET_BYTES, OPAQUE, Shape, Target, TargetError, TargetErrors, assemble, is_valid_key,
+};
 pub use value::{Plaintext, Values};
