@@ -274,7 +274,9 @@ pub(crate) struct InspectArguments {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  bulla demo\n  bulla demo --kubeconfig ~/.kube/config    the same through a real API server")]
+#[command(
+    after_help = "Examples:\n  bulla demo\n  bulla demo --kubeconfig ~/.kube/config    the same through a real API server"
+)]
 pub(crate) struct DemoArguments {
     /// Go through the API server of this kubeconfig too, in namespaces that are made for it and removed
     #[arg(long, value_name = "FILE")]

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bulla::seal::{Identity, KeyState, Keyring};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::failure::{OrFail as _, Outcome, refuse};
 use crate::input;
@@ -46,10 +46,12 @@ fn read(file: &PathBuf) -> Outcome<Vec<Identity>> {
         return Identity::parse_all(&text).or_refuse(named);
     }
     // The reader's message could repeat a line of the file, and this file holds private keys: leave it out.
-    let secrets: Vec<KeySecret> = serde_saphyr::from_multiple(&text)
-        .map_err(|_| refuse!("{named}: not a Secret in YAML or JSON"))?;
+    let secrets: Vec<KeySecret> =
+        serde_saphyr::from_multiple(&text).map_err(|_| refuse!("{named}: not a Secret in YAML or JSON"))?;
     let mut identities = Vec::new();
-    for mut secret in secrets.into_iter().flat_map(|secret| [secret.items, vec![KeySecret { items: Vec::new(), ..secret }]]).flatten() {
+    for mut secret in
+        secrets.into_iter().flat_map(|secret| [secret.items, vec![KeySecret { items: Vec::new(), ..secret }]]).flatten()
+    {
         for key in PRIVATE {
             if let Some(encoded) = secret.data.get(key) {
                 let bytes = STANDARD.decode(encoded.trim()).map_err(|_| refuse!("{named}: {key} is not base64"))?;

@@ -1,7 +1,7 @@
 //! Where values and manifests come from: files, standard input, a prompt. Never the command line.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use bulla::secret::Plaintext;

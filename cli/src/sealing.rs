@@ -46,8 +46,7 @@ impl Sealer {
             self.kept += 1;
             return Ok(old.to_owned());
         }
-        let sealed =
-            seal::seal(&self.recipients, value, &binding).or_refuse(format!("sealing {:?}", place.key))?;
+        let sealed = seal::seal(&self.recipients, value, &binding).or_refuse(format!("sealing {:?}", place.key))?;
         self.memory.note(&sealed, digest);
         self.sealed += 1;
         Ok(sealed)

@@ -73,7 +73,8 @@ impl Drop for Raw {
 /// Reads every Secret of a file; lists count. `name` is what the file is called in messages.
 pub(crate) fn parse(text: &str, name: &str) -> Outcome<Vec<SecretManifest>> {
     let documents: Vec<Option<Raw>> = serde_saphyr::from_multiple(text).map_err(|error| {
-        let at = error.location().map_or_else(String::new, |at| format!(" at line {}, column {}", at.line(), at.column()));
+        let at =
+            error.location().map_or_else(String::new, |at| format!(" at line {}, column {}", at.line(), at.column()));
         refuse!("{name} is not a Secret in YAML or JSON{at} (the line itself is not shown: it may hold a secret)")
     })?;
     let mut secrets = Vec::new();
@@ -131,9 +132,9 @@ fn values(raw: &mut Raw, place: &str) -> Outcome<Values> {
         let encoded = Zeroizing::new(
             encoded.as_deref().unwrap_or_default().chars().filter(|c| !c.is_ascii_whitespace()).collect::<String>(),
         );
-        let value = STANDARD.decode(encoded.as_bytes()).map_err(|_| {
-            refuse!("{place}: data.{key} is not base64; put plain text under stringData instead")
-        })?;
+        let value = STANDARD
+            .decode(encoded.as_bytes())
+            .map_err(|_| refuse!("{place}: data.{key} is not base64; put plain text under stringData instead"))?;
         values.insert(key.clone(), Plaintext::new(value));
     }
     for (key, text) in raw.string_data.iter_mut().flatten() {

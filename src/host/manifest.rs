@@ -68,6 +68,7 @@ fn read(file: &Path) -> Result<Vec<SealedSecret>, String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
     let documents: Vec<Option<serde_json::Value>> =
         serde_saphyr::from_multiple(&text).map_err(|error| error.without_snippet().to_string())?;
-    let sealed = documents.into_iter().flatten().filter(|document| document.get("kind").is_some_and(|kind| kind == KIND));
+    let sealed =
+        documents.into_iter().flatten().filter(|document| document.get("kind").is_some_and(|kind| kind == KIND));
     sealed.map(|document| serde_json::from_value(document).map_err(|error| error.to_string())).collect()
 }

@@ -49,10 +49,7 @@ impl DigestKey {
     /// Whether `digest` is this key's digest of `kind` and `data`.
     #[must_use]
     pub fn matches(&self, digest: &str, kind: &str, data: &Values) -> bool {
-        self.digest(kind, data)
-            .as_bytes()
-            .ct_eq(digest.as_bytes())
-            .into()
+        self.digest(kind, data).as_bytes().ct_eq(digest.as_bytes()).into()
     }
 
     fn mac(&self, kind: &str, data: &Values) -> [u8; 32] {
@@ -86,10 +83,7 @@ mod tests {
     use crate::secret::Plaintext;
 
     fn data(pairs: &[(&str, &str)]) -> Values {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), Plaintext::from((*v).to_owned())))
-            .collect()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), Plaintext::from((*v).to_owned()))).collect()
     }
 
     #[test]
@@ -98,11 +92,7 @@ mod tests {
         let digest = key.digest("Opaque", &data(&[("a", "1"), ("b", "2")]));
         assert_eq!(key_id(&digest), Some("k1"));
         assert!(key.matches(&digest, "Opaque", &data(&[("b", "2"), ("a", "1")])));
-        assert!(!key.matches(
-            &digest,
-            "kubernetes.io/tls",
-            &data(&[("a", "1"), ("b", "2")])
-        ));
+        assert!(!key.matches(&digest, "kubernetes.io/tls", &data(&[("a", "1"), ("b", "2")])));
         assert!(!key.matches(&digest, "Opaque", &data(&[("a", "1b"), ("", "2")])));
         assert!(!key.matches(&digest, "Opaque", &data(&[("a", "1")])));
         let other = DigestKey::derive("k1", b"another identity");

@@ -29,7 +29,9 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
 /// What to say where a namespace is needed and nothing names one. Guessing one from a kubeconfig is how values end up
 /// sealed for the wrong place.
 fn no_namespace(what: &str) -> Failure {
-    usage!("{what} has no namespace, and its values are bound to one: put it into the manifest or .bulla.yaml, or pass --namespace")
+    usage!(
+        "{what} has no namespace, and its values are bound to one: put it into the manifest or .bulla.yaml, or pass --namespace"
+    )
 }
 
 /// Refuses what Kubernetes would refuse as a data key, before anything is sealed.

@@ -91,7 +91,10 @@ fn raw(arguments: &SealArguments, secrets: Vec<SecretManifest>, rule: Option<&Ru
         return Err(usage!("--raw prints one value: give one Secret"));
     };
     if secret.values.len() != 1 {
-        return Err(usage!("--raw prints one value, and there are {}: name it with --from-literal KEY", secret.values.len()));
+        return Err(usage!(
+            "--raw prints one value, and there are {}: name it with --from-literal KEY",
+            secret.values.len()
+        ));
     }
     let place = Sealing::resolve(arguments, rule, &secret)?;
     for (key, value) in &secret.values {
@@ -186,10 +189,8 @@ impl Existing {
     fn read(out: Option<&Path>) -> Outcome<Self> {
         let Some(path) = out.filter(|path| path.exists()) else { return Ok(Self::default()) };
         let text = fs::read_to_string(path).or_usage(format!("reading {}", path.display()))?;
-        let document = Document::parse(text.clone()).or_refuse(format!(
-            "{} exists and is not a manifest: choose another file for --out",
-            path.display()
-        ))?;
+        let document = Document::parse(text.clone())
+            .or_refuse(format!("{} exists and is not a manifest: choose another file for --out", path.display()))?;
         if let Some(other) = document.manifests().iter().find(|manifest| !manifest.is_sealed_secret()) {
             let kind = other.kind().unwrap_or("something else");
             return Err(refuse!("{} exists and holds a {kind}: choose another file for --out", path.display()));

@@ -168,15 +168,12 @@ pub(crate) fn scalar(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '-' | '+' | '=');
     let first_is_safe = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '/');
     // A file name such as .dockerconfigjson is no number; .5, .inf and .nan are.
-    let dotted_name = text.len() > 5 && text.starts_with('.') && text[1..].starts_with(|c: char| c.is_ascii_alphabetic());
+    let dotted_name =
+        text.len() > 5 && text.starts_with('.') && text[1..].starts_with(|c: char| c.is_ascii_alphabetic());
     const WORDS: [&str; 11] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"];
     let is_word = WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
     // With a slash inside, as in an annotation's name, it is neither a number nor a word.
-    if (first_is_safe || dotted_name) && text.chars().all(plain) && !is_word {
-        text.to_owned()
-    } else {
-        quoted(text)
-    }
+    if (first_is_safe || dotted_name) && text.chars().all(plain) && !is_word { text.to_owned() } else { quoted(text) }
 }
 
 /// A string in double quotes that JSON and YAML read alike.
@@ -210,10 +207,55 @@ mod tests {
     #[test]
     fn any_string_reads_back_as_itself_from_yaml_and_json() {
         let odd = [
-            "", " ", "a b", "yes", "No", "null", "~", "1", "1e3", "0x1f", ".5", ".inf", "-", "- a", "a: b", "a #b", "#a",
-            "&a", "*a", "!a", "%a", "@a", "`a", "'a'", "\"a\"", "a\nb", "a\r\nb", "\t", "\u{7f}", "\u{85}", "\u{feff}",
-            "\u{2028}", "ünïcode 😀", "{{ .password }}", "[a]", "{a}", "a,b", ".dockerconfigjson", "tls.crt", "=", "<<",
-            "2026-11-21", "12:30", "AgB+/==", "kubernetes.io/tls", "\\", "+1", "_", "/x",
+            "",
+            " ",
+            "a b",
+            "yes",
+            "No",
+            "null",
+            "~",
+            "1",
+            "1e3",
+            "0x1f",
+            ".5",
+            ".inf",
+            "-",
+            "- a",
+            "a: b",
+            "a #b",
+            "#a",
+            "&a",
+            "*a",
+            "!a",
+            "%a",
+            "@a",
+            "`a",
+            "'a'",
+            "\"a\"",
+            "a\nb",
+            "a\r\nb",
+            "\t",
+            "\u{7f}",
+            "\u{85}",
+            "\u{feff}",
+            "\u{2028}",
+            "ünïcode 😀",
+            "{{ .password }}",
+            "[a]",
+            "{a}",
+            "a,b",
+            ".dockerconfigjson",
+            "tls.crt",
+            "=",
+            "<<",
+            "2026-11-21",
+            "12:30",
+            "AgB+/==",
+            "kubernetes.io/tls",
+            "\\",
+            "+1",
+            "_",
+            "/x",
         ];
         for text in odd {
             let document = yaml(&Tree::Map(vec![("k".to_owned(), Tree::Text(text.to_owned()))]));

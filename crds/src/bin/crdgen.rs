@@ -41,8 +41,7 @@ fn run() -> Result<ExitCode, String> {
         if check {
             stale |= is_stale(&path, &text);
         } else {
-            write(&path, &text)
-                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            write(&path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         }
     }
     Ok(ExitCode::from(u8::from(stale)))
@@ -73,18 +72,12 @@ fn is_stale(path: &Path, text: &str) -> bool {
         }
     };
     if stale {
-        say(&format!(
-            "{} is not what the code says: run `cargo run -p bulla-crds --bin crdgen`",
-            path.display()
-        ));
+        say(&format!("{} is not what the code says: run `cargo run -p bulla-crds --bin crdgen`", path.display()));
     }
     stale
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a generated, public file of this repository; nothing to keep private"
-)]
+#[expect(clippy::disallowed_methods, reason = "a generated, public file of this repository; nothing to keep private")]
 fn write(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
