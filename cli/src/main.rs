@@ -10,6 +10,7 @@ mod document;
 mod failure;
 mod identities;
 mod input;
+mod leaks;
 mod memory;
 mod output;
 mod recipients;

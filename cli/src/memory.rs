@@ -6,7 +6,6 @@
 //! guess, as somebody with this user's rights could read the plaintext anyway while it is being sealed.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -91,7 +90,7 @@ impl Memory {
         let mut text = String::new();
         for sealed in &self.order[skipped..] {
             if let Some(from) = self.made_from.get(sealed) {
-                drop(writeln!(text, "{sealed} {from}"));
+                text.push_str(&format!("{sealed} {from}\n"));
             }
         }
         drop(output::write_file(&folder.join("memory"), text.as_bytes(), Access::Private));

@@ -47,11 +47,6 @@ pub(crate) fn note(text: &str) {
     to_stderr(&format!("{text}\n"));
 }
 
-/// Warns a person.
-pub(crate) fn warn(text: &str) {
-    to_stderr(&format!("{WARN}warning:{WARN:#} {text}\n"));
-}
-
 /// Says what failed.
 pub(crate) fn error(text: &str) {
     to_stderr(&format!("{BAD}error:{BAD:#} {text}\n"));
