@@ -1,1 +1,26 @@
-//! API types.
+//! The Kubernetes API types that Bulla serves.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`sealed_secret`] | `bitnami.com/v1alpha1` SealedSecret, as lenient as a watch must be |
+//! | [`condition`] | status conditions: their types, and how to set one |
+//! | [`lenient`] | reading untyped JSON without failing, and noting what was odd |
+//! | [`names`] | labels and annotations, ours and those of others that we honour |
+//! | [`schema`] | the CustomResourceDefinitions; `crds/yaml` is generated from them |
+//!
+//! The schema is written down rather than derived from the Rust types: it is a contract with objects and tools that
+//! exist already, and the types must read more than the schema admits (see [`sealed_secret`]).
+
+pub mod condition;
+pub mod lenient;
+pub mod names;
+pub mod schema;
+pub mod sealed_secret;
+
+pub use condition::{Condition, ConditionStatus, ConditionType, set_condition};
+pub use lenient::Oddity;
+pub use schema::{all, sealed_secret_crd};
+pub use sealed_secret::{
+    SealedSecret, SealedSecretSpec, SealedSecretStatus, SecretTemplate, TemplateMetadata,
+    WrittenSecret,
+};

@@ -1,0 +1,36 @@
+//! Labels and annotations: the words by which objects, tools and controllers find each other.
+
+/// The value that switches one of upstream's annotations on; anything else is off.
+pub const TRUE: &str = "true";
+
+/// On a SealedSecret: sealed for any name in any namespace. Wins over [`NAMESPACE_WIDE`].
+pub const CLUSTER_WIDE: &str = "sealedsecrets.bitnami.com/cluster-wide";
+/// On a SealedSecret: sealed for any name in one namespace.
+pub const NAMESPACE_WIDE: &str = "sealedsecrets.bitnami.com/namespace-wide";
+/// On a live Secret: a SealedSecret may take it over.
+pub const MANAGED: &str = "sealedsecrets.bitnami.com/managed";
+/// On a live Secret: merge into it instead of replacing what it holds.
+pub const PATCH: &str = "sealedsecrets.bitnami.com/patch";
+/// In `spec.template.metadata.annotations`: the produced Secret gets no owner reference.
+pub const SKIP_SET_OWNER_REFERENCES: &str = "sealedsecrets.bitnami.com/skip-set-owner-references";
+/// Label on a Secret that holds one of upstream's sealing keys; `active` seals, any other value does not.
+pub const UPSTREAM_SEALING_KEY: &str = "sealedsecrets.bitnami.com/sealed-secrets-key";
+/// The value of [`UPSTREAM_SEALING_KEY`] on keys in use.
+pub const UPSTREAM_SEALING_KEY_ACTIVE: &str = "active";
+
+/// Label on a Secret that holds one of our sealing keys; see [`KEY_ACTIVE`], [`KEY_OPENING`], [`KEY_RETIRED`].
+pub const SEALING_KEY: &str = "bulla.dev/sealing-key";
+/// Value of [`SEALING_KEY`]: new values are sealed to this key.
+pub const KEY_ACTIVE: &str = "active";
+/// Value of [`SEALING_KEY`]: opens what was sealed to it, seals nothing new.
+pub const KEY_OPENING: &str = "opening";
+/// Value of [`SEALING_KEY`]: neither opens nor seals.
+pub const KEY_RETIRED: &str = "retired";
+
+/// Label on every Secret that we write; the watch on targets selects by it.
+pub const MANAGED_BY: &str = "bulla.dev/managed-by";
+/// Value of [`MANAGED_BY`] on the Secret of a SealedSecret.
+pub const MANAGED_BY_SEALED_SECRET: &str = "sealed-secret";
+
+/// Flux's annotation that asks for a reconciliation now; its last handled value goes to `status.lastHandledReconcileAt`.
+pub const RECONCILE_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
