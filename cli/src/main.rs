@@ -1,2 +1,30 @@
-//! placeholder
-fn main() {}
+//! `bulla`: seal secrets before a commit, change them in place, look at them and open them.
+//!
+//! One file a verb in [`commands`]; no cryptography here. Exit codes: 0 done, 1 refused or findings, 2 usage or
+//! environment.
+
+mod args;
+mod cluster;
+mod commands;
+mod document;
+mod failure;
+mod identities;
+mod input;
+mod memory;
+mod output;
+mod recipients;
+mod repository;
+mod sealing;
+mod secret_manifest;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = args::Arguments::parse_from(args::as_typed());
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

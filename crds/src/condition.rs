@@ -140,9 +140,7 @@ impl Condition {
 
 /// The condition of that type, if the list has one.
 pub fn find_condition(conditions: &[Condition], r#type: ConditionType) -> Option<&Condition> {
-    conditions
-        .iter()
-        .find(|condition| condition.is_type(r#type))
+    conditions.iter().find(|condition| condition.is_type(r#type))
 }
 
 /// Puts `new` into the list, in place of the one of the same type, and says whether anything but times changed.
@@ -189,14 +187,7 @@ mod tests {
     }
 
     fn synced(holds: bool, message: &str, second: i64) -> Condition {
-        Condition::new(
-            ConditionType::Synced,
-            holds,
-            "R",
-            message,
-            Some(1),
-            at(second),
-        )
+        Condition::new(ConditionType::Synced, holds, "R", message, Some(1), at(second))
     }
 
     #[test]
@@ -227,10 +218,7 @@ mod tests {
         assert!(list[0].is_type(ConditionType::Synced));
 
         let mut list = vec![ready, synced(true, "", 2)];
-        assert!(
-            set_condition(&mut list, synced(true, "", 3)),
-            "the order is news"
-        );
+        assert!(set_condition(&mut list, synced(true, "", 3)), "the order is news");
         assert!(list[0].is_type(ConditionType::Synced));
         assert_eq!(list.len(), 2);
         assert!(remove_condition(&mut list, ConditionType::Ready));

@@ -22,11 +22,7 @@ pub struct Oddity {
 
 impl fmt::Display for Oddity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} must be {}, but is {}",
-            self.path, self.wanted, self.found
-        )
+        write!(f, "{} must be {}, but is {}", self.path, self.wanted, self.found)
     }
 }
 
@@ -40,11 +36,7 @@ pub struct Reader {
 impl Reader {
     /// Notes that `found` is not what it should be.
     pub fn note(&mut self, path: impl Into<String>, wanted: &'static str, found: &Value) {
-        self.oddities.push(Oddity {
-            path: path.into(),
-            wanted,
-            found: kind_of(found),
-        });
+        self.oddities.push(Oddity { path: path.into(), wanted, found: kind_of(found) });
     }
 
     /// An object.

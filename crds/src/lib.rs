@@ -21,6 +21,5 @@ pub use condition::{Condition, ConditionStatus, ConditionType, set_condition};
 pub use lenient::Oddity;
 pub use schema::{all, sealed_secret_crd};
 pub use sealed_secret::{
-    SealedSecret, SealedSecretSpec, SealedSecretStatus, SecretTemplate, TemplateMetadata,
-    WrittenSecret,
+    SealedSecret, SealedSecretSpec, SealedSecretStatus, SecretTemplate, TemplateMetadata, WrittenSecret,
 };

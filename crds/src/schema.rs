@@ -215,21 +215,11 @@ mod tests {
     #[test]
     fn the_definition_decodes() {
         let crd = sealed_secret_crd();
-        assert_eq!(
-            crd.metadata.name.as_deref(),
-            Some("sealedsecrets.bitnami.com")
-        );
+        assert_eq!(crd.metadata.name.as_deref(), Some("sealedsecrets.bitnami.com"));
         assert_eq!(crd.spec.versions.len(), 1);
-        let schema = crd.spec.versions[0]
-            .schema
-            .as_ref()
-            .and_then(|s| s.open_api_v3_schema.as_ref())
-            .unwrap();
+        let schema = crd.spec.versions[0].schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref()).unwrap();
         let spec = &schema.properties.as_ref().unwrap()["spec"];
-        assert_eq!(
-            spec.required.as_deref(),
-            Some(&["encryptedData".to_owned()][..])
-        );
+        assert_eq!(spec.required.as_deref(), Some(&["encryptedData".to_owned()][..]));
         let encrypted = &spec.properties.as_ref().unwrap()["encryptedData"];
         assert_eq!(encrypted.x_kubernetes_preserve_unknown_fields, Some(true));
         assert!(encrypted.additional_properties.is_some());
@@ -246,10 +236,7 @@ mod tests {
     #[test]
     fn upstreams_columns_are_first() {
         let crd = sealed_secret_crd();
-        let columns = crd.spec.versions[0]
-            .additional_printer_columns
-            .clone()
-            .unwrap();
+        let columns = crd.spec.versions[0].additional_printer_columns.clone().unwrap();
         let names: Vec<_> = columns.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names[..3], ["Status", "Synced", "Age"]);
         assert!(columns[..3].iter().all(|c| c.priority.is_none()));

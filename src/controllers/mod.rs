@@ -113,9 +113,9 @@ impl Controller {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let api = Api::new(self.client.clone());
         let in_flight = Arc::new(AtomicUsize::new(0));
-        let (events, sender) =
-            events::queue(api.clone(), Arc::clone(&in_flight), self.metrics.events_dropped.clone());
-        let keys = sealing_keys::Keys::new(api.clone(), &self.config.namespace, self.metrics.clone(), self.keys.clone());
+        let (events, sender) = events::queue(api.clone(), Arc::clone(&in_flight), self.metrics.events_dropped.clone());
+        let keys =
+            sealing_keys::Keys::new(api.clone(), &self.config.namespace, self.metrics.clone(), self.keys.clone());
         let setup = Setup {
             context: Arc::new(sealed_secret::Context { api, events, metrics: self.metrics }),
             namespaces: self.config.namespaces.clone(),

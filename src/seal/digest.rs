@@ -8,7 +8,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::KeyId;
+use super::{KeyError, KeyId};
 
 /// A key that makes digests.
 pub struct DigestKey {
@@ -19,6 +19,21 @@ pub struct DigestKey {
 impl DigestKey {
     pub(super) const fn new(id: KeyId, secret: Zeroizing<[u8; 32]>) -> Self {
         Self { id, secret }
+    }
+
+    /// A key from 32 random bytes of the caller's, named by a hash of them.
+    ///
+    /// # Errors
+    /// If it is not 32 bytes.
+    pub fn from_secret(bytes: Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
+        let mut secret = Zeroizing::new([0; 32]);
+        if bytes.len() != secret.len() {
+            return Err(KeyError::Empty);
+        }
+        secret.copy_from_slice(&bytes);
+        // Two hashes deep, so that the name is of no use for guessing the key.
+        let id = KeyId::of(KeyId::of(&bytes).to_string().as_bytes());
+        Ok(Self { id, secret })
     }
 
     /// The digest of named parts, in the order given: `<key id>:<64 hexadecimal digits>`. Names and values are framed

@@ -3,7 +3,5 @@
 mod target;
 mod value;
 
-pub use target::{
-    MAX_TARGET_BYTES, OPAQUE, Shape, Target, TargetError, TargetErrors, assemble, is_valid_key,
-};
+pub use target::{MAX_TARGET_BYTES, OPAQUE, Shape, Target, TargetError, TargetErrors, assemble, is_valid_key};
 pub use value::{Plaintext, Values};

@@ -164,12 +164,7 @@ pub fn assemble<E: fmt::Display>(
     shape.labels.retain(|name, _| !is_tracking(name));
     shape.annotations.retain(|name, _| !is_tracking(name));
     let (namespace, name) = (namespace.to_owned(), name.to_owned());
-    Ok(Target {
-        namespace,
-        name,
-        shape,
-        data,
-    })
+    Ok(Target { namespace, name, shape, data })
 }
 
 /// Whether Kubernetes takes `key` as a data key.
@@ -179,9 +174,7 @@ pub fn is_valid_key(key: &str) -> bool {
         && key.len() <= 253
         && key != "."
         && !key.starts_with("..")
-        && key
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// Metadata by which GitOps tools recognise what *they* applied: on a Secret that they did not apply it makes them
@@ -209,10 +202,7 @@ mod tests {
     use super::*;
 
     fn values(pairs: &[(&str, &str)]) -> Values {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), Plaintext::from((*v).to_owned())))
-            .collect()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), Plaintext::from((*v).to_owned()))).collect()
     }
 
     fn upper(template: &str, _: &Values) -> Result<Plaintext, String> {
@@ -253,21 +243,12 @@ mod tests {
             shape.annotations.insert(name.to_owned(), "x".to_owned());
         }
         let target = assemble("ns", "n", shape, &BTreeMap::new(), Values::new(), upper).unwrap();
-        assert_eq!(
-            target.shape.annotations.keys().collect::<Vec<_>>(),
-            ["team"]
-        );
+        assert_eq!(target.shape.annotations.keys().collect::<Vec<_>>(), ["team"]);
     }
 
     #[test]
     fn keys_are_judged_as_kubernetes_does() {
-        for good in [
-            "a",
-            ".dockerconfigjson",
-            "tls.crt",
-            "A_b-9",
-            &"k".repeat(253),
-        ] {
+        for good in ["a", ".dockerconfigjson", "tls.crt", "A_b-9", &"k".repeat(253)] {
             assert!(is_valid_key(good), "{good}");
         }
         for bad in ["", ".", "..", "..a", "a b", "a/b", "é", &"k".repeat(254)] {

@@ -41,9 +41,7 @@ impl Live {
     /// Whether annotation `name` is exactly `"true"`.
     #[must_use]
     pub fn is_marked(&self, name: &str) -> bool {
-        self.annotations
-            .get(name)
-            .is_some_and(|value| value == "true")
+        self.annotations.get(name).is_some_and(|value| value == "true")
     }
 }
 

@@ -87,9 +87,7 @@ pub enum Mode {
 pub(super) fn mode(live: &Live, owner: &Owner) -> Result<Mode, Refusal> {
     let managed = live.is_marked(Annotations::MANAGED);
     if live.is_marked(Annotations::PATCH) {
-        return Ok(Mode::Merge {
-            take_ownership: managed,
-        });
+        return Ok(Mode::Merge { take_ownership: managed });
     }
     if managed || is_ours(live, owner) {
         return Ok(Mode::Own);
@@ -103,22 +101,15 @@ fn is_ours(live: &Live, owner: &Owner) -> bool {
         Some(controller) => controller.uid == owner.uid || owner.is_named_by(controller),
         // Written without a reference on request, or orphaned by `kubectl delete --cascade=orphan`.
         None => {
-            live.labels
-                .get(Annotations::MANAGED_BY)
-                .is_some_and(|v| v == Annotations::OWNED)
-                && live
-                    .written_by
-                    .iter()
-                    .any(|w| w.manager == MANAGER && w.data)
+            live.labels.get(Annotations::MANAGED_BY).is_some_and(|v| v == Annotations::OWNED)
+                && live.written_by.iter().any(|w| w.manager == MANAGER && w.data)
         }
     }
 }
 
 /// Labels and annotations on `live` that came from us and may therefore be removed again.
 pub(super) fn removable(live: &Live, owner: &Owner) -> (BTreeSet<String>, BTreeSet<String>) {
-    let controlled = live
-        .controller()
-        .is_some_and(|c| c.uid == owner.uid || owner.is_named_by(c));
+    let controlled = live.controller().is_some_and(|c| c.uid == owner.uid || owner.is_named_by(c));
     let ours = live.written_by.iter().filter(|w| {
         // The predecessor's name is a common one: only where the data is its work too.
         w.manager == MANAGER || (w.manager == PREDECESSOR && w.data && controlled)

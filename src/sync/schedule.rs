@@ -55,9 +55,7 @@ pub fn delay(class: Class, attempt: u32, random: u64) -> Duration {
     let wait = half + Duration::from_micros(random % spread.saturating_add(1));
     match class {
         Class::Throttled { after: Some(asked) } => wait.max(asked.min(Duration::from_secs(600))),
-        Class::Throttled { after: None } | Class::Transient | Class::Blocked | Class::Terminal => {
-            wait
-        }
+        Class::Throttled { after: None } | Class::Transient | Class::Blocked | Class::Terminal => wait,
     }
 }
 
@@ -84,10 +82,7 @@ mod tests {
             assert_eq!(delay(class, attempt, 0), shortest, "{class:?} {attempt}");
             for random in [1, 77, 1 << 20, u64::MAX] {
                 let wait = delay(class, attempt, random);
-                assert!(
-                    (shortest..=longest).contains(&wait),
-                    "{class:?} {attempt} {wait:?}"
-                );
+                assert!((shortest..=longest).contains(&wait), "{class:?} {attempt} {wait:?}");
             }
         }
     }

@@ -41,8 +41,7 @@ fn run() -> Result<ExitCode, String> {
         if check {
             stale |= is_stale(&path, &text);
         } else {
-            write(&path, &text)
-                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            write(&path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         }
     }
     Ok(ExitCode::from(u8::from(stale)))
@@ -73,18 +72,12 @@ fn is_stale(path: &Path, text: &str) -> bool {
         }
     };
     if stale {
-        say(&format!(
-            "{} is not what the code says: run `cargo run -p bulla-crds --bin crdgen`",
-            path.display()
-        ));
+        say(&format!("{} is not what the code says: run `cargo run -p bulla-crds --bin crdgen`", path.display()));
     }
     stale
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a generated, public file of this repository; nothing to keep private"
-)]
+#[expect(clippy::disallowed_methods, reason = "a generated, public file of this repository; nothing to keep private")]
 fn write(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
@@ -106,18 +99,14 @@ mod tests {
         for crd in bulla_crds::all() {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("yaml");
             let path = folder.join(format!("{}.yaml", crd.spec.names.plural));
-            assert_eq!(
-                std::fs::read_to_string(path).unwrap(),
-                yaml_of(&crd).unwrap()
-            );
+            assert_eq!(std::fs::read_to_string(path).unwrap(), yaml_of(&crd).unwrap());
         }
     }
 
     #[test]
     fn the_yaml_reads_back_as_the_same_definition() {
         for crd in bulla_crds::all() {
-            let again: CustomResourceDefinition =
-                serde_saphyr::from_str(&yaml_of(&crd).unwrap()).unwrap();
+            let again: CustomResourceDefinition = serde_saphyr::from_str(&yaml_of(&crd).unwrap()).unwrap();
             assert_eq!(again, crd);
         }
     }

@@ -129,23 +129,14 @@ pub struct WrittenSecret {
 impl SealedSecret {
     /// A SealedSecret of that name without values.
     pub fn new(name: &str, spec: SealedSecretSpec) -> Self {
-        let metadata = ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        };
-        Self {
-            metadata,
-            spec,
-            status: None,
-        }
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        Self { metadata, spec, status: None }
     }
 
     /// Is one of upstream's annotations on? Only the exact value `true` counts.
     pub fn is_annotated(&self, annotation: &str) -> bool {
         let annotations = self.metadata.annotations.as_ref();
-        annotations
-            .and_then(|all| all.get(annotation))
-            .is_some_and(|value| value == names::TRUE)
+        annotations.and_then(|all| all.get(annotation)).is_some_and(|value| value == names::TRUE)
     }
 }
 
@@ -201,19 +192,8 @@ impl Serialize for SealedSecret {
             #[serde(skip_serializing_if = "Option::is_none")]
             status: &'a Option<SealedSecretStatus>,
         }
-        let Self {
-            metadata,
-            spec,
-            status,
-        } = self;
-        Object {
-            api_version: API_VERSION,
-            kind: KIND,
-            metadata,
-            spec,
-            status,
-        }
-        .serialize(serializer)
+        let Self { metadata, spec, status } = self;
+        Object { api_version: API_VERSION, kind: KIND, metadata, spec, status }.serialize(serializer)
     }
 }
 
@@ -225,11 +205,7 @@ impl<'de> Deserialize<'de> for SealedSecret {
         let mut spec = SealedSecretSpec::read(&mut reader, object.remove("spec"));
         spec.oddities = std::mem::take(&mut reader.oddities);
         let status = SealedSecretStatus::read(&mut reader, object.remove("status"));
-        Ok(Self {
-            metadata,
-            spec,
-            status,
-        })
+        Ok(Self { metadata, spec, status })
     }
 }
 
@@ -253,12 +229,9 @@ impl SealedSecretSpec {
     fn read(reader: &mut Reader, value: Option<Value>) -> Self {
         let mut spec = reader.object("spec", value).unwrap_or_default();
         Self {
-            encrypted_data: reader
-                .strings_by_key("spec.encryptedData", spec.remove("encryptedData")),
+            encrypted_data: reader.strings_by_key("spec.encryptedData", spec.remove("encryptedData")),
             data: reader.string("spec.data", spec.remove("data")),
-            template: reader
-                .object("spec.template", spec.remove("template"))
-                .map(|t| SecretTemplate::read(reader, t)),
+            template: reader.object("spec.template", spec.remove("template")).map(|t| SecretTemplate::read(reader, t)),
             oddities: Vec::new(),
         }
     }
@@ -268,9 +241,7 @@ impl SecretTemplate {
     fn read(reader: &mut Reader, mut template: Map<String, Value>) -> Self {
         let metadata = reader.object("spec.template.metadata", template.remove("metadata"));
         Self {
-            metadata: metadata
-                .map(|metadata| TemplateMetadata::read(reader, metadata))
-                .unwrap_or_default(),
+            metadata: metadata.map(|metadata| TemplateMetadata::read(reader, metadata)).unwrap_or_default(),
             r#type: reader.string("spec.template.type", template.remove("type")),
             immutable: reader.boolean("spec.template.immutable", template.remove("immutable")),
             data: reader.strings_by_key("spec.template.data", template.remove("data")),
@@ -285,8 +256,7 @@ impl TemplateMetadata {
             name: reader.string("spec.template.metadata.name", take("name")),
             namespace: reader.string("spec.template.metadata.namespace", take("namespace")),
             labels: reader.strings_by_key("spec.template.metadata.labels", take("labels")),
-            annotations: reader
-                .strings_by_key("spec.template.metadata.annotations", take("annotations")),
+            annotations: reader.strings_by_key("spec.template.metadata.annotations", take("annotations")),
             finalizers: reader.strings("spec.template.metadata.finalizers", take("finalizers")),
         }
     }
@@ -297,33 +267,19 @@ impl SealedSecretStatus {
         let mut status = reader.object("status", value)?;
         let conditions = reader.list("status.conditions", status.remove("conditions"));
         Some(Self {
-            observed_generation: reader.integer(
-                "status.observedGeneration",
-                status.remove("observedGeneration"),
-            ),
-            conditions: conditions
-                .into_iter()
-                .filter_map(|value| condition_from(reader, value))
-                .collect(),
+            observed_generation: reader.integer("status.observedGeneration", status.remove("observedGeneration")),
+            conditions: conditions.into_iter().filter_map(|value| condition_from(reader, value)).collect(),
             scope: reader.string("status.scope", status.remove("scope")),
             key_ids: reader.strings("status.keyIds", status.remove("keyIds")),
-            secret: reader
-                .object("status.secret", status.remove("secret"))
-                .map(|mut secret| {
-                    let mut text = |path, field| {
-                        reader
-                            .string(path, secret.remove(field))
-                            .unwrap_or_default()
-                    };
-                    WrittenSecret {
-                        resource_version: text("status.secret.resourceVersion", "resourceVersion"),
-                        digest: text("status.secret.digest", "digest"),
-                    }
-                }),
-            last_handled_reconcile_at: reader.string(
-                "status.lastHandledReconcileAt",
-                status.remove("lastHandledReconcileAt"),
-            ),
+            secret: reader.object("status.secret", status.remove("secret")).map(|mut secret| {
+                let mut text = |path, field| reader.string(path, secret.remove(field)).unwrap_or_default();
+                WrittenSecret {
+                    resource_version: text("status.secret.resourceVersion", "resourceVersion"),
+                    digest: text("status.secret.digest", "digest"),
+                }
+            }),
+            last_handled_reconcile_at: reader
+                .string("status.lastHandledReconcileAt", status.remove("lastHandledReconcileAt")),
         })
     }
 }
@@ -336,21 +292,10 @@ fn condition_from(reader: &mut Reader, value: Value) -> Option<Condition> {
     Some(Condition {
         r#type: reader.string("status.conditions[].type", take("type"))?,
         status: reader
-            .typed::<ConditionStatus>(
-                "status.conditions[].status",
-                "True, False or Unknown",
-                status,
-            )
+            .typed::<ConditionStatus>("status.conditions[].status", "True, False or Unknown", status)
             .unwrap_or_default(),
-        observed_generation: reader.integer(
-            "status.conditions[].observedGeneration",
-            take("observedGeneration"),
-        ),
-        last_update_time: reader.typed(
-            "status.conditions[].lastUpdateTime",
-            "a time",
-            take("lastUpdateTime"),
-        ),
+        observed_generation: reader.integer("status.conditions[].observedGeneration", take("observedGeneration")),
+        last_update_time: reader.typed("status.conditions[].lastUpdateTime", "a time", take("lastUpdateTime")),
         last_transition_time: reader.typed(
             "status.conditions[].lastTransitionTime",
             "a time",
@@ -369,27 +314,17 @@ fn metadata_from(reader: &mut Reader, value: Option<Value>) -> ObjectMeta {
         return metadata;
     }
     if let Some(fields) = good.as_object_mut() {
-        for (field, path) in [
-            ("labels", "metadata.labels"),
-            ("annotations", "metadata.annotations"),
-        ] {
+        for (field, path) in [("labels", "metadata.labels"), ("annotations", "metadata.annotations")] {
             if let Some(value) = fields.get_mut(field) {
                 let strings = reader.strings_by_key(path, Some(value.take()));
-                *value = strings
-                    .into_iter()
-                    .map(|(key, text)| (key, Value::String(text)))
-                    .collect();
+                *value = strings.into_iter().map(|(key, text)| (key, Value::String(text))).collect();
             }
         }
         fields.retain(|field, value| {
             let alone = Value::Object(Map::from_iter([(field.clone(), value.clone())]));
             let fits = ObjectMeta::deserialize(&alone).is_ok();
             if !fits {
-                reader.note(
-                    format!("metadata.{field}"),
-                    "as Kubernetes defines it",
-                    value,
-                );
+                reader.note(format!("metadata.{field}"), "as Kubernetes defines it", value);
             }
             fits
         });

@@ -9,12 +9,7 @@ fn read(value: Value) -> SealedSecret {
 }
 
 fn odd_paths(object: &SealedSecret) -> Vec<&str> {
-    object
-        .spec
-        .oddities
-        .iter()
-        .map(|oddity| oddity.path.as_str())
-        .collect()
+    object.spec.oddities.iter().map(|oddity| oddity.path.as_str()).collect()
 }
 
 #[test]
@@ -65,16 +60,10 @@ fn what_kubeseal_writes_has_no_oddities_and_loses_its_nulls() {
 fn odd_objects_are_read_and_their_oddities_named() {
     let table: Vec<(Value, Vec<&str>)> = vec![
         (json!({}), vec![]),
-        (
-            json!({"spec": null, "metadata": null, "status": null}),
-            vec![],
-        ),
+        (json!({"spec": null, "metadata": null, "status": null}), vec![]),
         (json!({"spec": "text"}), vec!["spec"]),
         (json!({"spec": {"encryptedData": null}}), vec![]),
-        (
-            json!({"spec": {"encryptedData": []}}),
-            vec!["spec.encryptedData"],
-        ),
+        (json!({"spec": {"encryptedData": []}}), vec!["spec.encryptedData"]),
         (
             json!({"spec": {"encryptedData": {"a": 1, "b": null, "c": {"d": []}, "e": true, "f": ["g"], "good": "AgB"}}}),
             vec![
@@ -88,26 +77,11 @@ fn odd_objects_are_read_and_their_oddities_named() {
         (json!({"spec": {"data": 7}}), vec!["spec.data"]),
         (json!({"spec": {"template": null}}), vec![]),
         (json!({"spec": {"template": []}}), vec!["spec.template"]),
-        (
-            json!({"spec": {"template": {"metadata": null, "data": null, "type": null, "immutable": null}}}),
-            vec![],
-        ),
-        (
-            json!({"spec": {"template": {"metadata": 1}}}),
-            vec!["spec.template.metadata"],
-        ),
-        (
-            json!({"spec": {"template": {"immutable": "yes"}}}),
-            vec!["spec.template.immutable"],
-        ),
-        (
-            json!({"spec": {"template": {"type": {}}}}),
-            vec!["spec.template.type"],
-        ),
-        (
-            json!({"spec": {"template": {"data": {"a": 1, "b": "x"}}}}),
-            vec!["spec.template.data.a"],
-        ),
+        (json!({"spec": {"template": {"metadata": null, "data": null, "type": null, "immutable": null}}}), vec![]),
+        (json!({"spec": {"template": {"metadata": 1}}}), vec!["spec.template.metadata"]),
+        (json!({"spec": {"template": {"immutable": "yes"}}}), vec!["spec.template.immutable"]),
+        (json!({"spec": {"template": {"type": {}}}}), vec!["spec.template.type"]),
+        (json!({"spec": {"template": {"data": {"a": 1, "b": "x"}}}}), vec!["spec.template.data.a"]),
         (
             json!({"spec": {"template": {"metadata": {"labels": {"n": 1}, "annotations": "x", "finalizers": [1], "ownerReferences": 5}}}}),
             vec![
@@ -116,18 +90,9 @@ fn odd_objects_are_read_and_their_oddities_named() {
                 "spec.template.metadata.finalizers[0]",
             ],
         ),
-        (
-            json!({"metadata": {"labels": {"a": 1, "b": "x"}, "name": "n"}}),
-            vec!["metadata.labels.a"],
-        ),
-        (
-            json!({"metadata": {"creationTimestamp": "yesterday", "name": "n"}}),
-            vec!["metadata.creationTimestamp"],
-        ),
-        (
-            json!({"metadata": [], "extra": {"deep": [1]}}),
-            vec!["metadata"],
-        ),
+        (json!({"metadata": {"labels": {"a": 1, "b": "x"}, "name": "n"}}), vec!["metadata.labels.a"]),
+        (json!({"metadata": {"creationTimestamp": "yesterday", "name": "n"}}), vec!["metadata.creationTimestamp"]),
+        (json!({"metadata": [], "extra": {"deep": [1]}}), vec!["metadata"]),
     ];
     for (value, expected) in table {
         let object = read(value.clone());
@@ -145,18 +110,9 @@ fn good_fields_survive_beside_odd_ones() {
     }));
     assert_eq!(object.metadata.name.as_deref(), Some("db"));
     assert_eq!(object.metadata.generation, Some(4));
-    assert_eq!(
-        object.metadata.labels.clone().unwrap(),
-        BTreeMap::from([("b".to_owned(), "x".to_owned())])
-    );
-    assert_eq!(
-        object.spec.encrypted_data,
-        BTreeMap::from([("good".to_owned(), "AgB".to_owned())])
-    );
-    assert_eq!(
-        object.spec.oddities[2].to_string(),
-        "spec.encryptedData.bad must be a string, but is a number"
-    );
+    assert_eq!(object.metadata.labels.clone().unwrap(), BTreeMap::from([("b".to_owned(), "x".to_owned())]));
+    assert_eq!(object.spec.encrypted_data, BTreeMap::from([("good".to_owned(), "AgB".to_owned())]));
+    assert_eq!(object.spec.oddities[2].to_string(), "spec.encryptedData.bad must be a string, but is a number");
 }
 
 #[test]
@@ -172,11 +128,7 @@ fn odd_status_is_read_as_far_as_it_makes_sense() {
     assert_eq!(status.conditions[0].status, ConditionStatus::Unknown);
     assert_eq!(status.key_ids, ["k"]);
     assert_eq!(status.secret, Some(WrittenSecret::default()));
-    assert_eq!(
-        object.spec.oddities,
-        [],
-        "status is ours to overwrite: no news for the user"
-    );
+    assert_eq!(object.spec.oddities, [], "status is ours to overwrite: no news for the user");
 }
 
 #[test]
@@ -190,10 +142,7 @@ fn reads_yaml_as_an_api_server_would() {
 #[test]
 fn is_a_namespaced_resource_of_bitnami() {
     use kube::Resource as _;
-    assert_eq!(
-        SealedSecret::url_path(&(), Some("prod")),
-        "/apis/bitnami.com/v1alpha1/namespaces/prod/sealedsecrets"
-    );
+    assert_eq!(SealedSecret::url_path(&(), Some("prod")), "/apis/bitnami.com/v1alpha1/namespaces/prod/sealedsecrets");
     let crd = crate::sealed_secret_crd();
     assert_eq!(crd.spec.names.plural, SealedSecret::plural(&()));
 }

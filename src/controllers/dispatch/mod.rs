@@ -19,12 +19,12 @@ use bulla_crds::SealedSecret;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 pub(super) use self::key::{Key, Version, fingerprint};
 
@@ -217,7 +217,8 @@ impl Dispatcher {
             Event::Delete(secret) => {
                 let (namespace, name) = super::api::place(&secret.metadata);
                 let labels = secret.metadata.labels.as_ref();
-                let owned = labels.and_then(|l| l.get(Annotations::MANAGED_BY)).is_some_and(|v| v == Annotations::OWNED);
+                let owned =
+                    labels.and_then(|l| l.get(Annotations::MANAGED_BY)).is_some_and(|v| v == Annotations::OWNED);
                 self.target_gone(&Key::new(namespace, name), owned);
             }
             Event::InitDone => {

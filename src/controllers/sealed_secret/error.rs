@@ -1,25 +1,16 @@
 //! Why a SealedSecret is not in sync, and what that means for the next try.
 
-use bulla_crds::Oddity;
-
 use crate::controllers::api::ApiError;
-use crate::seal::OpenErrors;
-use crate::secret::TargetErrors;
+use crate::resource::ResourceError;
 use crate::sync::Refusal;
 use crate::sync::schedule::Class;
 
 /// Why a SealedSecret could not be brought into sync. Its text is short and free of values: it goes into the status.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::controllers) enum SyncError {
-    /// Fields of a wrong type.
-    #[error("{}", oddities(.0))]
-    Malformed(Vec<Oddity>),
-    /// Values that do not open.
+    /// The object does not make a Secret.
     #[error("{0}")]
-    Open(OpenErrors),
-    /// Values that do not make a Secret.
-    #[error("{0}")]
-    Target(TargetErrors),
+    Resource(#[from] ResourceError),
     /// A Secret that must not or cannot be written.
     #[error("{0}")]
     Refused(Refusal),
@@ -38,9 +29,7 @@ impl SyncError {
     /// The reason in `CamelCase`.
     pub(super) fn reason(&self) -> &'static str {
         match self {
-            Self::Malformed(_) => "Malformed",
-            Self::Open(errors) => errors.reason(),
-            Self::Target(errors) => errors.reason(),
+            Self::Resource(error) => error.reason(),
             Self::Refused(refusal) => refusal.reason(),
             Self::Read(error) | Self::Write(error) => error.reason(),
             Self::Panicked => "InternalError",
@@ -50,7 +39,7 @@ impl SyncError {
     /// How soon another try makes sense.
     pub(super) const fn class(&self) -> Class {
         match self {
-            Self::Malformed(_) | Self::Open(_) | Self::Target(_) | Self::Panicked => Class::Terminal,
+            Self::Resource(_) | Self::Panicked => Class::Terminal,
             Self::Refused(_) => Class::Blocked,
             Self::Read(error) | Self::Write(error) => error.class(),
         }
@@ -61,29 +50,22 @@ impl SyncError {
         match self {
             // Retried often, since the blocker may go, but only a person makes it go.
             Self::Refused(refusal) => *refusal != Refusal::Terminating,
-            Self::Malformed(_) | Self::Open(_) | Self::Target(_) | Self::Panicked | Self::Read(_) | Self::Write(_) => {
-                self.class().is_terminal()
-            }
+            Self::Resource(_) | Self::Panicked | Self::Read(_) | Self::Write(_) => self.class().is_terminal(),
         }
     }
 
     /// Whether a key that arrives might mend it.
     pub(super) fn wants_key(&self) -> bool {
         match self {
-            Self::Open(errors) => errors.wants_key(),
-            Self::Malformed(_)
-            | Self::Target(_)
-            | Self::Refused(_)
-            | Self::Read(_)
-            | Self::Write(_)
-            | Self::Panicked => false,
+            Self::Resource(error) => error.wants_key(),
+            Self::Refused(_) | Self::Read(_) | Self::Write(_) | Self::Panicked => false,
         }
     }
 
     /// Upstream's word for the kind of failure, a label of its error metric.
     pub(super) const fn metric(&self) -> &'static str {
         match self {
-            Self::Malformed(_) | Self::Open(_) | Self::Target(_) | Self::Panicked => "unseal",
+            Self::Resource(_) | Self::Panicked => "unseal",
             Self::Refused(Refusal::NotOwned { .. }) => "unmanaged",
             Self::Read(_) => "fetch",
             Self::Refused(_) | Self::Write(_) => "update",
@@ -93,16 +75,8 @@ impl SyncError {
     /// Upstream's reason of the event.
     pub(super) const fn event(&self) -> &'static str {
         match self {
-            Self::Malformed(_) | Self::Open(_) | Self::Target(_) | Self::Panicked => "ErrUnsealFailed",
+            Self::Resource(_) | Self::Panicked => "ErrUnsealFailed",
             Self::Refused(_) | Self::Read(_) | Self::Write(_) => "ErrUpdateFailed",
         }
     }
-}
-
-fn oddities(oddities: &[Oddity]) -> String {
-    let mut words: Vec<_> = oddities.iter().take(8).map(ToString::to_string).collect();
-    if oddities.len() > words.len() {
-        words.push(format!("and {} more", oddities.len() - words.len()));
-    }
-    words.join("; ")
 }

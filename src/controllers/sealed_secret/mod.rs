@@ -6,7 +6,6 @@ mod desired;
 mod error;
 mod reconcile;
 mod status;
-mod template;
 
 pub(super) use error::SyncError;
 pub(super) use reconcile::{Context, Job, Outcome, Report, reconcile};

@@ -12,7 +12,7 @@ use kube::api::{GetParams, Patch, PatchParams};
 use serde_json::json;
 use tracing::{debug, info, warn};
 
-use super::desired::{self, Desired};
+use super::desired;
 use super::status::{self, Verdict};
 use super::{SyncError, status::is_settled};
 use crate::controllers::api::{self, Api, ApiError, FIELD_MANAGER};
@@ -20,10 +20,11 @@ use crate::controllers::dispatch::{Key, Version, fingerprint};
 use crate::controllers::events::{Events, Kind};
 use crate::controllers::metrics::Metrics;
 use crate::controllers::{apply, observe};
+use crate::resource::{self, Desired};
 use crate::seal::{DigestKey, Keyring};
 use crate::secret::Values;
-use crate::sync::{self, Annotations, Content, Live, Plan};
 use crate::sync::schedule::Class;
+use crate::sync::{self, Annotations, Content, Live, Plan};
 
 /// What a pass needs besides its object.
 pub(in crate::controllers) struct Context {
@@ -142,7 +143,8 @@ async fn read(api: &Api, key: &Key) -> Result<SealedSecret, ApiError> {
 async fn write_status(api: &Api, key: &Key, status: &bulla_crds::SealedSecretStatus) -> Result<String, ApiError> {
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge(json!({ "status": status }));
-    let request = api::at::<SealedSecret>(key.namespace()).patch_subresource("status", key.name(), &parameters, &patch)?;
+    let request =
+        api::at::<SealedSecret>(key.namespace()).patch_subresource("status", key.name(), &parameters, &patch)?;
     api.write(api::with_body(request)).await
 }
 
@@ -210,7 +212,7 @@ impl Pass<'_> {
         if !DigestKey::same(&digest_of(key, &live.kind, &live.data), digest) {
             return Ok(None);
         }
-        let (shape, owner) = (desired::shape(self.object), desired::owner(self.object));
+        let (shape, owner) = (resource::shape(self.object), desired::owner(self.object));
         let plan = sync::plan(&sync::Desired { shape: &shape, content: Content::Proven, owner: &owner }, Some(&live));
         let done = |resource_version, wrote| Done {
             key_ids: None,
@@ -237,7 +239,7 @@ impl Pass<'_> {
     fn trusted_digest(&self) -> Option<&str> {
         let status = self.object.status.as_ref()?;
         let current = status.observed_generation == self.object.metadata.generation
-            && status.scope.as_deref() == Some(desired::scope(self.object).as_str())
+            && status.scope.as_deref() == Some(resource::declared_scope(self.object).as_str())
             // The whole-Secret form hides labels in the sealed value.
             && self.object.spec.data.is_none();
         let digest = status.secret.as_ref().map(|secret| secret.digest.as_str())?;
@@ -245,14 +247,15 @@ impl Pass<'_> {
     }
 
     async fn open(&self) -> Result<Desired, SyncError> {
+        let now = Timestamp::now();
         let values = self.object.spec.encrypted_data.len();
         let templates = self.object.spec.template.as_ref().map_or(0, |template| template.data.len());
         if values + templates <= FEW_VALUES {
-            return desired::open(self.object, &self.keyring);
+            return Ok(resource::open(self.object, &self.keyring, now)?);
         }
         let (object, keyring) = (Arc::clone(self.object), Arc::clone(&self.keyring));
-        let opening = tokio::task::spawn_blocking(move || desired::open(&object, &keyring));
-        opening.await.unwrap_or(Err(SyncError::Panicked))
+        let opening = tokio::task::spawn_blocking(move || resource::open(&object, &keyring, now));
+        Ok(opening.await.map_err(|_| SyncError::Panicked)??)
     }
 
     async fn live(&self) -> Result<Option<Live>, SyncError> {

@@ -7,8 +7,9 @@ use bulla_crds::{
 use jiff::Timestamp;
 
 use super::SyncError;
-use super::desired::{requested_at, scope};
+use super::desired::requested_at;
 use crate::controllers::dispatch::Version;
+use crate::resource::declared_scope;
 
 /// What came of a sync.
 pub(super) enum Verdict<'a> {
@@ -32,7 +33,7 @@ pub(super) fn news(object: &SealedSecret, verdict: &Verdict<'_>, now: Timestamp)
     let mut new = old.clone();
     let generation = object.metadata.generation;
     new.observed_generation = generation;
-    new.scope = Some(scope(object).as_str().to_owned());
+    new.scope = Some(declared_scope(object).as_str().to_owned());
     if let Some(requested) = requested_at(object) {
         new.last_handled_reconcile_at = Some(requested.to_owned());
     }
@@ -76,7 +77,7 @@ pub(in crate::controllers) fn is_settled(object: &SealedSecret, target: Version)
     let handled = requested_at(object).is_none_or(|at| status.last_handled_reconcile_at.as_deref() == Some(at));
     status.observed_generation == object.metadata.generation
         && synced.is_some_and(|condition| condition.status == true.into())
-        && status.scope.as_deref() == Some(scope(object).as_str())
+        && status.scope.as_deref() == Some(declared_scope(object).as_str())
         && status.secret.as_ref().is_some_and(|secret| Version::parse(&secret.resource_version) == target)
         && handled
 }

@@ -96,9 +96,7 @@ pub enum Refusal {
         controller: Option<String>,
     },
     /// It is immutable and its data differs.
-    #[error(
-        "the target Secret is immutable and holds other data; delete it and it will be created anew"
-    )]
+    #[error("the target Secret is immutable and holds other data; delete it and it will be created anew")]
     Immutable,
     /// Its type differs, which Kubernetes never changes.
     #[error(
@@ -150,21 +148,14 @@ pub fn plan(desired: &Desired<'_>, live: Option<&Live>) -> Plan {
 fn create(desired: &Desired<'_>) -> Head {
     let shape = desired.shape;
     let mut labels = shape.labels.clone();
-    labels.insert(
-        Annotations::MANAGED_BY.to_owned(),
-        Annotations::OWNED.to_owned(),
-    );
+    labels.insert(Annotations::MANAGED_BY.to_owned(), Annotations::OWNED.to_owned());
     Head {
         kind: shape.effective_kind().to_owned(),
         immutable: shape.immutable.filter(|set| *set),
         labels,
         annotations: shape.annotations.clone(),
         finalizers: shape.finalizers.clone(),
-        owners: if skips_owner(shape) {
-            Vec::new()
-        } else {
-            vec![desired.owner.reference()]
-        },
+        owners: if skips_owner(shape) { Vec::new() } else { vec![desired.owner.reference()] },
     }
 }
 
@@ -174,18 +165,10 @@ fn check_type(shape: &Shape, live: &Live, mode: Mode) -> Result<String, Refusal>
     if follows_live || shape.effective_kind() == live.kind {
         return Ok(live.kind.clone());
     }
-    Err(Refusal::Type {
-        live: live.kind.clone(),
-        desired: shape.effective_kind().to_owned(),
-    })
+    Err(Refusal::Type { live: live.kind.clone(), desired: shape.effective_kind().to_owned() })
 }
 
-fn update(
-    desired: &Desired<'_>,
-    live: &Live,
-    mode: Mode,
-    kind: String,
-) -> Result<Option<Update>, Refusal> {
+fn update(desired: &Desired<'_>, live: &Live, mode: Mode, kind: String) -> Result<Option<Update>, Refusal> {
     let data_is_right = match (desired.content, mode) {
         (Content::Proven, _) => true,
         (Content::Opened(values), Mode::Own) => equal(values, &live.data),
@@ -197,11 +180,7 @@ fn update(
     let immutable = live.immutable || (desired.shape.immutable == Some(true) && mode == Mode::Own);
     let (labels, annotations) = metadata(desired, live, mode);
     let mut finalizers = live.finalizers.clone();
-    let missing = desired
-        .shape
-        .finalizers
-        .iter()
-        .filter(|f| !live.finalizers.contains(f));
+    let missing = desired.shape.finalizers.iter().filter(|f| !live.finalizers.contains(f));
     finalizers.extend(missing.cloned());
     let owners = owners(desired, live, mode);
     let unchanged = data_is_right
@@ -219,19 +198,8 @@ fn update(
         (false, Mode::Merge { .. }) => Data::Merged,
     };
     let immutable = immutable.then_some(true);
-    let head = Head {
-        kind,
-        immutable,
-        labels,
-        annotations,
-        finalizers,
-        owners,
-    };
-    Ok(Some(Update {
-        resource_version: live.resource_version.clone(),
-        head,
-        data,
-    }))
+    let head = Head { kind, immutable, labels, annotations, finalizers, owners };
+    Ok(Some(Update { resource_version: live.resource_version.clone(), head, data }))
 }
 
 type Pairs = BTreeMap<String, String>;
@@ -245,12 +213,8 @@ fn metadata(desired: &Desired<'_>, live: &Live, mode: Mode) -> (Pairs, Pairs) {
             annotations.retain(|name, _| !our_annotations.contains(name));
             Annotations::OWNED
         }
-        Mode::Merge {
-            take_ownership: true,
-        } => Annotations::OWNED,
-        Mode::Merge {
-            take_ownership: false,
-        } => Annotations::MERGED,
+        Mode::Merge { take_ownership: true } => Annotations::OWNED,
+        Mode::Merge { take_ownership: false } => Annotations::MERGED,
     };
     labels.extend(desired.shape.labels.clone());
     labels.insert(Annotations::MANAGED_BY.to_owned(), mark.to_owned());
@@ -259,11 +223,7 @@ fn metadata(desired: &Desired<'_>, live: &Live, mode: Mode) -> (Pairs, Pairs) {
 }
 
 fn owners(desired: &Desired<'_>, live: &Live, mode: Mode) -> Vec<OwnerRef> {
-    if mode
-        == (Mode::Merge {
-            take_ownership: false,
-        })
-    {
+    if mode == (Mode::Merge { take_ownership: false }) {
         return live.owners.clone();
     }
     let reference = desired.owner.reference();
@@ -273,12 +233,7 @@ fn owners(desired: &Desired<'_>, live: &Live, mode: Mode) -> Vec<OwnerRef> {
     }
     // One object can have one controller: ours replaces whichever there is, other references stay.
     let replaced = |o: &OwnerRef| desired.owner.is_named_by(o) || (o.controller && !skip);
-    let mut owners: Vec<_> = live
-        .owners
-        .iter()
-        .filter(|o| !replaced(o))
-        .cloned()
-        .collect();
+    let mut owners: Vec<_> = live.owners.iter().filter(|o| !replaced(o)).cloned().collect();
     if !skip {
         owners.push(reference);
     }
@@ -286,10 +241,7 @@ fn owners(desired: &Desired<'_>, live: &Live, mode: Mode) -> Vec<OwnerRef> {
 }
 
 fn skips_owner(shape: &Shape) -> bool {
-    shape
-        .annotations
-        .get(Annotations::SKIP_OWNER)
-        .is_some_and(|value| value == "true")
+    shape.annotations.get(Annotations::SKIP_OWNER).is_some_and(|value| value == "true")
 }
 
 fn equal(wanted: &Values, live: &Values) -> bool {
@@ -297,10 +249,7 @@ fn equal(wanted: &Values, live: &Values) -> bool {
 }
 
 fn contains(live: &Values, wanted: &Values) -> bool {
-    let same = |(key, value): (&String, &Plaintext)| {
-        live.get(key)
-            .is_some_and(|found| found.same_as(value.expose()))
-    };
+    let same = |(key, value): (&String, &Plaintext)| live.get(key).is_some_and(|found| found.same_as(value.expose()));
     wanted.iter().all(same)
 }
 

@@ -11,17 +11,11 @@ fn owner() -> Owner {
 }
 
 fn values(pairs: &[(&str, &str)]) -> Values {
-    pairs
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), Plaintext::from((*v).to_owned())))
-        .collect()
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), Plaintext::from((*v).to_owned()))).collect()
 }
 
 fn pairs(entries: &[(&str, &str)]) -> Pairs {
-    entries
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect()
+    entries.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
 /// A Secret as we left it.
@@ -44,33 +38,17 @@ fn ours() -> Live {
 
 /// A Secret that somebody else made.
 fn foreign() -> Live {
-    Live {
-        labels: pairs(&[("team", "x")]),
-        owners: Vec::new(),
-        written_by: Vec::new(),
-        ..ours()
-    }
+    Live { labels: pairs(&[("team", "x")]), owners: Vec::new(), written_by: Vec::new(), ..ours() }
 }
 
 fn marked(mut live: Live, names: &[&str]) -> Live {
-    live.annotations.extend(
-        names
-            .iter()
-            .map(|name| ((*name).to_owned(), "true".to_owned())),
-    );
+    live.annotations.extend(names.iter().map(|name| ((*name).to_owned(), "true".to_owned())));
     live
 }
 
 fn plan_with(shape: &Shape, sealed: &[(&str, &str)], live: Option<&Live>) -> Plan {
     let (values, owner) = (values(sealed), owner());
-    plan(
-        &Desired {
-            shape,
-            content: Content::Opened(&values),
-            owner: &owner,
-        },
-        live,
-    )
+    plan(&Desired { shape, content: Content::Opened(&values), owner: &owner }, live)
 }
 
 fn plan_for(sealed: &[(&str, &str)], live: &Live) -> Plan {
@@ -91,10 +69,7 @@ fn an_absent_secret_is_created_with_an_owner_and_our_label() {
     };
     assert_eq!(head.kind, "Opaque");
     assert_eq!(head.owners, [owner().reference()]);
-    assert_eq!(
-        head.labels,
-        pairs(&[(Annotations::MANAGED_BY, Annotations::OWNED)])
-    );
+    assert_eq!(head.labels, pairs(&[(Annotations::MANAGED_BY, Annotations::OWNED)]));
 }
 
 #[test]
@@ -108,12 +83,7 @@ fn a_right_secret_is_kept_whatever_others_added_to_its_metadata() {
 
 #[test]
 fn data_is_made_exactly_what_was_sealed() {
-    for sealed in [
-        &[("a", "2")][..],
-        &[("b", "1")],
-        &[("a", "1"), ("b", "2")],
-        &[],
-    ] {
+    for sealed in [&[("a", "2")][..], &[("b", "1")], &[("a", "1"), ("b", "2")], &[]] {
         let update = updated(plan_for(sealed, &ours()));
         assert_eq!(update.data, Data::Opened);
         assert_eq!(update.resource_version, "7");
@@ -124,8 +94,7 @@ fn data_is_made_exactly_what_was_sealed() {
 fn only_metadata_that_came_from_us_is_removed() {
     let mut live = ours();
     live.labels.extend(pairs(&[("old", "1"), ("team", "x")]));
-    live.annotations
-        .extend(pairs(&[("old", "1"), ("note", "y")]));
+    live.annotations.extend(pairs(&[("old", "1"), ("note", "y")]));
     live.written_by[0].labels.insert("old".to_owned());
     live.written_by[0].annotations.insert("old".to_owned());
     let update = updated(plan_for(&[("a", "1")], &live));
@@ -158,32 +127,16 @@ fn a_foreign_secret_is_refused_with_its_controllers_name() {
     let plan = plan_for(&[("a", "1")], &foreign());
     assert_eq!(plan, Plan::Refuse(Refusal::NotOwned { controller: None }));
     let mut live = foreign();
-    let other = OwnerRef {
-        uid: "x".to_owned(),
-        kind: "Certificate".to_owned(),
-        ..owner().reference()
-    };
+    let other = OwnerRef { uid: "x".to_owned(), kind: "Certificate".to_owned(), ..owner().reference() };
     live.owners.push(other);
-    let Plan::Refuse(refusal) = plan_for(&[("a", "1")], &live) else {
-        panic!("not refused")
-    };
-    assert!(
-        refusal.to_string().contains("but by Certificate db"),
-        "{refusal}"
-    );
-    assert!(
-        refusal
-            .to_string()
-            .contains("sealedsecrets.bitnami.com/managed=true")
-    );
+    let Plan::Refuse(refusal) = plan_for(&[("a", "1")], &live) else { panic!("not refused") };
+    assert!(refusal.to_string().contains("but by Certificate db"), "{refusal}");
+    assert!(refusal.to_string().contains("sealedsecrets.bitnami.com/managed=true"));
 }
 
 #[test]
 fn managed_means_takeover_and_foreign_metadata_stays() {
-    let update = updated(plan_for(
-        &[("b", "2")],
-        &marked(foreign(), &[Annotations::MANAGED]),
-    ));
+    let update = updated(plan_for(&[("b", "2")], &marked(foreign(), &[Annotations::MANAGED])));
     assert_eq!(update.data, Data::Opened);
     assert_eq!(update.head.owners, [owner().reference()]);
     assert_eq!(update.head.labels["team"], "x");
@@ -196,29 +149,20 @@ fn patch_means_merge_without_ownership() {
     let update = updated(plan_for(&[("b", "2")], &live));
     assert_eq!(update.data, Data::Merged);
     assert!(update.head.owners.is_empty());
-    assert_eq!(
-        update.head.labels[Annotations::MANAGED_BY],
-        Annotations::MERGED
-    );
+    assert_eq!(update.head.labels[Annotations::MANAGED_BY], Annotations::MERGED);
 }
 
 #[test]
 fn patch_and_managed_means_merge_with_ownership() {
     let live = marked(foreign(), &[Annotations::PATCH, Annotations::MANAGED]);
     let update = updated(plan_for(&[("b", "2")], &live));
-    assert_eq!(
-        (update.data, update.head.owners),
-        (Data::Merged, vec![owner().reference()])
-    );
+    assert_eq!((update.data, update.head.owners), (Data::Merged, vec![owner().reference()]));
 }
 
 #[test]
 fn a_merged_secret_that_has_our_keys_is_kept() {
     let mut live = marked(foreign(), &[Annotations::PATCH]);
-    live.labels.insert(
-        Annotations::MANAGED_BY.to_owned(),
-        Annotations::MERGED.to_owned(),
-    );
+    live.labels.insert(Annotations::MANAGED_BY.to_owned(), Annotations::MERGED.to_owned());
     live.data = values(&[("a", "1"), ("theirs", "x")]);
     live.kind = "example.com/custom".to_owned();
     assert_eq!(plan_for(&[("a", "1")], &live), Plan::Keep);
@@ -227,15 +171,9 @@ fn a_merged_secret_that_has_our_keys_is_kept() {
 #[test]
 fn a_merged_secret_is_not_ours_once_the_annotation_goes() {
     let mut live = foreign();
-    live.labels.insert(
-        Annotations::MANAGED_BY.to_owned(),
-        Annotations::MERGED.to_owned(),
-    );
+    live.labels.insert(Annotations::MANAGED_BY.to_owned(), Annotations::MERGED.to_owned());
     live.written_by = ours().written_by;
-    assert!(matches!(
-        plan_for(&[("a", "1")], &live),
-        Plan::Refuse(Refusal::NotOwned { .. })
-    ));
+    assert!(matches!(plan_for(&[("a", "1")], &live), Plan::Refuse(Refusal::NotOwned { .. })));
 }
 
 #[test]
@@ -250,22 +188,15 @@ fn a_recreated_sealed_secret_adopts_its_secret() {
 #[test]
 fn without_owner_reference_on_request_and_still_ours_afterwards() {
     let mut shape = Shape::default();
-    shape
-        .annotations
-        .insert(Annotations::SKIP_OWNER.to_owned(), "true".to_owned());
-    let Plan::Create(head) = plan_with(&shape, &[("a", "1")], None) else {
-        panic!("not created")
-    };
+    shape.annotations.insert(Annotations::SKIP_OWNER.to_owned(), "true".to_owned());
+    let Plan::Create(head) = plan_with(&shape, &[("a", "1")], None) else { panic!("not created") };
     assert!(head.owners.is_empty());
     let mut live = ours();
     live.owners.clear();
     live.annotations = shape.annotations.clone();
     assert_eq!(plan_with(&shape, &[("a", "1")], Some(&live)), Plan::Keep);
     // The request goes away: the reference is set.
-    assert_eq!(
-        updated(plan_for(&[("a", "1")], &live)).head.owners,
-        [owner().reference()]
-    );
+    assert_eq!(updated(plan_for(&[("a", "1")], &live)).head.owners, [owner().reference()]);
     // It arrives: the reference is taken off.
     let update = updated(plan_with(&shape, &[("a", "1")], Some(&ours())));
     assert!(update.head.owners.is_empty());
@@ -273,15 +204,9 @@ fn without_owner_reference_on_request_and_still_ours_afterwards() {
 
 #[test]
 fn an_immutable_target_is_refused_unless_its_data_is_right() {
-    let live = Live {
-        immutable: true,
-        ..ours()
-    };
+    let live = Live { immutable: true, ..ours() };
     assert_eq!(plan_for(&[("a", "1")], &live), Plan::Keep);
-    assert_eq!(
-        plan_for(&[("a", "2")], &live),
-        Plan::Refuse(Refusal::Immutable)
-    );
+    assert_eq!(plan_for(&[("a", "2")], &live), Plan::Refuse(Refusal::Immutable));
     let mut shape = Shape::default();
     shape.labels.insert("new".to_owned(), "1".to_owned());
     let update = updated(plan_with(&shape, &[("a", "1")], Some(&live)));
@@ -290,10 +215,7 @@ fn an_immutable_target_is_refused_unless_its_data_is_right() {
 
 #[test]
 fn a_target_is_made_immutable_on_request() {
-    let shape = Shape {
-        immutable: Some(true),
-        ..Shape::default()
-    };
+    let shape = Shape { immutable: Some(true), ..Shape::default() };
     let update = updated(plan_with(&shape, &[("a", "1")], Some(&ours())));
     assert_eq!(update.head.immutable, Some(true));
 }
@@ -301,40 +223,24 @@ fn a_target_is_made_immutable_on_request() {
 #[test]
 fn another_type_is_refused_and_the_servers_default_is_not_another_type() {
     for kind in [None, Some(""), Some("Opaque")] {
-        let shape = Shape {
-            kind: kind.map(str::to_owned),
-            ..Shape::default()
-        };
+        let shape = Shape { kind: kind.map(str::to_owned), ..Shape::default() };
         assert_eq!(plan_with(&shape, &[("a", "1")], Some(&ours())), Plan::Keep);
     }
-    let shape = Shape {
-        kind: Some("kubernetes.io/tls".to_owned()),
-        ..Shape::default()
-    };
+    let shape = Shape { kind: Some("kubernetes.io/tls".to_owned()), ..Shape::default() };
     let plan = plan_with(&shape, &[("a", "1")], Some(&ours()));
     assert!(matches!(plan, Plan::Refuse(Refusal::Type { .. })));
 }
 
 #[test]
 fn a_secret_that_is_being_deleted_is_waited_for() {
-    let live = Live {
-        terminating: true,
-        ..ours()
-    };
-    assert_eq!(
-        plan_for(&[("a", "1")], &live),
-        Plan::Refuse(Refusal::Terminating)
-    );
+    let live = Live { terminating: true, ..ours() };
+    assert_eq!(plan_for(&[("a", "1")], &live), Plan::Refuse(Refusal::Terminating));
 }
 
 #[test]
 fn proven_data_is_not_written_anew_but_its_metadata_is_mended() {
     let (shape, owner) = (Shape::default(), owner());
-    let desired = Desired {
-        shape: &shape,
-        content: Content::Proven,
-        owner: &owner,
-    };
+    let desired = Desired { shape: &shape, content: Content::Proven, owner: &owner };
     assert_eq!(plan(&desired, Some(&ours())), Plan::Keep);
     let mut live = ours();
     live.labels.clear();

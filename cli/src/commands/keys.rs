@@ -1,0 +1,77 @@
+//! `bulla keys`: make a key pair, show public keys.
+
+use std::path::Path;
+
+use bulla::seal::{Identity, Recipient};
+use jiff::Timestamp;
+
+use crate::args::{KeyType, KeysVerb, Report};
+use crate::cluster::{self, ClusterArguments, PublishedKey};
+use crate::failure::{OrFail as _, Outcome, usage};
+use crate::{output, recipients};
+
+/// Runs one of the verbs.
+pub(super) fn run(verb: KeysVerb) -> Outcome {
+    match verb {
+        KeysVerb::Generate { kind, out } => generate(kind, out.as_deref()),
+        KeysVerb::Show { file: Some(file), output, .. } => show_rule(&file, output),
+        KeysVerb::Show { file: None, output, cluster } => show_cluster(&cluster, output),
+    }
+}
+
+fn generate(kind: KeyType, out: Option<&Path>) -> Outcome {
+    let identity = match kind {
+        KeyType::Hybrid => Identity::generate_hybrid().or_usage("no randomness from the operating system")?,
+        KeyType::X25519 => Identity::generate_x25519(),
+    };
+    let text = identity.to_file_text(Timestamp::now()).ok_or_else(|| usage!("this kind has no identity file"))?;
+    let Some(path) = out else {
+        // As age-keygen does: the file itself to standard output, and what may be shown to the person.
+        output::note(&format!("Public key: {}", identity.recipient()));
+        return output::print_bytes(text.as_bytes());
+    };
+    output::create_private_file(path, text.as_bytes())?;
+    output::note(&format!(
+        "{} holds the private key {} (mode 0600): keep it out of Git. Its recipient, for .bulla.yaml or --to:",
+        path.display(),
+        identity.key_id()
+    ));
+    output::print(&format!("{}\n", identity.recipient()))
+}
+
+fn show_rule(file: &Path, report: Report) -> Outcome {
+    let rule = recipients::rule_for(Some(file))?
+        .ok_or_else(|| usage!("no rule of a .bulla.yaml covers {}", file.display()))?;
+    let keys: Vec<PublishedKey> = recipients::of_rule(&rule)?.iter().map(as_published).collect();
+    print_keys(&keys, report, &format!("{} names for {}", rule.file.display(), file.display()))
+}
+
+fn show_cluster(arguments: &ClusterArguments, report: Report) -> Outcome {
+    let keys = cluster::block_on(cluster::published_keys(arguments))?;
+    print_keys(&keys, report, &format!("the controller in namespace {} publishes", arguments.controller_namespace))
+}
+
+fn as_published(recipient: &Recipient) -> PublishedKey {
+    PublishedKey {
+        id: recipient.key_id().to_string(),
+        kind: recipient.kind().as_str().to_owned(),
+        state: "active".to_owned(),
+        recipient: recipient.certificate().is_none().then(|| recipient.to_string()),
+        certificate: None,
+        created: None,
+    }
+}
+
+fn print_keys(keys: &[PublishedKey], report: Report, source: &str) -> Outcome {
+    if report == Report::Json {
+        return output::print_json(&keys);
+    }
+    output::note(&format!("{} key(s) that {source}:", keys.len()));
+    let mut text = String::new();
+    for key in keys {
+        let created = key.created.as_deref().map_or_else(String::new, |created| format!(", made {created}"));
+        let public = key.recipient.as_deref().or(key.certificate.as_deref()).unwrap_or("(a certificate file)");
+        text.push_str(&format!("# {} {} {}{created}\n{}\n", key.id, key.kind, key.state, public.trim_end()));
+    }
+    output::print(&text)
+}

@@ -1,0 +1,44 @@
+//! One file a verb: resolve what was typed, call the library, print.
+
+mod demo;
+mod inspect;
+mod keys;
+mod manual;
+mod open;
+mod seal;
+mod set;
+
+use crate::args::{Arguments, Verb};
+use crate::failure::{Failure, Outcome, refuse, usage};
+
+/// Runs what was typed.
+pub(crate) fn run(arguments: Arguments) -> Outcome {
+    match arguments.verb {
+        Verb::Keys(verb) => keys::run(verb),
+        Verb::Seal(arguments) => seal::run(arguments),
+        Verb::Set(arguments) => set::set(&arguments),
+        Verb::Unset(arguments) => set::unset(&arguments),
+        Verb::Open(arguments) => open::run(&arguments),
+        Verb::Inspect(arguments) => inspect::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Completions { shell } => manual::completions(shell),
+        Verb::Man { out } => manual::pages(out.as_deref()),
+    }
+}
+
+/// What to say where a namespace is needed and nothing names one. Guessing one from a kubeconfig is how values end up
+/// sealed for the wrong place.
+fn no_namespace(what: &str) -> Failure {
+    usage!(
+        "{what} has no namespace, and its values are bound to one: put it into the manifest or .bulla.yaml, or pass --namespace"
+    )
+}
+
+/// Refuses what Kubernetes would refuse as a data key, before anything is sealed.
+fn valid_key(key: &str) -> Outcome {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if key.is_empty() || key.len() > 253 || !key.chars().all(valid) || key == "." || key.starts_with("..") {
+        return Err(refuse!("{key:?} is not a valid data key: letters, digits, `-`, `_` and `.`, at most 253"));
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Where values and manifests come from: files, standard input, a prompt. Never the command line.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+
+use bulla::secret::Plaintext;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::failure::{Outcome, refuse, usage};
+
+/// The longest manifest that is read, in bytes. Kubernetes takes 3 MiB in one request.
+const MAX_MANIFEST: u64 = 16 << 20;
+
+/// Reads a whole manifest; `-` is standard input.
+pub(crate) fn manifest(path: &Path) -> Outcome<Zeroizing<String>> {
+    let bytes = if path == Path::new("-") {
+        if io::stdin().is_terminal() {
+            crate::output::note("reading a manifest from the terminal; end it with Ctrl-D");
+        }
+        bounded(io::stdin().lock(), MAX_MANIFEST, "standard input")?
+    } else {
+        bounded(open(path)?, MAX_MANIFEST, &path.display().to_string())?
+    };
+    text(bytes, path)
+}
+
+/// Reads the value of `key`, from a file as it is or, without one, from standard input or a prompt.
+///
+/// What is piped in is taken byte for byte, except for one line end at the very end when it is text of a single line:
+/// that one comes from `echo`, and sealing it is the best known mistake in this trade.
+pub(crate) fn value(key: &str, file: Option<&Path>) -> Outcome<Plaintext> {
+    let limit = bulla::seal::MAX_VALUE as u64;
+    if let Some(path) = file.filter(|path| *path != Path::new("-")) {
+        let bytes = bounded(open(path)?, limit, &path.display().to_string())?;
+        return Ok(Plaintext::from_guarded(bytes));
+    }
+    if io::stdin().is_terminal() {
+        let typed = rpassword::prompt_password(format!("value of {key} (not shown): "))?;
+        return Ok(Plaintext::from(typed));
+    }
+    let mut bytes = bounded(io::stdin().lock(), limit, "standard input")?;
+    trim_echo(&mut bytes);
+    Ok(Plaintext::from_guarded(bytes))
+}
+
+fn trim_echo(bytes: &mut Zeroizing<Vec<u8>>) {
+    let one_line = bytes.iter().filter(|byte| **byte == b'\n').count() == 1;
+    if one_line && bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+}
+
+fn open(path: &Path) -> Outcome<File> {
+    File::open(path).map_err(|error| usage!("opening {}: {error}", path.display()))
+}
+
+/// Reads at most `limit` bytes into a buffer that is wiped, also where it had to grow.
+fn bounded(mut source: impl io::Read, limit: u64, name: &str) -> Outcome<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));
+    let mut chunk = Zeroizing::new([0; 16 * 1024]);
+    loop {
+        let read = source.read(chunk.as_mut_slice()).map_err(|error| usage!("reading {name}: {error}"))?;
+        if read == 0 {
+            return Ok(bytes);
+        }
+        if (bytes.len() + read) as u64 > limit {
+            return Err(refuse!("{name} has more than {limit} bytes"));
+        }
+        if bytes.len() + read > bytes.capacity() {
+            let mut larger = Vec::with_capacity(bytes.capacity() * 2 + read);
+            larger.extend_from_slice(&bytes);
+            bytes.zeroize();
+            *bytes = larger;
+        }
+        bytes.extend_from_slice(&chunk[..read]);
+    }
+}
+
+fn text(mut bytes: Zeroizing<Vec<u8>>, path: &Path) -> Outcome<Zeroizing<String>> {
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err(refuse!("{} is not UTF-8 text", path.display()))
+        }
+    }
+}

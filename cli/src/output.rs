@@ -1,0 +1,113 @@
+//! The one door to the terminal: colours that respect `NO_COLOR`, and files written whole or not at all.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::failure::{Failure, OrFail as _, Outcome};
+
+/// Something went well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// Something needs attention.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
+/// Something failed.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// A headline.
+pub(crate) const HEAD: Style = Style::new().bold();
+/// Less important text.
+pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// Prints to standard output, as it is.
+pub(crate) fn print(text: &str) -> Outcome {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints bytes to standard output, past anything that looks at colours: for values.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Outcome {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints JSON for machines.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Outcome {
+    let text = serde_json::to_string_pretty(value).or_usage("writing JSON")?;
+    print(&format!("{text}\n"))
+}
+
+/// Says to a person, on standard error, what was done.
+pub(crate) fn note(text: &str) {
+    to_stderr(&format!("{text}\n"));
+}
+
+/// Warns a person.
+pub(crate) fn warn(text: &str) {
+    to_stderr(&format!("{WARN}warning:{WARN:#} {text}\n"));
+}
+
+/// Says what failed.
+pub(crate) fn error(text: &str) {
+    to_stderr(&format!("{BAD}error:{BAD:#} {text}\n"));
+}
+
+fn to_stderr(text: &str) {
+    // If standard error is closed there is nobody left to tell.
+    drop(anstream::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// Who may read a file that is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everybody whom the umask allows; an existing file keeps its mode.
+    Ordinary,
+    /// The owner only, from the first byte: private keys.
+    Private,
+}
+
+/// Writes a file whole or not at all: a temporary file beside it, flushed, then renamed over it. A symbolic link is
+/// followed, so that the link stays and its target changes.
+pub(crate) fn write_file(path: &Path, bytes: &[u8], access: Access) -> Outcome {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let failed = |error: io::Error| Failure::usage(error).at(format!("writing {}", path.display()));
+    let mode = match (access, fs::metadata(&target)) {
+        (Access::Private, _) => 0o600,
+        (Access::Ordinary, Ok(metadata)) => metadata.permissions().mode() & 0o7777,
+        (Access::Ordinary, Err(_)) => 0o666 & !umask(),
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".bulla-")
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(mode)).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(&target).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Creates a private file that must not exist yet.
+pub(crate) fn create_private_file(path: &Path, bytes: &[u8]) -> Outcome {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .or_usage(format!("creating {} (an existing key is never overwritten)", path.display()))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).or_usage(format!("writing {}", path.display()))
+}
+
+/// The process's umask. Reading it means setting it, so it is put back at once; the command line has one thread here.
+fn umask() -> u32 {
+    let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    rustix::process::umask(mask);
+    mask.as_raw_mode()
+}

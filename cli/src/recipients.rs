@@ -1,0 +1,137 @@
+//! To whom to seal: what was typed, else what `.bulla.yaml` says for the file, else what the cluster publishes.
+
+use std::path::Path;
+
+use bulla::seal::{Certificate, KeyKind, Recipient};
+use jiff::Timestamp;
+use kube::{Client, Config};
+
+use crate::args::ToArguments;
+use crate::cluster::{self, PublishedKey};
+use crate::failure::{OrFail as _, Outcome, refuse, usage};
+use crate::repository::{self, Rule};
+
+/// The recipients of a file, and the rule of `.bulla.yaml` that holds for it.
+pub(crate) struct Resolved {
+    pub(crate) recipients: Vec<Recipient>,
+    pub(crate) rule: Option<Rule>,
+}
+
+/// Finds the recipients of `file`; without a file, rules are looked up for the current folder.
+pub(crate) fn resolve(to: &ToArguments, file: Option<&Path>) -> Outcome<Resolved> {
+    let rule = rule_for(file)?;
+    if !to.to.is_empty() {
+        let mut recipients = Vec::new();
+        for source in &to.to {
+            recipients.extend(typed(source)?);
+        }
+        return Ok(Resolved { recipients: usable(recipients)?, rule });
+    }
+    let named = rule.as_ref().map(of_rule).transpose()?.unwrap_or_default();
+    let recipients = if named.is_empty() { of_cluster(to)? } else { named };
+    Ok(Resolved { recipients: usable(recipients)?, rule })
+}
+
+/// The rule of `.bulla.yaml` for a file.
+pub(crate) fn rule_for(file: Option<&Path>) -> Outcome<Option<Rule>> {
+    let path = file.filter(|path| *path != Path::new("-")).unwrap_or_else(|| Path::new("stdin"));
+    repository::rule_for(path).or_refuse("finding the rule for this file")
+}
+
+/// The recipients that a rule names, strings and files together.
+pub(crate) fn of_rule(rule: &Rule) -> Outcome<Vec<Recipient>> {
+    let mut recipients = Vec::new();
+    for text in &rule.recipients {
+        recipients.push(text.parse::<Recipient>().or_refuse(format!("{}: recipients", rule.file.display()))?);
+    }
+    for file in &rule.recipient_files {
+        recipients.extend(from_file(file)?);
+    }
+    Ok(recipients)
+}
+
+/// The newest active key that the cluster publishes: native before certificates.
+fn of_cluster(to: &ToArguments) -> Outcome<Vec<Recipient>> {
+    let published = cluster::block_on(cluster::published_keys(&to.cluster)).map_err(|failure| {
+        failure.at("nobody to seal to: no --to, no rule in .bulla.yaml for this file, and the cluster cannot be asked")
+    })?;
+    let active: Vec<&PublishedKey> = published.iter().filter(|key| key.state == "active").collect();
+    let newest = active.iter().rev().find(|key| key.recipient.is_some()).or_else(|| active.last());
+    let key = newest.ok_or_else(|| usage!("the cluster publishes no active key: see the controller's log"))?;
+    Ok(vec![key.to_recipient()?])
+}
+
+/// One `--to`.
+fn typed(source: &str) -> Outcome<Vec<Recipient>> {
+    if source.starts_with("https://") || source.starts_with("http://") {
+        let pem = cluster::block_on(fetch(source))?;
+        return parse_file(&pem, source);
+    }
+    let path = Path::new(source);
+    let looks_like_a_key = source.starts_with("age1") || source.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-");
+    if looks_like_a_key && !path.exists() {
+        return Ok(vec![source.parse::<Recipient>().or_refuse("--to")?]);
+    }
+    from_file(path)
+}
+
+fn from_file(path: &Path) -> Outcome<Vec<Recipient>> {
+    let text = std::fs::read_to_string(path).or_usage(format!("reading recipients from {}", path.display()))?;
+    parse_file(&text, &path.display().to_string())
+}
+
+/// A file of recipients: certificates in PEM, or one recipient a line with `#` comments.
+fn parse_file(text: &str, name: &str) -> Outcome<Vec<Recipient>> {
+    if text.contains("-----BEGIN ") {
+        if text.contains("PRIVATE KEY-----") {
+            return Err(refuse!("{name} holds a private key: seal to the certificate, and keep the key out of here"));
+        }
+        let certificate = Certificate::from_pem(text.as_bytes()).or_refuse(name.to_owned())?;
+        return Ok(vec![Recipient::from(certificate)]);
+    }
+    let mut recipients = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if !line.is_empty() && !line.starts_with('#') {
+            recipients.push(line.parse::<Recipient>().or_refuse(format!("{name}, line {}", number + 1))?);
+        }
+    }
+    if recipients.is_empty() { Err(refuse!("{name} names no recipient")) } else { Ok(recipients) }
+}
+
+/// Fetches a certificate, as `kubeseal --cert` does, with the HTTP client that is there for the cluster.
+async fn fetch(url: &str) -> Outcome<String> {
+    let uri: http::Uri = url.parse().or_usage(format!("{url} is not a URL"))?;
+    let request = http::Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
+        .body(Vec::new())
+        .or_usage(url.to_owned())?;
+    let mut base = uri.into_parts();
+    base.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+    let base = http::Uri::from_parts(base).or_usage(format!("{url} is not a URL"))?;
+    let client = Client::try_from(Config::new(base)).or_usage(format!("connecting to {url}"))?;
+    client.request_text(request).await.or_usage(format!("fetching {url}"))
+}
+
+/// Refuses expired certificates: the controller would open the values, but nobody should go on sealing to them.
+fn usable(recipients: Vec<Recipient>) -> Outcome<Vec<Recipient>> {
+    let now = Timestamp::now();
+    for recipient in &recipients {
+        if let Some(expired) = recipient.certificate().and_then(|c| c.not_after()).filter(|end| *end < now) {
+            return Err(refuse!("the certificate {recipient} expired at {expired}: fetch the current one"));
+        }
+    }
+    Ok(recipients)
+}
+
+/// A short description of recipients for a person.
+pub(crate) fn describe(recipients: &[Recipient]) -> String {
+    let kind = |recipient: &Recipient| match recipient.kind() {
+        KeyKind::Hybrid => "post-quantum key",
+        KeyKind::X25519 => "X25519 key",
+        KeyKind::Rsa => "RSA certificate",
+    };
+    match recipients {
+        [one] => format!("{} {}", kind(one), one.key_id()),
+        many => format!("{} keys", many.len()),
+    }
+}
