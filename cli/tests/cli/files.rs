@@ -12,7 +12,8 @@ fn sealed() -> Bench {
 
 /// The lines of `after` that are not in `before`, and the other way round.
 fn difference(before: &str, after: &str) -> (usize, usize) {
-    let missing = |from: &str, to: &str| to.split('\n').filter(|line| !from.split('\n').any(|other| other == *line)).count();
+    let missing =
+        |from: &str, to: &str| to.split('\n').filter(|line| !from.split('\n').any(|other| other == *line)).count();
     (missing(before, after), missing(after, before))
 }
 

@@ -7,7 +7,9 @@ use crate::harness::Bench;
 #[test]
 fn generate_writes_a_private_file_and_prints_the_recipient() {
     let bench = Bench::new();
-    for (kind, public, private) in [("hybrid", "age1pq1", "AGE-SECRET-KEY-PQ-1"), ("x25519", "age1", "AGE-SECRET-KEY-1")] {
+    for (kind, public, private) in
+        [("hybrid", "age1pq1", "AGE-SECRET-KEY-PQ-1"), ("x25519", "age1", "AGE-SECRET-KEY-1")]
+    {
         let file = format!("{kind}.key");
         let run = bench.run(&["keys", "generate", "--type", kind, "-o", &file]).exits(0).says("keep it out of Git");
         assert!(run.out.starts_with(public), "{}", run.out);

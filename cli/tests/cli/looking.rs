@@ -29,7 +29,13 @@ fn inspect_finds_what_is_not_sealed() {
     let manifest = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: db, namespace: prod}\nspec:\n  encryptedData:\n    a: not base64!\n    b: aHVudGVyMg==\n    c: YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==\n";
     bench.write("db.yaml", manifest);
     let run = bench.run(&["inspect", "db.yaml"]).exits(1).says("3 value(s)");
-    assert!(run.out.contains("is not base64") && run.out.contains("is not a sealed value") && run.out.contains("is damaged"), "{}", run.out);
+    assert!(
+        run.out.contains("is not base64")
+            && run.out.contains("is not a sealed value")
+            && run.out.contains("is damaged"),
+        "{}",
+        run.out
+    );
     bench.pipe(&["inspect"], "kind: Secret\n").exits(1).says("holds no SealedSecret");
 }
 
@@ -50,7 +56,18 @@ fn as_a_kubectl_plugin_it_speaks_of_kubectl() {
 #[test]
 fn every_verb_has_help_with_an_example() {
     let bench = Bench::new();
-    for verb in [&["seal"][..], &["set"], &["unset"], &["open"], &["inspect"], &["demo"], &["keys", "generate"], &["keys", "show"], &["completions"], &["man"]] {
+    for verb in [
+        &["seal"][..],
+        &["set"],
+        &["unset"],
+        &["open"],
+        &["inspect"],
+        &["demo"],
+        &["keys", "generate"],
+        &["keys", "show"],
+        &["completions"],
+        &["man"],
+    ] {
         let mut arguments = verb.to_vec();
         arguments.push("--help");
         let help = bench.run(&arguments).exits(0).out;

@@ -48,7 +48,8 @@ fn a_value_comes_from_a_pipe_or_a_file_never_from_a_flag() {
         let value = bench.run(&["open", "tls.yaml", "-i", "small.key", "--key", key]).exits(0);
         assert_eq!(value.out, "two\nlines\n", "a file is taken byte for byte");
     }
-    bench.run(&["seal", "--from-literal", "password=x", "--name", "db", "-n", "prod", "--to", "small.pub"])
+    bench
+        .run(&["seal", "--from-literal", "password=x", "--name", "db", "-n", "prod", "--to", "small.pub"])
         .exits(1)
         .says("not a valid data key");
 }
@@ -56,10 +57,13 @@ fn a_value_comes_from_a_pipe_or_a_file_never_from_a_flag() {
 #[test]
 fn raw_prints_one_value_that_fits_into_a_manifest() {
     let bench = Bench::with_keys();
-    let arguments = ["seal", "--raw", "--from-literal", "password", "--name", "db", "-n", "prod", "--to", "cluster.pub"];
+    let arguments =
+        ["seal", "--raw", "--from-literal", "password", "--name", "db", "-n", "prod", "--to", "cluster.pub"];
     let value = bench.pipe(&arguments, "hunter2").exits(0).out;
     assert_eq!(value.lines().count(), 1);
-    let manifest = format!("apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {{name: db, namespace: prod}}\nspec:\n  encryptedData:\n    password: {value}");
+    let manifest = format!(
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {{name: db, namespace: prod}}\nspec:\n  encryptedData:\n    password: {value}"
+    );
     let opened = bench.pipe(&["open", "-i", "cluster.key", "--key", "password"], &manifest).exits(0).out;
     assert_eq!(opened, "hunter2");
 }
@@ -68,13 +72,17 @@ fn raw_prints_one_value_that_fits_into_a_manifest() {
 fn sealing_again_onto_a_file_changes_only_what_changed() {
     let bench = Bench::with_keys();
     bench.pipe(&["seal", "--to", "cluster.pub", "-o", "db.yaml"], SECRET).exits(0);
-    let commented = format!("# ask the payments team\n{}", bench.read("db.yaml").replace("  encryptedData:", "  encryptedData: # two values"));
+    let commented = format!(
+        "# ask the payments team\n{}",
+        bench.read("db.yaml").replace("  encryptedData:", "  encryptedData: # two values")
+    );
     bench.write("db.yaml", &commented);
 
     bench.pipe(&["seal", "--to", "cluster.pub", "-o", "db.yaml"], SECRET).exits(0).says("is unchanged");
     assert_eq!(bench.read("db.yaml"), commented);
 
-    let changed = SECRET.replace("hunter2", "hunter3").replace("  username: app\n", "  username: app\n  port: '5432'\n");
+    let changed =
+        SECRET.replace("hunter2", "hunter3").replace("  username: app\n", "  username: app\n  port: '5432'\n");
     bench.pipe(&["seal", "--to", "cluster.pub", "-o", "db.yaml"], &changed).exits(0).says("1 kept");
     let after = bench.read("db.yaml");
     let line = |text: &str, key: &str| text.lines().find(|line| line.trim_start().starts_with(key)).unwrap().to_owned();
@@ -98,7 +106,10 @@ fn rules_say_to_whom_with_which_scope_and_for_which_namespace() {
     std::fs::create_dir(bench.path("prod")).unwrap();
     bench.pipe(&["seal", "-o", "prod/db.yaml"], &secret).exits(0);
     let text = bench.read("prod/db.yaml");
-    assert!(text.contains("namespace: prod") && text.contains("sealedsecrets.bitnami.com/namespace-wide: \"true\""), "{text}");
+    assert!(
+        text.contains("namespace: prod") && text.contains("sealedsecrets.bitnami.com/namespace-wide: \"true\""),
+        "{text}"
+    );
 }
 
 #[test]
@@ -114,7 +125,10 @@ fn a_certificate_comes_from_a_file_or_a_url() {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; 4096];
         let read = stream.read(&mut request).unwrap();
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{certificate}", certificate.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{certificate}",
+            certificate.len()
+        );
         stream.write_all(answer.as_bytes()).unwrap();
         String::from_utf8_lossy(&request[..read]).into_owned()
     });
