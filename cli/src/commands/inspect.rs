@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bulla::seal::{self, Format, Inspection, KeyId, Scope};
+use bulla::seal::{self, Format, Inspection, KeyId, Refusal, Scope};
 use serde::Serialize;
 
 use crate::args::{InspectArguments, Report};
@@ -81,17 +81,18 @@ fn known_keys(arguments: &InspectArguments) -> Outcome<Option<BTreeSet<KeyId>>> 
 }
 
 fn object(manifest: &Manifest, known: Option<&BTreeSet<KeyId>>) -> Object {
-    let values = manifest.entries().iter().map(|entry| Value {
-        key: entry.key().to_owned(),
-        line: entry.line(),
-        outcome: match seal::inspect(entry.value()) {
+    let look = |value: Option<&str>| value.map_or(Err(Refusal::NotAString), seal::inspect);
+    let values = manifest.entries.iter().map(|entry| Value {
+        key: entry.key.clone(),
+        line: entry.line,
+        outcome: match look(entry.value.as_deref()) {
             Ok(inspection) => Ok(facts(inspection, known)),
             Err(refusal) => Err(Problem { problem: refusal.to_string() }),
         },
     });
     Object {
-        name: manifest.name().map(str::to_owned),
-        namespace: manifest.namespace().map(str::to_owned),
+        name: manifest.name.clone(),
+        namespace: manifest.namespace.clone(),
         declared_scope: manifest.scope(),
         values: values.collect(),
     }
