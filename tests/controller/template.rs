@@ -41,7 +41,8 @@ async fn the_objects_own_labels_and_annotations_are_not_copied() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn data_is_rendered_over_the_opened_values() {
     let world = World::new().await;
-    let template = json!({"data": {"url": "postgres://{{ .user }}:{{ .password | b64enc }}@db", "user": "{{ upper .user }}"}});
+    let template =
+        json!({"data": {"url": "postgres://{{ .user }}:{{ .password | b64enc }}@db", "user": "{{ upper .user }}"}});
     world.seal_with("db", &[("user", "app"), ("password", "p")], template).await;
     world.synced("db").await;
     let expected = strings(&[("url", "postgres://app:cA==@db"), ("user", "APP"), ("password", "p")]);
