@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::failure::{OrFail as _, Outcome, refuse, usage};
+use crate::failure::{OrFail as _, Outcome, refuse};
 use crate::output::{self, DIM, GOOD, HEAD};
 
 /// A folder with `repository/` in it, and beside that what must stay out of it: keys, and the files that are written.
@@ -125,7 +125,8 @@ impl Stage {
         if !done.status.success() {
             return Err(refuse!("{name} failed: {}", said.trim()));
         }
-        String::from_utf8(done.stdout).map_err(|_| usage!("{name} printed something that is not text"))
+        // Git's objects are not all text; what is searched for in them is.
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
     }
 
     /// Reads a file of the repository.
