@@ -43,7 +43,7 @@ pub(super) fn insert(
         Content::Map { pairs, .. } if !pairs.is_empty() => {
             append_block(text, data, entries, splices)
         }
-        _ if is_empty(&data.value) => {
+        Content::Map { .. } | Content::Scalar { .. } if is_empty(&data.value) => {
             let step = column_step(text, spec, data).unwrap_or(step);
             fill(
                 text,
@@ -54,7 +54,9 @@ pub(super) fn insert(
                 splices,
             )
         }
-        _ => Err(data.value.unsupported("encryptedData is not a map")),
+        Content::Map { .. } | Content::Scalar { .. } | Content::List { .. } | Content::Alias => {
+            Err(data.value.unsupported("encryptedData is not a map"))
+        }
     }
 }
 
@@ -100,8 +102,10 @@ fn add_map(
             splices.push(Splice::insert(at, joined(text, at, &lines)));
             Ok(())
         }
-        _ if is_empty(&spec.value) => fill(text, object, spec, &content, step, splices),
-        _ => Err(spec.value.unsupported("spec is not a map")),
+        Content::Map { .. } | Content::Scalar { .. } if is_empty(&spec.value) => fill(text, object, spec, &content, step, splices),
+        Content::Map { .. } | Content::Scalar { .. } | Content::List { .. } | Content::Alias => {
+            Err(spec.value.unsupported("spec is not a map"))
+        }
     }
 }
 

@@ -23,7 +23,7 @@ mod tree;
 use std::collections::BTreeMap;
 
 pub(crate) use error::DocumentError;
-pub(crate) use manifest::{Entry, Manifest};
+pub(crate) use manifest::Manifest;
 
 use edit::Splice;
 use tree::Node;
