@@ -102,7 +102,9 @@ fn add_map(
             splices.push(Splice::insert(at, joined(text, at, &lines)));
             Ok(())
         }
-        Content::Map { .. } | Content::Scalar { .. } if is_empty(&spec.value) => fill(text, object, spec, &content, step, splices),
+        Content::Map { .. } | Content::Scalar { .. } if is_empty(&spec.value) => {
+            fill(text, object, spec, &content, step, splices)
+        }
         Content::Map { .. } | Content::Scalar { .. } | Content::List { .. } | Content::Alias => {
             Err(spec.value.unsupported("spec is not a map"))
         }

@@ -191,6 +191,18 @@ fn read(text: &str) -> BTreeMap<String, Value> {
     data.into_iter().collect()
 }
 
+/// The same of a file that may be anything; `None` unless it is one SealedSecret in a form all readers agree on.
+fn whole(text: &str) -> Option<BTreeMap<String, Value>> {
+    let object: Value = serde_saphyr::from_str(text).ok()?;
+    let (kind, data) = (object.get("kind")?, &object["spec"]["encryptedData"]);
+    let data = if data.is_null() {
+        Default::default()
+    } else {
+        data.as_object()?.clone()
+    };
+    (kind == "SealedSecret").then(|| data.into_iter().collect())
+}
+
 fn common_prefix(a: &str, b: &str) -> usize {
     a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
 }
@@ -273,8 +285,17 @@ proptest! {
             for manifest in 0..document.manifests().len() {
                 for key in ["a", "k", "new"] {
                     let mut document = Document::parse(text.clone()).unwrap();
-                    let _ = document.set(manifest, key, "AgB").is_ok() && document.unset(manifest, key).is_ok();
-                    let _ = document.unset(manifest, "k").is_ok();
+                    let before = whole(&text);
+                    if document.set(manifest, key, "AgB").is_err() {
+                        prop_assert_eq!(document.text(), &text);
+                        continue;
+                    }
+                    if let Some(mut expected) = before && manifest == 0 {
+                        expected.insert(key.to_owned(), Value::String("AgB".to_owned()));
+                        prop_assert_eq!(whole(document.text()), Some(expected), "{:?}\n{:?}", text, document.text());
+                    }
+                    document.unset(manifest, key).ok();
+                    document.unset(manifest, "k").ok();
                 }
             }
         }
