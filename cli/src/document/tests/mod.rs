@@ -350,6 +350,16 @@ fn big_files_take_time_in_proportion() {
     let entries: Vec<_> = keys.iter().map(|key| (key.as_str(), "AgB")).collect();
     document.set_all(0, &entries).unwrap();
     assert!(document.text().len() < 30_000);
+    let pairs: Vec<_> = keys
+        .iter()
+        .map(|key| format!("\"{key}\":\"{value}\""))
+        .collect();
+    let mut document = self::document(&format!(
+        "{{\"apiVersion\":\"bitnami.com/v1alpha1\",\"kind\":\"SealedSecret\",\"spec\":{{\"encryptedData\":{{{}}}}}}}",
+        pairs.join(",")
+    ));
+    document.set_all(0, &entries).unwrap();
+    assert!(document.text().len() < 30_000);
     let huge = "A".repeat(1 << 20);
     for style in [
         "    a: V\n",
