@@ -1,12 +1,12 @@
 //! Private keys: what opens a value.
 
-use age_core::format::{FileKey, Stanza};
-use age_core::secrecy::ExposeSecret as _;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::hybrid::HybridIdentity;
+use super::age::hybrid::HybridIdentity;
+use super::age::x25519::X25519Identity;
+use super::age::{FileKey, Stanza};
 use super::rsa::RsaIdentity;
 use super::{DigestKey, KeyError, KeyId, KeyKind, Recipient};
 
@@ -19,7 +19,7 @@ pub struct Identity {
 
 enum Private {
     Hybrid(HybridIdentity),
-    X25519(age::x25519::Identity),
+    X25519(X25519Identity),
     Rsa(RsaIdentity),
 }
 
@@ -37,9 +37,11 @@ impl Identity {
     }
 
     /// Makes an X25519 key pair.
-    #[must_use]
-    pub fn generate_x25519() -> Self {
-        Self::from_x25519(age::x25519::Identity::generate())
+    ///
+    /// # Errors
+    /// If the operating system has no randomness to give.
+    pub fn generate_x25519() -> Result<Self, getrandom::Error> {
+        X25519Identity::generate().map(Self::from_x25519)
     }
 
     /// Reads every identity of an age identity file, or every RSA private key of a PEM file.
@@ -68,7 +70,7 @@ impl Identity {
         if let Some(hybrid) = HybridIdentity::parse(line) {
             return Self::from_hybrid(hybrid);
         }
-        line.parse().ok().map(Self::from_x25519)
+        X25519Identity::parse(line).map(Self::from_x25519)
     }
 
     fn parse_pem(pem: &[u8]) -> Result<Vec<Self>, KeyError> {
@@ -93,13 +95,13 @@ impl Identity {
 
     fn from_hybrid(identity: HybridIdentity) -> Option<Self> {
         let recipient = Recipient::hybrid(identity.recipient()?);
-        let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.seed()));
+        let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.secret()));
         Some(Self { private: Private::Hybrid(identity), recipient, digest })
     }
 
-    fn from_x25519(identity: age::x25519::Identity) -> Self {
-        let recipient = Recipient::x25519(identity.to_public());
-        let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.to_string().expose_secret().as_bytes()));
+    fn from_x25519(identity: X25519Identity) -> Self {
+        let recipient = Recipient::x25519(identity.recipient());
+        let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.secret()));
         Self { private: Private::X25519(identity), recipient, digest }
     }
 
@@ -133,7 +135,7 @@ impl Identity {
     pub fn to_text(&self) -> Option<Zeroizing<String>> {
         match &self.private {
             Private::Hybrid(identity) => Some(identity.to_text()),
-            Private::X25519(identity) => Some(Zeroizing::new(identity.to_string().expose_secret().to_owned())),
+            Private::X25519(identity) => Some(identity.to_text()),
             Private::Rsa(_) => None,
         }
     }
@@ -150,12 +152,12 @@ impl Identity {
         Some(text)
     }
 
-    /// Unwraps one age stanza: `None` if it is not for this key.
-    pub(super) fn unwrap(&self, stanza: &Stanza) -> Option<Result<FileKey, age::DecryptError>> {
-        match &self.private {
-            Private::Hybrid(identity) => identity.unwrap(stanza),
-            Private::X25519(identity) => age::Identity::unwrap_stanza(identity, stanza),
-            Private::Rsa(_) => None,
+    /// Unwraps the file key in an age stanza: `None` if it is not for this key.
+    pub(super) fn unwrap(&self, stanza: &Stanza<'_>) -> Option<FileKey> {
+        match (&self.private, stanza) {
+            (Private::Hybrid(identity), Stanza::Hybrid(wrapped)) => identity.unwrap(wrapped),
+            (Private::X25519(identity), Stanza::X25519(wrapped)) => identity.unwrap(wrapped),
+            (Private::Hybrid(_) | Private::X25519(_) | Private::Rsa(_), _) => None,
         }
     }
 

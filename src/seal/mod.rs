@@ -9,10 +9,10 @@
 //! This module knows no Kubernetes, no clock and no files. Randomness comes from the operating system through the
 //! libraries that implement the formats.
 
+mod age;
 mod binding;
 mod digest;
 mod error;
-mod hybrid;
 mod identity;
 mod inspect;
 mod key;
@@ -28,7 +28,7 @@ use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
 
 pub use self::binding::{Binding, Place, Scope};
 pub use self::digest::DigestKey;
-pub use self::error::{KeyError, OpenError, OpenErrors, Refusal, SealError};
+pub use self::error::{Damage, KeyError, OpenError, OpenErrors, Refusal, SealError};
 pub use self::identity::Identity;
 pub use self::inspect::{Format, Inspection, inspect};
 pub use self::key::{KeyId, KeyKind, KeyState};
