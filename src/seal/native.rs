@@ -4,7 +4,7 @@
 //! without the file key can change it, and every other age tool passes over it. Its list of key ids is in the order of
 //! the recipients' stanzas: opening looks up which stanza is ours and unwraps that one.
 
-use super::age::{FileKey, Header, Stanza, hybrid, payload, write};
+use super::age::{FileKey, Header, Stanza, hybrid, payload, version_name, write};
 use super::{Binding, Damage, KeyId, Keyring, MAX_RECIPIENTS, MAX_VALUE, Opened, Place, Recipient, Refusal, Scope};
 use super::{Identity, SealError};
 use crate::secret::Plaintext;
@@ -129,11 +129,11 @@ fn binding_of(stanzas: &[Stanza<'_>]) -> Result<Option<Binding>, Refusal> {
         return Err(malformed());
     }
     if arguments != VERSION {
-        let version = arguments.split(' ').next().filter(|version| *version != VERSION && !version.is_empty());
-        let version = version.ok_or_else(malformed)?.chars().take(16).collect();
-        return Err(Refusal::UnknownVersion { version });
+        let version = arguments.split(' ').next().filter(|version| *version != VERSION).and_then(version_name);
+        return Err(version.map_or_else(malformed, |version| Refusal::UnknownVersion { version }));
     }
-    if body.len() > MAX_BINDING {
+    // Only an object: a list would be read as the fields in their order.
+    if body.len() > MAX_BINDING || !body.starts_with(b"{") {
         return Err(malformed());
     }
     let binding: Binding = serde_json::from_slice(body).map_err(|_| malformed())?;

@@ -174,9 +174,15 @@ fn check_version(line: &[u8]) -> Result<(), Refusal> {
     if version == VERSION {
         return Ok(());
     }
-    let is_version = version.len() <= 16 && !version.is_empty() && version.iter().all(u8::is_ascii_alphanumeric);
-    let version = is_version.then(|| String::from_utf8_lossy(version).into_owned()).ok_or(MALFORMED)?;
+    let version = std::str::from_utf8(version).ok().and_then(version_name).ok_or(MALFORMED)?;
     Err(Refusal::UnknownVersion { version })
+}
+
+/// A version as versions are written, `v` and a short number: anything else is damage, not the future.
+pub(in crate::seal) fn version_name(text: &str) -> Option<String> {
+    let number = text.strip_prefix('v')?;
+    let is_number = (1..=8).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.to_owned())
 }
 
 /// The type and the arguments of a stanza: words of visible ASCII between single spaces.

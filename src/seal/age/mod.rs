@@ -24,7 +24,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-pub(super) use self::header::{Header, MAGIC, Stanza, write};
+pub(super) use self::header::{Header, MAGIC, Stanza, version_name, write};
 
 /// The length of a file key.
 const FILE_KEY_BYTES: usize = 16;
