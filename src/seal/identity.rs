@@ -32,8 +32,7 @@ impl Identity {
     /// # Errors
     /// If the operating system has no randomness to give.
     pub fn generate_hybrid() -> Result<Self, getrandom::Error> {
-        let identity = HybridIdentity::generate()?;
-        Self::from_hybrid(identity).ok_or(getrandom::Error::UNEXPECTED)
+        HybridIdentity::generate().map(Self::from_hybrid)
     }
 
     /// Makes an X25519 key pair.
@@ -68,7 +67,7 @@ impl Identity {
 
     fn parse_one(line: &str) -> Option<Self> {
         if let Some(hybrid) = HybridIdentity::parse(line) {
-            return Self::from_hybrid(hybrid);
+            return Some(Self::from_hybrid(hybrid));
         }
         X25519Identity::parse(line).map(Self::from_x25519)
     }
@@ -93,10 +92,10 @@ impl Identity {
         if identities.is_empty() { Err(KeyError::Empty) } else { Ok(identities) }
     }
 
-    fn from_hybrid(identity: HybridIdentity) -> Option<Self> {
-        let recipient = Recipient::hybrid(identity.recipient()?);
+    fn from_hybrid(identity: HybridIdentity) -> Self {
+        let recipient = Recipient::hybrid(identity.recipient());
         let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.secret()));
-        Some(Self { private: Private::Hybrid(identity), recipient, digest })
+        Self { private: Private::Hybrid(identity), recipient, digest }
     }
 
     fn from_x25519(identity: X25519Identity) -> Self {

@@ -13,6 +13,7 @@ mod support;
 
 mod age;
 mod bad_input;
+mod fuzz_bodies;
 mod given;
 mod kubeseal;
 mod leaks;

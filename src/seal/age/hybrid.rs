@@ -72,21 +72,29 @@ impl HybridRecipient {
     }
 }
 
-/// The private half: a seed of 32 bytes, from which the library expands both keys at each use.
+/// The private half: a seed of 32 bytes, and the library's form of it, which wipes itself and which costs half of an
+/// opening to make.
 pub(in crate::seal) struct HybridIdentity {
     seed: Zeroizing<[u8; 32]>,
+    key: Box<<XWing as Kem>::PrivateKey>,
 }
 
 impl HybridIdentity {
     pub(in crate::seal) fn generate() -> Result<Self, getrandom::Error> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut_slice())?;
-        Ok(Self { seed })
+        Self::from_seed(seed).ok_or(getrandom::Error::UNEXPECTED)
+    }
+
+    /// `None` cannot happen: any 32 bytes are a seed.
+    fn from_seed(seed: Zeroizing<[u8; 32]>) -> Option<Self> {
+        let key = <XWing as Kem>::PrivateKey::from_bytes(seed.as_slice()).ok()?;
+        Some(Self { seed, key: Box::new(key) })
     }
 
     /// From the text `AGE-SECRET-KEY-PQ-1...`.
     pub(in crate::seal) fn parse(text: &str) -> Option<Self> {
-        identity_bytes(text, IDENTITY_HRP).map(|seed| Self { seed })
+        identity_bytes(text, IDENTITY_HRP).and_then(Self::from_seed)
     }
 
     pub(in crate::seal) fn to_text(&self) -> Zeroizing<String> {
@@ -97,12 +105,8 @@ impl HybridIdentity {
         self.seed.as_slice()
     }
 
-    pub(in crate::seal) fn recipient(&self) -> Option<HybridRecipient> {
-        Some(HybridRecipient(Box::new(XWing::sk_to_pk(&self.private_key()?))))
-    }
-
-    fn private_key(&self) -> Option<<XWing as Kem>::PrivateKey> {
-        <XWing as Kem>::PrivateKey::from_bytes(self.seed.as_slice()).ok()
+    pub(in crate::seal) fn recipient(&self) -> HybridRecipient {
+        HybridRecipient(Box::new(XWing::sk_to_pk(&self.key)))
     }
 
     /// Unwraps the file key; `None` if it is not for this key. ML-KEM rejects implicitly, so a wrong key shows only as
@@ -111,7 +115,7 @@ impl HybridIdentity {
         let enc = <XWing as Kem>::EncappedKey::from_bytes(&wrapped.enc).ok()?;
         let file_key = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, XWing>(
             &OpModeR::Base,
-            &self.private_key()?,
+            &self.key,
             &enc,
             INFO,
             &wrapped.body,
