@@ -84,9 +84,47 @@ pub enum SealError {
         /// How many it may have.
         limit: usize,
     },
+    /// Names, an owner or key ids that are longer than any real ones.
+    #[error("the names and key ids bound to the value have {bytes} bytes; at most {limit}")]
+    BindingTooLarge {
+        /// How many bytes they have, written out.
+        bytes: usize,
+        /// How many they may have.
+        limit: usize,
+    },
     /// The library refused.
     #[error("the cryptographic library refused to seal")]
     Failed,
+}
+
+/// What is wrong with a sealed value that begins like one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// It ends too early.
+    #[error("it is cut off")]
+    CutOff,
+    /// The header does not follow the format, or a recipient's stanza in it does not.
+    #[error("its header is malformed")]
+    Header,
+    /// The header follows the format, but is not what the sealer wrote.
+    #[error("its header was altered")]
+    HeaderMac,
+    /// The `bulla` stanza does not follow the format, or there are several.
+    #[error("its bulla stanza is malformed")]
+    Binding,
+    /// The key ids in the `bulla` stanza are not those of the recipients.
+    #[error("its header names a key that does not open it")]
+    Keys,
+    /// More recipients than are looked at.
+    #[error("it has more recipients than are allowed")]
+    TooManyRecipients,
+    /// The content does not authenticate.
+    #[error("its content was altered or cut off")]
+    Payload,
+    /// More than [`super::MAX_VALUE`].
+    #[error("it holds more than a Secret may")]
+    TooLarge,
 }
 
 /// Why a sealed value was not opened.
@@ -119,8 +157,8 @@ pub enum Refusal {
     /// The structure does not parse.
     #[error("is damaged: {what}")]
     Corrupt {
-        /// Which part, as a constant phrase.
-        what: &'static str,
+        /// What is wrong with it.
+        what: Damage,
     },
     /// Sealed to keys that are not here.
     #[error("is sealed to {}, which this keyring does not hold", list(.ids))]

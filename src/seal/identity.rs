@@ -1,13 +1,14 @@
 //! Private keys: what opens a value.
 
-use age_core::format::{FileKey, Stanza};
-use age_core::secrecy::ExposeSecret as _;
+use age_core::format::FileKey;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::hybrid::HybridIdentity;
 use super::rsa::RsaIdentity;
+use super::stanza::Stanza;
+use super::stanza::hybrid::HybridIdentity;
+use super::stanza::x25519::X25519Identity;
 use super::{DigestKey, KeyError, KeyId, KeyKind, Recipient};
 
 /// A key pair. It has no `Debug`, `Clone` or `Serialize`; [`Identity::to_file_text`] is the way out.
@@ -19,7 +20,7 @@ pub struct Identity {
 
 enum Private {
     Hybrid(HybridIdentity),
-    X25519(age::x25519::Identity),
+    X25519(X25519Identity),
     Rsa(RsaIdentity),
 }
 
@@ -32,14 +33,15 @@ impl Identity {
     /// # Errors
     /// If the operating system has no randomness to give.
     pub fn generate_hybrid() -> Result<Self, getrandom::Error> {
-        let identity = HybridIdentity::generate()?;
-        Self::from_hybrid(identity).ok_or(getrandom::Error::UNEXPECTED)
+        HybridIdentity::generate().map(Self::from_hybrid)
     }
 
     /// Makes an X25519 key pair.
-    #[must_use]
-    pub fn generate_x25519() -> Self {
-        Self::from_x25519(age::x25519::Identity::generate())
+    ///
+    /// # Errors
+    /// If the operating system has no randomness to give.
+    pub fn generate_x25519() -> Result<Self, getrandom::Error> {
+        X25519Identity::generate().map(Self::from_x25519)
     }
 
     /// Reads every identity of an age identity file, or every RSA private key of a PEM file.
@@ -66,9 +68,9 @@ impl Identity {
 
     fn parse_one(line: &str) -> Option<Self> {
         if let Some(hybrid) = HybridIdentity::parse(line) {
-            return Self::from_hybrid(hybrid);
+            return Some(Self::from_hybrid(hybrid));
         }
-        line.parse().ok().map(Self::from_x25519)
+        X25519Identity::parse(line).map(Self::from_x25519)
     }
 
     fn parse_pem(pem: &[u8]) -> Result<Vec<Self>, KeyError> {
@@ -91,15 +93,15 @@ impl Identity {
         if identities.is_empty() { Err(KeyError::Empty) } else { Ok(identities) }
     }
 
-    fn from_hybrid(identity: HybridIdentity) -> Option<Self> {
-        let recipient = Recipient::hybrid(identity.recipient()?);
-        let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.seed()));
-        Some(Self { private: Private::Hybrid(identity), recipient, digest })
+    fn from_hybrid(identity: HybridIdentity) -> Self {
+        let recipient = Recipient::hybrid(identity.recipient());
+        let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.secret()));
+        Self { private: Private::Hybrid(identity), recipient, digest }
     }
 
-    fn from_x25519(identity: age::x25519::Identity) -> Self {
-        let recipient = Recipient::x25519(identity.to_public());
-        let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.to_string().expose_secret().as_bytes()));
+    fn from_x25519(identity: X25519Identity) -> Self {
+        let recipient = Recipient::x25519(identity.recipient());
+        let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.secret()));
         Self { private: Private::X25519(identity), recipient, digest }
     }
 
@@ -133,7 +135,7 @@ impl Identity {
     pub fn to_text(&self) -> Option<Zeroizing<String>> {
         match &self.private {
             Private::Hybrid(identity) => Some(identity.to_text()),
-            Private::X25519(identity) => Some(Zeroizing::new(identity.to_string().expose_secret().to_owned())),
+            Private::X25519(identity) => Some(identity.to_text()),
             Private::Rsa(_) => None,
         }
     }
@@ -150,12 +152,12 @@ impl Identity {
         Some(text)
     }
 
-    /// Unwraps one age stanza: `None` if it is not for this key.
-    pub(super) fn unwrap(&self, stanza: &Stanza) -> Option<Result<FileKey, age::DecryptError>> {
-        match &self.private {
-            Private::Hybrid(identity) => identity.unwrap(stanza),
-            Private::X25519(identity) => age::Identity::unwrap_stanza(identity, stanza),
-            Private::Rsa(_) => None,
+    /// Unwraps the file key in an age stanza: `None` if it is not for this key.
+    pub(super) fn unwrap(&self, stanza: &Stanza<'_>) -> Option<FileKey> {
+        match (&self.private, stanza) {
+            (Private::Hybrid(identity), Stanza::Hybrid(wrapped)) => identity.unwrap(wrapped),
+            (Private::X25519(identity), Stanza::X25519(wrapped)) => identity.unwrap(wrapped),
+            (Private::Hybrid(_) | Private::X25519(_) | Private::Rsa(_), _) => None,
         }
     }
 

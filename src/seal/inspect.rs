@@ -1,6 +1,6 @@
 //! What a sealed value tells without any key. Nothing of it is authenticated until the value is opened.
 
-use super::{Binding, KeyKind, Refusal, decode, native, rsa};
+use super::{Binding, Damage, KeyKind, Refusal, decode, native, rsa, stanza};
 
 /// The two formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Format {
 impl Format {
     /// Tells the formats apart by their first bytes.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
-        if bytes.starts_with(native::MAGIC) {
+        if bytes.starts_with(stanza::MAGIC) {
             Some(Self::Native)
         } else if matches!(bytes.first(), Some(1..=4)) {
             // The length of an RSA modulus, 256 to 1024 bytes, high byte first.
@@ -57,14 +57,14 @@ pub fn inspect(sealed: &str) -> Result<Inspection, Refusal> {
     let bytes = decode(sealed)?;
     match Format::of(&bytes) {
         Some(Format::Native) => {
-            let native::Header { binding, kinds } = native::header(&bytes)?;
+            let native::Outside { binding, kinds } = native::outside(&bytes)?;
             let recipients = kinds.iter().filter(|kind| !kind.ends_with("-grease"));
             let post_quantum = recipients.clone().count() > 0 && recipients.clone().all(|k| native::is_post_quantum(k));
             let kinds = recipients.map(|kind| word(kind).to_owned()).collect();
             Ok(Inspection { format: Format::Native, binding, kinds, post_quantum, bytes: bytes.len() })
         }
         Some(Format::Kubeseal) => {
-            let parts = rsa::parts(&bytes).ok_or(Refusal::Corrupt { what: "it is cut off" })?;
+            let parts = rsa::parts(&bytes).ok_or(Refusal::Corrupt { what: Damage::CutOff })?;
             let kinds = vec![format!("rsa-{}", parts.wrapped.len() * 8)];
             Ok(Inspection { format: Format::Kubeseal, binding: None, kinds, post_quantum: false, bytes: bytes.len() })
         }
@@ -75,8 +75,8 @@ pub fn inspect(sealed: &str) -> Result<Inspection, Refusal> {
 /// Our word for an age stanza's type, or the type itself.
 fn word(kind: &str) -> &str {
     match kind {
-        super::hybrid::TAG => KeyKind::Hybrid.as_str(),
-        "X25519" => KeyKind::X25519.as_str(),
+        stanza::hybrid::TAG => KeyKind::Hybrid.as_str(),
+        stanza::x25519::TAG => KeyKind::X25519.as_str(),
         other => other,
     }
 }

@@ -12,7 +12,6 @@
 mod binding;
 mod digest;
 mod error;
-mod hybrid;
 mod identity;
 mod inspect;
 mod key;
@@ -21,6 +20,7 @@ mod native;
 mod object;
 mod recipient;
 mod rsa;
+mod stanza;
 
 use base64::Engine as _;
 use base64::engine::GeneralPurpose;
@@ -28,7 +28,7 @@ use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
 
 pub use self::binding::{Binding, Place, Scope};
 pub use self::digest::DigestKey;
-pub use self::error::{KeyError, OpenError, OpenErrors, Refusal, SealError};
+pub use self::error::{Damage, KeyError, OpenError, OpenErrors, Refusal, SealError};
 pub use self::identity::Identity;
 pub use self::inspect::{Format, Inspection, inspect};
 pub use self::key::{KeyId, KeyKind, KeyState};

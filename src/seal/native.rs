@@ -1,43 +1,47 @@
 //! The native format: a binary age v1 file (C2SP `age.md`) with a `bulla` stanza.
 //!
 //! The stanza is `-> bulla v1` with a body of compact JSON ([`Binding`]). It is covered by the header's MAC, so nobody
-//! without the file key can change it, and every other age tool passes over it.
+//! without the file key can change it, and every other age tool passes over it. Its list of key ids is in the order of
+//! the recipients' stanzas: opening looks up which stanza is ours and unwraps that one.
+//!
+//! File key, header MAC and payload are the age crate's; it gets no header that [`Header::read`] has not seen.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::iter;
 
-use age_core::format::{FileKey, Stanza};
+use age_core::format::{FileKey, Stanza as AgeStanza};
+use age_core::secrecy::ExposeSecret as _;
+use zeroize::Zeroizing;
 
-use super::{Binding, Identity, KeyId, Keyring, MAX_RECIPIENTS, MAX_VALUE, Opened, Place, Recipient, Refusal, Scope};
-use super::{SealError, hybrid};
+use super::stanza::{Header, Stanza, hybrid, version_name};
+use super::{Binding, Damage, KeyId, Keyring, MAX_RECIPIENTS, MAX_VALUE, Opened, Place, Recipient, Refusal, Scope};
+use super::{Identity, SealError};
 use crate::secret::Plaintext;
 
-/// The first bytes of every version of an age file.
-pub(super) const MAGIC: &[u8] = b"age-encryption.org/";
 /// The type of our stanza.
 const TAG: &str = "bulla";
 /// The version of our stanza that this release writes, and the only one that it reads.
 const VERSION: &str = "v1";
 /// The longest body of our stanza: names of 253 characters and 64 key ids leave room to spare.
 const MAX_BINDING: usize = 8 * 1024;
-/// Stanzas that a header may have: the recipients, ours, and a few that others put in to keep parsers honest.
-const MAX_STANZAS: usize = MAX_RECIPIENTS + 16;
+/// How many unwrappings a file without a binding is worth, which names no key: about 0.2 s.
+const MAX_TRIALS: usize = 1024;
 
-/// All recipients and the binding as one age recipient, so that the kinds are ours to check and to explain.
+/// All recipients and the binding as one age recipient, so that mixing kinds is ours to check and to explain.
 struct Envelope<'a> {
     recipients: &'a [&'a Recipient],
     binding: Vec<u8>,
 }
 
 impl age::Recipient for Envelope<'_> {
-    fn wrap_file_key(&self, file_key: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
+    fn wrap_file_key(&self, file_key: &FileKey) -> Result<(Vec<AgeStanza>, HashSet<String>), age::EncryptError> {
+        let refused = || age::EncryptError::Io(io::Error::other("the library refused to wrap"));
         let mut stanzas = Vec::with_capacity(self.recipients.len() + 1);
         for recipient in self.recipients {
-            stanzas.extend(recipient.wrap(file_key)?);
+            stanzas.push(recipient.wrap(file_key).ok_or_else(refused)?.into_age());
         }
-        stanzas.push(Stanza { tag: TAG.to_owned(), args: vec![VERSION.to_owned()], body: self.binding.clone() });
+        stanzas.push(Stanza::Other { kind: TAG, arguments: VERSION, body: self.binding.clone() }.into_age());
         Ok((stanzas, HashSet::new()))
     }
 }
@@ -47,8 +51,10 @@ pub(super) fn seal(recipients: &[&Recipient], plaintext: &Plaintext, binding: &B
     let mut binding = binding.clone();
     binding.keys = recipients.iter().map(|recipient| recipient.key_id()).collect();
     let binding = serde_json::to_vec(&binding).map_err(|_| SealError::Failed)?;
-    let size = plaintext.len() + binding.len() * 3 / 2 + recipients.len() * 1800 + 512;
-
+    if binding.len() > MAX_BINDING {
+        return Err(SealError::BindingTooLarge { bytes: binding.len(), limit: MAX_BINDING });
+    }
+    let size = plaintext.len() + plaintext.len() / 4096 + binding.len() * 3 / 2 + recipients.len() * 1700 + 512;
     let envelope = Envelope { recipients, binding };
     let recipient: &dyn age::Recipient = &envelope;
     let encryptor = age::Encryptor::with_recipients(iter::once(recipient)).map_err(|_| SealError::Failed)?;
@@ -57,17 +63,42 @@ pub(super) fn seal(recipients: &[&Recipient], plaintext: &Plaintext, binding: &B
     writer.finish().map_err(|_| SealError::Failed)
 }
 
+/// A file key that was unwrapped already, as the age crate wants to be given it.
+struct Unwrapped(FileKey);
+
+impl age::Identity for Unwrapped {
+    fn unwrap_stanza(&self, _: &AgeStanza) -> Option<Result<FileKey, age::DecryptError>> {
+        Some(Ok(FileKey::init_with_mut(|file_key| file_key.copy_from_slice(self.0.expose_secret()))))
+    }
+}
+
+/// The length of an age file's nonce, and of the tag of each of its chunks of 64 KiB.
+const NONCE_BYTES: usize = 16;
+const SEALED_CHUNK: usize = 64 * 1024 + 16;
+
+/// How many bytes a payload of this length holds; `None` if it is too short for its nonce.
+fn plaintext_length(payload: usize) -> Option<usize> {
+    let chunks = payload.checked_sub(NONCE_BYTES)?;
+    Some(chunks.saturating_sub(chunks.div_ceil(SEALED_CHUNK) * 16))
+}
+
 /// Opens a native value.
 pub(super) fn open(keyring: &Keyring, bytes: &[u8], place: Place<'_>, declared: Scope) -> Result<Opened, Refusal> {
-    let decryptor = age::Decryptor::new_buffered(bytes).map_err(|error| explain(bytes, &error))?;
-    let opener = Opener { keyring, found: RefCell::new(Found::default()) };
-    let identity: &dyn age::Identity = &opener;
-    let decrypted = decryptor.decrypt(iter::once(identity));
-    let Found { refusal, binding, key_id } = opener.found.into_inner();
-    let mut reader = match decrypted {
-        Ok(reader) => reader,
-        Err(error) => return Err(refusal.unwrap_or_else(|| explain(bytes, &error))),
+    let header = Header::read(bytes)?;
+    let held = plaintext_length(header.payload).ok_or(Refusal::Corrupt { what: Damage::CutOff })?;
+    if held > MAX_VALUE {
+        return Err(Refusal::Corrupt { what: Damage::TooLarge });
+    }
+    let binding = binding_of(&header.stanzas)?;
+    let (key_id, file_key) = match &binding {
+        Some(binding) => unwrap_bound(keyring, &header.stanzas, &binding.keys)?,
+        None => unwrap_any(keyring, &header.stanzas)?,
     };
+    let unwrapped = Unwrapped(file_key);
+    let identity: &dyn age::Identity = &unwrapped;
+    let mut reader = age::Decryptor::new_buffered(bytes)
+        .and_then(|decryptor| decryptor.decrypt(iter::once(identity)))
+        .map_err(|error| explain(&error))?;
 
     // From here on the header's MAC has been checked: the binding is the sealer's word.
     match &binding {
@@ -75,108 +106,43 @@ pub(super) fn open(keyring: &Keyring, bytes: &[u8], place: Place<'_>, declared: 
         None if declared == Scope::ClusterWide => {}
         None => return Err(Refusal::Unbound),
     }
-    // The ciphertext is longer than the plaintext: with this much room the buffer never moves and leaves no copy.
-    let mut plaintext = zeroize::Zeroizing::new(Vec::with_capacity(bytes.len() + 64));
-    reader.read_to_end(&mut plaintext).map_err(|_| Refusal::Corrupt { what: "its content was altered or cut off" })?;
-    if plaintext.len() > MAX_VALUE {
-        return Err(Refusal::Corrupt { what: "it holds more than a Secret may" });
-    }
-    let key_id = key_id.ok_or(Refusal::Corrupt { what: "its header" })?;
+    // With this much room the buffer never moves and leaves no copy.
+    let mut plaintext = Zeroizing::new(Vec::with_capacity(held + 64));
+    reader.read_to_end(&mut plaintext).map_err(|_| Refusal::Corrupt { what: Damage::Payload })?;
     Ok(Opened { plaintext: Plaintext::from_guarded(plaintext), key_id, binding })
 }
 
 /// What a header says before any key is used. Unauthenticated.
-pub(super) struct Header {
+pub(super) struct Outside {
     pub(super) binding: Option<Binding>,
     pub(super) kinds: Vec<String>,
 }
 
 /// Reads the header without any key.
-pub(super) fn header(bytes: &[u8]) -> Result<Header, Refusal> {
-    let decryptor = age::Decryptor::new_buffered(bytes).map_err(|error| explain(bytes, &error))?;
-    let looker = Looker(RefCell::new(None));
-    let identity: &dyn age::Identity = &looker;
-    // It matches nothing on purpose, so this always fails; what counts is what it saw.
-    drop(decryptor.decrypt(iter::once(identity)));
-    looker.0.into_inner().unwrap_or(Err(Refusal::Corrupt { what: "its header" }))
+pub(super) fn outside(bytes: &[u8]) -> Result<Outside, Refusal> {
+    let Header { stanzas, .. } = Header::read(bytes)?;
+    let binding = binding_of(&stanzas)?;
+    let kinds = stanzas.iter().map(Stanza::kind).filter(|kind| *kind != TAG).map(str::to_owned).collect();
+    Ok(Outside { binding, kinds })
 }
 
-/// An age identity that opens nothing and looks at everything.
-struct Looker(RefCell<Option<Result<Header, Refusal>>>);
-
-impl age::Identity for Looker {
-    fn unwrap_stanza(&self, _: &Stanza) -> Option<Result<FileKey, age::DecryptError>> {
-        None
+/// Unwraps the file key with the keys of the keyring that a binding names: the first id is that of the first
+/// recipient's stanza, and so on.
+fn unwrap_bound(keyring: &Keyring, stanzas: &[Stanza<'_>], ids: &[KeyId]) -> Result<(KeyId, FileKey), Refusal> {
+    let recipients = || stanzas.iter().filter(|stanza| !matches!(stanza, Stanza::Other { .. }));
+    if recipients().count() != ids.len() {
+        return Err(Refusal::Corrupt { what: Damage::Keys });
     }
-
-    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, age::DecryptError>> {
-        let kinds = || stanzas.iter().map(|stanza| stanza.tag.clone()).filter(|tag| tag != TAG).collect();
-        *self.0.borrow_mut() = Some(binding_of(stanzas).map(|binding| Header { binding, kinds: kinds() }));
-        None
+    let mut is_held = false;
+    for (id, stanza) in ids.iter().zip(recipients()) {
+        let Some(identity) = keyring.get(id) else { continue };
+        is_held = true;
+        if let Some(file_key) = identity.unwrap(stanza) {
+            return Ok((*id, file_key));
+        }
     }
-}
-
-/// An age identity that looks up which key of the keyring the header calls for.
-struct Opener<'a> {
-    keyring: &'a Keyring,
-    found: RefCell<Found>,
-}
-
-#[derive(Default)]
-struct Found {
-    refusal: Option<Refusal>,
-    binding: Option<Binding>,
-    key_id: Option<KeyId>,
-}
-
-impl age::Identity for Opener<'_> {
-    fn unwrap_stanza(&self, _: &Stanza) -> Option<Result<FileKey, age::DecryptError>> {
-        // The library asks for all stanzas at once; one alone does not say which key is meant.
-        None
-    }
-
-    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, age::DecryptError>> {
-        let mut found = self.found.borrow_mut();
-        let binding = match binding_of(stanzas) {
-            Ok(binding) => binding,
-            Err(refusal) => {
-                found.refusal = Some(refusal);
-                return None;
-            }
-        };
-        let candidates = match &binding {
-            Some(binding) => match candidates(self.keyring, &binding.keys) {
-                Ok(candidates) => candidates,
-                Err(refusal) => {
-                    found.refusal = Some(refusal);
-                    return None;
-                }
-            },
-            None => self.keyring.iter().rev().map(|(identity, _)| identity).filter(|i| i.rsa().is_none()).collect(),
-        };
-        let tried = candidates.len();
-        let unwrapped = candidates.into_iter().find_map(|identity| {
-            let file_key = stanzas.iter().find_map(|stanza| identity.unwrap(stanza))?;
-            Some((identity.key_id(), file_key))
-        });
-        let Some((key_id, file_key)) = unwrapped else {
-            found.refusal = Some(match &binding {
-                Some(_) => Refusal::Corrupt { what: "its header names a key that does not open it" },
-                None => Refusal::NoKeyOpens { tried },
-            });
-            return None;
-        };
-        found.key_id = Some(key_id);
-        found.binding = binding;
-        Some(file_key)
-    }
-}
-
-/// The keys of the keyring that a binding names.
-fn candidates<'a>(keyring: &'a Keyring, ids: &[KeyId]) -> Result<Vec<&'a Identity>, Refusal> {
-    let held: Vec<&Identity> = ids.iter().filter_map(|id| keyring.get(id)).collect();
-    if !held.is_empty() {
-        return Ok(held);
+    if is_held {
+        return Err(Refusal::Corrupt { what: Damage::Keys });
     }
     match ids.iter().find(|id| keyring.is_retired(id)) {
         Some(id) => Err(Refusal::RetiredKey { id: *id }),
@@ -184,54 +150,60 @@ fn candidates<'a>(keyring: &'a Keyring, ids: &[KeyId]) -> Result<Vec<&'a Identit
     }
 }
 
-/// Finds and reads our stanza; bounds what a hostile header can make us do.
-fn binding_of(stanzas: &[Stanza]) -> Result<Option<Binding>, Refusal> {
-    if stanzas.len() > MAX_STANZAS {
-        return Err(Refusal::Corrupt { what: "it has more recipients than are allowed" });
+/// Unwraps the file key with any key of the keyring, newest first.
+fn unwrap_any(keyring: &Keyring, stanzas: &[Stanza<'_>]) -> Result<(KeyId, FileKey), Refusal> {
+    let keys = || keyring.iter().rev().map(|(identity, _)| identity).filter(|identity| identity.rsa().is_none());
+    let tried = keys().count();
+    if tried * stanzas.len() > MAX_TRIALS {
+        return Err(Refusal::Corrupt { what: Damage::TooManyRecipients });
     }
-    let mut ours = stanzas.iter().filter(|stanza| stanza.tag == TAG);
-    let Some(stanza) = ours.next() else {
+    let unwrap = |identity: &Identity| {
+        stanzas.iter().find_map(|stanza| identity.unwrap(stanza)).map(|file_key| (identity.key_id(), file_key))
+    };
+    keys().find_map(unwrap).ok_or(Refusal::NoKeyOpens { tried })
+}
+
+/// Finds and reads our stanza.
+fn binding_of(stanzas: &[Stanza<'_>]) -> Result<Option<Binding>, Refusal> {
+    let malformed = || Refusal::Corrupt { what: Damage::Binding };
+    let mut ours = stanzas.iter().filter_map(|stanza| match stanza {
+        Stanza::Other { kind, arguments, body } if *kind == TAG => Some((*arguments, body)),
+        Stanza::Other { .. } | Stanza::X25519(_) | Stanza::Hybrid(_) => None,
+    });
+    let Some((arguments, body)) = ours.next() else {
         return Ok(None);
     };
     if ours.next().is_some() {
-        return Err(Refusal::Corrupt { what: "it has more than one bulla stanza" });
+        return Err(malformed());
     }
-    match stanza.args.as_slice() {
-        [version] if version == VERSION => {}
-        [version, ..] => {
-            return Err(Refusal::UnknownVersion { version: version.chars().take(16).collect() });
-        }
-        [] => {
-            return Err(Refusal::Corrupt { what: "its bulla stanza has no version" });
-        }
+    if arguments != VERSION {
+        let version = arguments.split(' ').next().filter(|version| *version != VERSION).and_then(version_name);
+        return Err(version.map_or_else(malformed, |version| Refusal::UnknownVersion { version }));
     }
-    let malformed = Refusal::Corrupt { what: "its bulla stanza does not parse" };
-    if stanza.body.len() > MAX_BINDING {
-        return Err(malformed);
+    // Only an object: a list would be read as the fields in their order.
+    if body.len() > MAX_BINDING || !body.starts_with(b"{") {
+        return Err(malformed());
     }
-    let binding: Binding = serde_json::from_slice(&stanza.body).map_err(|_| malformed.clone())?;
+    let binding: Binding = serde_json::from_slice(body).map_err(|_| malformed())?;
     if !binding.is_complete() || binding.keys.is_empty() || binding.keys.len() > MAX_RECIPIENTS {
-        return Err(malformed);
+        return Err(malformed());
     }
     Ok(Some(binding))
 }
 
-/// Turns the library's errors into facts about the value.
-fn explain(bytes: &[u8], error: &age::DecryptError) -> Refusal {
-    match error {
-        age::DecryptError::UnknownFormat => {
-            let version = bytes.get(MAGIC.len()..).unwrap_or_default();
-            let version = version.iter().take_while(|byte| byte.is_ascii_alphanumeric()).take(16);
-            Refusal::UnknownVersion { version: version.map(|byte| char::from(*byte)).collect() }
-        }
-        age::DecryptError::InvalidMac => Refusal::Corrupt { what: "its header was altered" },
-        age::DecryptError::Io(_) => Refusal::Corrupt { what: "it is cut off" },
+/// Turns the age crate's errors into facts. The header follows the format, so little is left to go wrong.
+const fn explain(error: &age::DecryptError) -> Refusal {
+    let what = match error {
+        age::DecryptError::InvalidMac => Damage::HeaderMac,
+        age::DecryptError::Io(_) => Damage::CutOff,
         age::DecryptError::DecryptionFailed
         | age::DecryptError::ExcessiveWork { .. }
         | age::DecryptError::InvalidHeader
         | age::DecryptError::KeyDecryptionFailed
-        | age::DecryptError::NoMatchingKeys => Refusal::Corrupt { what: "its header" },
-    }
+        | age::DecryptError::NoMatchingKeys
+        | age::DecryptError::UnknownFormat => Damage::Header,
+    };
+    Refusal::Corrupt { what }
 }
 
 /// Whether a stanza of this type is safe against a later quantum computer.

@@ -83,7 +83,7 @@ fn whole_secret(plaintext: &Plaintext) -> Option<(Values, LegacyMetadata)> {
         #[serde(default, rename = "type")]
         type_: Option<String>,
         #[serde(default)]
-        data: Option<BTreeMap<String, String>>,
+        data: Option<BTreeMap<String, Option<String>>>,
     }
     #[derive(Default, Deserialize)]
     struct Metadata {
@@ -92,10 +92,16 @@ fn whole_secret(plaintext: &Plaintext) -> Option<(Values, LegacyMetadata)> {
         #[serde(default)]
         annotations: Option<BTreeMap<String, String>>,
     }
+    // Only an object: a list would be read as the fields in their order.
+    if !plaintext.expose().trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
     let secret: Secret = serde_json::from_slice(plaintext.expose()).ok()?;
     let mut values = Values::new();
     let mut whole = true;
-    for (key, mut encoded) in secret.data.unwrap_or_default() {
+    for (key, encoded) in secret.data.unwrap_or_default() {
+        // Go writes an empty value as null.
+        let mut encoded = encoded.unwrap_or_default();
         match STANDARD.decode(&encoded) {
             Ok(value) => {
                 values.insert(key, Plaintext::new(value));

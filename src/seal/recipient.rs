@@ -3,12 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use age_core::format::{FileKey, Stanza};
+use age_core::format::FileKey;
 use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey};
 use jiff::Timestamp;
 use x509_parser::pem::Pem;
 
-use super::hybrid::{self, HybridRecipient};
+use super::stanza::Stanza;
+use super::stanza::hybrid::{self, HybridRecipient};
+use super::stanza::x25519::{self, X25519Recipient};
 use super::{KeyError, KeyId, KeyKind, MAX_RECIPIENTS, SealError};
 
 /// Somebody who will be able to open a value: a cluster, a host, a person, an offline recovery key.
@@ -21,7 +23,7 @@ pub struct Recipient {
 #[derive(Clone)]
 enum Public {
     Hybrid(HybridRecipient),
-    X25519(age::x25519::Recipient),
+    X25519(X25519Recipient),
     Certificate(Certificate),
 }
 
@@ -31,8 +33,8 @@ impl Recipient {
         Self { public: Public::Hybrid(key), id }
     }
 
-    pub(super) fn x25519(key: age::x25519::Recipient) -> Self {
-        let id = KeyId::of(key.to_string().as_bytes());
+    pub(super) fn x25519(key: X25519Recipient) -> Self {
+        let id = KeyId::of(key.to_text().as_bytes());
         Self { public: Public::X25519(key), id }
     }
 
@@ -62,12 +64,11 @@ impl Recipient {
     }
 
     /// Wraps a file key; a certificate has no place in an age file.
-    pub(super) fn wrap(&self, file_key: &FileKey) -> Result<Vec<Stanza>, age::EncryptError> {
-        let refused = || age::EncryptError::Io(std::io::Error::other("refused by the library"));
+    pub(super) fn wrap(&self, file_key: &FileKey) -> Option<Stanza<'static>> {
         match &self.public {
-            Public::Hybrid(key) => Ok(vec![key.wrap(file_key).ok_or_else(refused)?]),
-            Public::X25519(key) => age::Recipient::wrap_file_key(key, file_key).map(|(stanzas, _)| stanzas),
-            Public::Certificate(_) => Err(refused()),
+            Public::Hybrid(key) => key.wrap(file_key).map(Stanza::Hybrid),
+            Public::X25519(key) => key.wrap(file_key).map(Stanza::X25519),
+            Public::Certificate(_) => None,
         }
     }
 }
@@ -96,7 +97,10 @@ impl FromStr for Recipient {
                 let bytes = <Vec<u8> as bech32::FromBase32>::from_base32(&data).map_err(|_| KeyError::NotARecipient)?;
                 HybridRecipient::from_bytes(&bytes).map(Self::hybrid).ok_or(KeyError::NotARecipient)
             }
-            "age" => text.parse().map(Self::x25519).map_err(|_| KeyError::NotARecipient),
+            x25519::RECIPIENT_HRP => {
+                let bytes = <Vec<u8> as bech32::FromBase32>::from_base32(&data).map_err(|_| KeyError::NotARecipient)?;
+                X25519Recipient::from_bytes(&bytes).map(Self::x25519).ok_or(KeyError::NotARecipient)
+            }
             other if other.starts_with("age1") => Err(KeyError::UnsupportedRecipient { kind: other.to_owned() }),
             _ => Err(KeyError::NotARecipient),
         }
@@ -114,7 +118,7 @@ impl fmt::Display for Recipient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.public {
             Public::Hybrid(key) => formatter.write_str(&key.to_text()),
-            Public::X25519(key) => fmt::Display::fmt(key, formatter),
+            Public::X25519(key) => formatter.write_str(&key.to_text()),
             Public::Certificate(certificate) => {
                 write!(formatter, "rsa-{} {}", certificate.bits(), self.id)
             }

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::identity::digest_secret;
-use super::{Binding, Certificate, Identity, Keyring, MAX_VALUE, Opened, Place, Refusal, Scope, SealError};
+use super::{Binding, Certificate, Damage, Identity, Keyring, MAX_VALUE, Opened, Place, Refusal, Scope, SealError};
 use crate::secret::Plaintext;
 
 const TAG_BYTES: usize = 16;
@@ -120,9 +120,9 @@ pub(super) fn seal(certificate: &Certificate, plaintext: &Plaintext, binding: &B
 
 /// Opens a value, trying keys whose modulus has the right length.
 pub(super) fn open(keyring: &Keyring, bytes: &[u8], place: Place<'_>, declared: Scope) -> Result<Opened, Refusal> {
-    let parts = parts(bytes).ok_or(Refusal::Corrupt { what: "it is cut off" })?;
+    let parts = parts(bytes).ok_or(Refusal::Corrupt { what: Damage::CutOff })?;
     if parts.ciphertext.len() > MAX_VALUE + TAG_BYTES {
-        return Err(Refusal::Corrupt { what: "it holds more than a Secret may" });
+        return Err(Refusal::Corrupt { what: Damage::TooLarge });
     }
     let label = Binding::new(declared, place, jiff::civil::Date::ZERO).label();
     let memory = fingerprint(parts.wrapped);

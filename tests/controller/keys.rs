@@ -55,7 +55,7 @@ async fn the_first_key_is_made_once_and_published() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_arrives_opens_what_waited_for_it() {
     let world = World::new().await;
-    let late = Identity::generate_x25519();
+    let late = Identity::generate_x25519().unwrap();
     unsealable(&world, "db", &late).await;
     world.add_key("late", &late, "opening").await;
     world.until_data("db", &[("a", "1")]).await;
@@ -67,7 +67,7 @@ async fn a_key_that_arrives_opens_what_waited_for_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retired_key_opens_nothing_and_a_relabelled_one_does() {
     let world = World::new().await;
-    let old = Identity::generate_x25519();
+    let old = Identity::generate_x25519().unwrap();
     world.add_key("old", &old, "retired").await;
     let sealed = world.sealed_to(&old, Scope::Strict, "db", "a", "1");
     let spec = json!({"encryptedData": {"a": sealed}});

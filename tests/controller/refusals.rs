@@ -15,7 +15,7 @@ async fn create(world: &World<'_>, name: &str, data: Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_kind_of_bad_value_has_its_reason() {
     let world = World::new().await;
-    let stranger = Identity::generate_x25519();
+    let stranger = Identity::generate_x25519().unwrap();
     let good = world.sealed("good", "a", "1");
     let truncated = world.sealed("truncated", "a", "1");
     let mut flipped = world.sealed("flipped", "a", "1").into_bytes();

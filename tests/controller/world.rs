@@ -54,7 +54,7 @@ impl<'a> World<'a> {
         crate::canary::capture_logs();
         server.install_crd(&bulla_crds::sealed_secret_crd()).await;
         let namespace = server.namespace().await;
-        let identity = Identity::generate_x25519();
+        let identity = Identity::generate_x25519().unwrap();
         let agent = format!("bulla-controller/{namespace}");
         let world = Self { server, client: server.client(), namespace, identity, agent, running: None };
         world.add_key("key", &world.identity, "active").await;

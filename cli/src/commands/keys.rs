@@ -21,9 +21,10 @@ pub(super) fn run(verb: KeysVerb) -> Outcome {
 
 fn generate(kind: KeyType, out: Option<&Path>) -> Outcome {
     let identity = match kind {
-        KeyType::Hybrid => Identity::generate_hybrid().or_usage("no randomness from the operating system")?,
+        KeyType::Hybrid => Identity::generate_hybrid(),
         KeyType::X25519 => Identity::generate_x25519(),
     };
+    let identity = identity.or_usage("no randomness from the operating system")?;
     let text = identity.to_file_text(Timestamp::now()).ok_or_else(|| usage!("this kind has no identity file"))?;
     let Some(path) = out else {
         // As age-keygen does: the file itself to standard output, and what may be shown to the person.

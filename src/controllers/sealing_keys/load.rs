@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn our_keys_are_read_with_their_state() {
-        let identity = Identity::generate_x25519();
+        let identity = Identity::generate_x25519().unwrap();
         let text = STANDARD.encode(identity.to_text().unwrap().as_bytes());
         for (label, state) in
             [("active", KeyState::Active), ("opening", KeyState::Opening), ("retired", KeyState::Retired)]
