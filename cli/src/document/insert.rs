@@ -35,11 +35,13 @@ pub(super) fn insert(
             append_flow(text, &data.value, &|style| flow_entries(entries, style), splices)
         }
         Content::Map { pairs, .. } if !pairs.is_empty() => append_block(text, data, entries, splices),
-        _ if is_empty(&data.value) => {
+        Content::Map { .. } | Content::Scalar { .. } if is_empty(&data.value) => {
             let step = column_step(text, spec, data).unwrap_or(step);
             fill(text, &spec.value, data, &Filling::Entries(entries), step, splices)
         }
-        _ => Err(data.value.unsupported("encryptedData is not a map")),
+        Content::Map { .. } | Content::Scalar { .. } | Content::List { .. } | Content::Alias => {
+            Err(data.value.unsupported("encryptedData is not a map"))
+        }
     }
 }
 
@@ -75,8 +77,12 @@ fn add_map(
             splices.push(Splice::insert(at, joined(text, at, &lines)));
             Ok(())
         }
-        _ if is_empty(&spec.value) => fill(text, object, spec, &content, step, splices),
-        _ => Err(spec.value.unsupported("spec is not a map")),
+        Content::Map { .. } | Content::Scalar { .. } if is_empty(&spec.value) => {
+            fill(text, object, spec, &content, step, splices)
+        }
+        Content::Map { .. } | Content::Scalar { .. } | Content::List { .. } | Content::Alias => {
+            Err(spec.value.unsupported("spec is not a map"))
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn remove(text: &str, object: &Node, key: &str, splices: &mut Vec<Spl
     }
     match (data.value.is_flow_map(), pairs.len()) {
         (true, 1) => splices.push(Splice { range: data.value.span.clone(), text: "{}".to_owned() }),
-        (true, _) => remove_flow(text, pairs, index, splices),
+        (true, _) => remove_flow(text, pairs, index, splices)?,
         (false, count) => {
             let floor = match index.checked_sub(1) {
                 Some(before) => source::next_line(text, source::pair_end(text, &pairs[before])),
@@ -76,28 +76,33 @@ fn before_newline(text: &str, at: usize) -> usize {
 }
 
 /// From the white space before the entry to its comma and the comment behind that.
-fn remove_flow(text: &str, pairs: &[Pair], index: usize, splices: &mut Vec<Splice>) {
+fn remove_flow(text: &str, pairs: &[Pair], index: usize, splices: &mut Vec<Splice>) -> Result<(), DocumentError> {
     let pair = &pairs[index];
     let end = source::pair_end(text, pair);
     let start = source::space_before(text, pair.key.span.start);
     if let Some(next) = pairs.get(index + 1) {
-        let comma = source::skip_space_and_comments(text, end) + 1;
-        let mut stop = source::after_comment(text, comma);
+        let comma = comma_after(text, pair)?;
+        let stop = source::after_comment(text, comma + 1);
         let shares_line = !source::begins_line(text, pair.key.span.start);
-        if index == 0 && shares_line && text[stop..next.key.span.start].trim().is_empty() {
+        let gap = text.get(stop..next.key.span.start).ok_or(DocumentError::Unsafe)?;
+        if index == 0 && shares_line && gap.trim().is_empty() {
             // The first of a line: the next takes its place.
             splices.push(Splice::remove(pair.key.span.start..next.key.span.start));
-            return;
+        } else {
+            splices.push(Splice::remove(start..stop));
         }
-        stop = stop.max(comma);
-        splices.push(Splice::remove(start..stop));
-        return;
-    }
-    // The last one: the comma before it goes instead of one behind it.
-    if let Some(before) = index.checked_sub(1).map(|before| &pairs[before]) {
-        let comma = source::skip_space_and_comments(text, source::pair_end(text, before));
+    } else if let Some(before) = index.checked_sub(1).map(|before| &pairs[before]) {
+        // The last one: the comma before it goes instead of one behind it.
+        let comma = comma_after(text, before)?;
         splices.push(Splice::remove(comma..comma + 1));
-        let start = start.max(comma + 1);
-        splices.push(Splice::remove(start..source::after_comment(text, end).max(end)));
+        splices.push(Splice::remove(start.max(comma + 1)..source::after_comment(text, end)));
     }
+    Ok(())
+}
+
+/// Where the comma behind an entry is.
+fn comma_after(text: &str, pair: &Pair) -> Result<usize, DocumentError> {
+    let comma = source::skip_space_and_comments(text, source::pair_end(text, pair));
+    let is_comma = text[comma..].starts_with(',');
+    is_comma.then_some(comma).ok_or_else(|| pair.key.unsupported("this entry is not followed by a comma"))
 }

@@ -40,7 +40,7 @@ pub(super) fn written(text: &str, quote: Quote) -> String {
 pub(super) fn is_plain(text: &str) -> bool {
     let starts_well = text.starts_with(|first: char| first.is_ascii_alphabetic() || matches!(first, '.' | '_' | '/'));
     let is_tame = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/+=".contains(&byte);
-    starts_well && text.bytes().all(is_tame) && !is_typed(text)
+    starts_well && !text.starts_with("...") && text.bytes().all(is_tame) && !is_typed(text)
 }
 
 /// Does plain `text` mean null, a boolean or a number to some reader?
@@ -146,6 +146,7 @@ mod tests {
             "é",
             "2026-11-21",
             "---",
+            "...",
             "...a b",
         ] {
             assert!(!is_plain(text), "{text}");

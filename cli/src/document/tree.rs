@@ -1,8 +1,9 @@
 //! From text to a tree of nodes that know their bytes. Aliases are not followed, so nothing can grow.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, options};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, options};
 
 use super::error::DocumentError;
 
@@ -87,17 +88,9 @@ impl Node {
     }
 }
 
-/// A collection that is still open.
-struct Open {
-    node: Node,
-    key: Option<Node>,
-}
-
 /// The root of each document in the file.
 pub(super) fn parse(text: &str, limit: usize) -> Result<Vec<Node>, DocumentError> {
-    let mut roots = Vec::new();
-    let mut open: Vec<Open> = Vec::new();
-    let mut count = 0_usize;
+    let mut tree = Tree { roots: Vec::new(), open: Vec::new(), count: 0, limit };
     let options = options! { emit_comments: false };
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| DocumentError::Syntax {
@@ -105,67 +98,98 @@ pub(super) fn parse(text: &str, limit: usize) -> Result<Vec<Node>, DocumentError
             column: error.marker().col() + 1,
             message: error.info(),
         })?;
-        let node = |anchor: usize, tag: Tag, content: Content| Node {
-            span: span.byte_range().unwrap_or_default(),
+        tree.take(event, span)?;
+    }
+    Ok(tree.roots)
+}
+
+/// A tree that grows event by event.
+struct Tree {
+    roots: Vec<Node>,
+    open: Vec<Open>,
+    count: usize,
+    limit: usize,
+}
+
+/// A collection that is still open, and the key that waits for its value.
+struct Open {
+    node: Node,
+    key: Option<Node>,
+}
+
+impl Tree {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other events are marks around nodes, and may grow in number"
+    )]
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), DocumentError> {
+        let bytes = span.byte_range().unwrap_or_default();
+        let is_nothing = bytes.is_empty();
+        let node = |anchor: usize, tag: Option<Cow<'_, granit_parser::Tag>>, content: Content| Node {
+            span: bytes.clone(),
             line: span.start.line(),
             column: span.start.col() + 1,
             is_anchored: anchor != 0,
-            tag,
+            tag: tag_of(tag.as_deref()),
             content,
         };
-        let done = match event {
+        match event {
             Event::Scalar(value, style, anchor, tag) => {
                 // An empty value is reported as `~` over no bytes.
-                let value = if span.byte_range().is_some_and(|bytes| bytes.is_empty()) && style == ScalarStyle::Plain {
-                    String::new()
-                } else {
-                    value.into_owned()
-                };
-                node(anchor, tag_of(tag.as_deref()), Content::Scalar { value, style })
+                let is_absent = is_nothing && style == ScalarStyle::Plain;
+                let value = if is_absent { String::new() } else { value.into_owned() };
+                self.add(node(anchor, tag, Content::Scalar { value, style }))
             }
-            Event::Alias(_) | Event::UnresolvedAlias(_) => node(0, Tag::None, Content::Alias),
+            Event::Alias(_) | Event::UnresolvedAlias(_) => self.add(node(0, None, Content::Alias)),
             Event::MappingStart(style, anchor, tag) => {
                 let is_flow = style == StructureStyle::Flow;
-                let content = Content::Map { is_flow, pairs: Vec::new() };
-                open.push(Open { node: node(anchor, tag_of(tag.as_deref()), content), key: None });
-                continue;
+                let node = node(anchor, tag, Content::Map { is_flow, pairs: Vec::new() });
+                self.open.push(Open { node, key: None });
+                Ok(())
             }
             Event::SequenceStart(_, anchor, tag) => {
-                let content = Content::List { items: Vec::new() };
-                open.push(Open { node: node(anchor, tag_of(tag.as_deref()), content), key: None });
-                continue;
+                let node = node(anchor, tag, Content::List { items: Vec::new() });
+                self.open.push(Open { node, key: None });
+                Ok(())
             }
-            Event::MappingEnd | Event::SequenceEnd => {
-                let Some(Open { node: mut done, .. }) = open.pop() else {
-                    continue;
-                };
-                let end = span.byte_range().unwrap_or_default();
-                let last = match &done.content {
-                    Content::Map { pairs, .. } => pairs.last().map(|pair| pair.value.span.end),
-                    Content::List { items } => items.last().map(|item| item.span.end),
-                    Content::Scalar { .. } | Content::Alias => None,
-                };
-                // The end of a flow collection is a bracket; that of a block one is merely what comes next.
-                done.span.end = if end.is_empty() { last.unwrap_or(done.span.end) } else { end.end };
-                done
-            }
-            _ => continue,
-        };
-        count += 1;
-        if count > limit {
-            return Err(DocumentError::TooMany { limit });
-        }
-        match open.last_mut() {
-            None => roots.push(done),
-            Some(Open { node: Node { content: Content::Map { pairs, .. }, .. }, key }) => match key.take() {
-                None => *key = Some(done),
-                Some(key) => pairs.push(Pair { key, value: done }),
-            },
-            Some(Open { node: Node { content: Content::List { items }, .. }, .. }) => items.push(done),
-            Some(_) => {}
+            Event::MappingEnd | Event::SequenceEnd => self.close(&bytes),
+            _ => Ok(()),
         }
     }
-    Ok(roots)
+
+    fn close(&mut self, bytes: &Range<usize>) -> Result<(), DocumentError> {
+        let Some(Open { mut node, .. }) = self.open.pop() else {
+            return Ok(());
+        };
+        let last = match &node.content {
+            Content::Map { pairs, .. } => pairs.last().map(|pair| pair.value.span.end),
+            Content::List { items } => items.last().map(|item| item.span.end),
+            Content::Scalar { .. } | Content::Alias => None,
+        };
+        // The end of a flow collection is a bracket; that of a block one is merely what comes next.
+        node.span.end = if bytes.is_empty() { last.unwrap_or(node.span.end) } else { bytes.end };
+        self.add(node)
+    }
+
+    fn add(&mut self, node: Node) -> Result<(), DocumentError> {
+        self.count += 1;
+        if self.count > self.limit {
+            return Err(DocumentError::TooMany { limit: self.limit });
+        }
+        let Some(Open { node: parent, key }) = self.open.last_mut() else {
+            self.roots.push(node);
+            return Ok(());
+        };
+        match &mut parent.content {
+            Content::Map { pairs, .. } => match key.take() {
+                None => *key = Some(node),
+                Some(key) => pairs.push(Pair { key, value: node }),
+            },
+            Content::List { items } => items.push(node),
+            Content::Scalar { .. } | Content::Alias => {}
+        }
+        Ok(())
+    }
 }
 
 fn tag_of(tag: Option<&granit_parser::Tag>) -> Tag {
