@@ -94,7 +94,6 @@ impl Controller {
     }
 
     /// Turns true when every SealedSecret that was there at the start has been looked at.
-    #[must_use]
     pub fn readiness(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
         let is_ready = Arc::clone(&self.is_ready);
         move || is_ready.load(Ordering::Relaxed)

@@ -1,5 +1,7 @@
 //! The controller against a real API server: what it writes, what it costs, what it refuses and how it recovers.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so by panicking")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -5,7 +5,9 @@ use bulla_crds::SealedSecret;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 
-use crate::world::World;
+use crate::support::apiserver::ApiServer;
+use crate::support::servers;
+use crate::world::{World, condition};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_over_unchanged_objects_asks_for_nothing_but_lists() {
@@ -82,4 +84,29 @@ async fn fluxs_request_is_acknowledged() {
         assert!(began.elapsed() < crate::world::SOON, "{status:?}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_upstreams_crd_that_prunes_our_status_a_restart_reads_and_writes_nothing() {
+    let server = ApiServer::start();
+    let mut world = World::on(&server).await;
+    server.install_crd_yaml(&std::fs::read(servers::path("sealed-secrets-crd")).unwrap()).await;
+    world.start();
+    world.seal("db", &[("a", "1")]).await;
+    let object = world.synced("db").await;
+    let status = object.status.clone().unwrap();
+    assert!(status.secret.is_none() && status.scope.is_none(), "upstream's CRD does not know them: {status:?}");
+    assert!(condition(&object, "Ready").is_some());
+    world.stop().await;
+    world.calls(world.mark()).await;
+    let mark = world.mark();
+    world.start();
+    let calls = loop {
+        let calls = world.calls(mark).await;
+        if !calls.is_empty() {
+            break calls;
+        }
+    };
+    assert_eq!(calls, ["get secrets"]);
+    world.stop().await;
 }

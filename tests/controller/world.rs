@@ -243,11 +243,18 @@ impl<'a> World<'a> {
         entries.iter().map(|e| format!("{} {}{}", e.verb, e.resource, slash(&e.subresource))).collect()
     }
 
-    /// The events about one object, as `type reason`.
+    /// The events about one object, as `type reason`, once there is one: they come late.
     pub(crate) async fn events(&self, name: &str) -> Vec<String> {
-        let events = self.api::<Event>().list(&ListParams::default()).await.unwrap();
-        let about = events.items.iter().filter(|e| e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
-        about.map(|e| format!("{} {}", e.type_.as_deref().unwrap_or(""), e.reason.as_deref().unwrap_or(""))).collect()
+        let began = Instant::now();
+        loop {
+            let mut events = self.api::<Event>().list(&ListParams::default()).await.unwrap().items;
+            events.retain(|event| event.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
+            if !events.is_empty() || began.elapsed() > SOON {
+                let word = |word: &Option<String>| word.clone().unwrap_or_default();
+                return events.iter().map(|e| format!("{} {}", word(&e.type_), word(&e.reason))).collect();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 

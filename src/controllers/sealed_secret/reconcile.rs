@@ -71,10 +71,10 @@ pub(in crate::controllers) enum Outcome {
 
 impl Outcome {
     fn of(error: &ApiError) -> Self {
-        match error {
-            ApiError::NotFound => Self::Gone,
-            other => Self::Failed { class: other.class(), wants_key: false, outage: other.is_outage() },
+        if *error == ApiError::NotFound {
+            return Self::Gone;
         }
+        Self::Failed { class: error.class(), wants_key: false, outage: error.is_outage() }
     }
 }
 

@@ -94,3 +94,101 @@ fn is_pruned(old: &SealedSecretStatus, new: &SealedSecretStatus) -> bool {
         && old.conditions.len() == new.conditions.len()
         && old.conditions.iter().zip(&new.conditions).all(same)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controllers::api::ApiError;
+    use crate::sync::Refusal;
+
+    fn object() -> SealedSecret {
+        serde_json::from_value(json!({"metadata": {"name": "n", "generation": 2}, "spec": {"encryptedData": {}}}))
+            .unwrap()
+    }
+
+    fn synced() -> Verdict<'static> {
+        let secret = WrittenSecret { resource_version: "7".to_owned(), digest: "k:d".to_owned() };
+        Verdict::Synced { key_ids: Some(vec!["k".to_owned()]), secret }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn holding(status: &SealedSecretStatus) -> Vec<(&str, &str)> {
+        status.conditions.iter().map(|c| (c.r#type.as_str(), c.status.as_str())).collect()
+    }
+
+    #[test]
+    fn a_verdict_becomes_conditions_with_synced_first() {
+        let refused = SyncError::Refused(Refusal::NotOwned { controller: None });
+        let going = SyncError::Refused(Refusal::Terminating);
+        let away = SyncError::Write(ApiError::Unreachable);
+        let invalid = SyncError::Write(ApiError::Invalid("data".to_owned()));
+        let stalled = [("Synced", "False"), ("Ready", "False"), ("Stalled", "True")];
+        let reconciling = [("Synced", "False"), ("Ready", "False"), ("Reconciling", "True")];
+        for (verdict, expected) in [
+            (synced(), [("Synced", "True"), ("Ready", "True")].as_slice()),
+            (Verdict::Failed(&refused), &stalled),
+            (Verdict::Failed(&invalid), &stalled),
+            (Verdict::Failed(&going), &reconciling),
+            (Verdict::Failed(&away), &reconciling),
+        ] {
+            // Whatever stood there before.
+            let mut object = object();
+            for earlier in [synced(), Verdict::Failed(&refused), Verdict::Failed(&away)] {
+                object.status = news(&object, &earlier, at(1)).or(object.status);
+            }
+            let status = news(&object, &verdict, at(2)).or(object.status).unwrap();
+            assert_eq!(holding(&status), expected);
+            assert_eq!(status.observed_generation, Some(2));
+            assert!(status.conditions.iter().all(|c| c.observed_generation == Some(2) && c.reason.is_some()));
+        }
+    }
+
+    #[test]
+    fn there_is_no_news_in_the_same_verdict() {
+        let mut object = object();
+        object.status = news(&object, &synced(), at(1));
+        assert!(news(&object, &synced(), at(9)).is_none());
+        assert!(is_settled(&object, Version::parse("7")));
+        assert!(!is_settled(&object, Version::parse("8")), "another version of the target");
+        object.metadata.generation = Some(3);
+        assert!(!is_settled(&object, Version::parse("7")), "another generation");
+        assert!(news(&object, &synced(), at(9)).is_some());
+    }
+
+    #[test]
+    fn another_message_is_news() {
+        let mut object = object();
+        let first = SyncError::Write(ApiError::Invalid("a".to_owned()));
+        let second = SyncError::Write(ApiError::Invalid("b".to_owned()));
+        object.status = news(&object, &Verdict::Failed(&first), at(1));
+        assert!(news(&object, &Verdict::Failed(&first), at(2)).is_none());
+        assert!(news(&object, &Verdict::Failed(&second), at(2)).is_some());
+    }
+
+    #[test]
+    fn annotations_that_count_unsettle() {
+        let mut object = object();
+        object.status = news(&object, &synced(), at(1));
+        for name in ["sealedsecrets.bitnami.com/cluster-wide", bulla_crds::names::RECONCILE_REQUESTED_AT] {
+            object.metadata.annotations = Some([(name.to_owned(), "true".to_owned())].into());
+            assert!(!is_settled(&object, Version::parse("7")), "{name}");
+        }
+        object.metadata.annotations = Some([("other".to_owned(), "true".to_owned())].into());
+        assert!(is_settled(&object, Version::parse("7")));
+    }
+
+    #[test]
+    fn what_upstreams_crd_leaves_of_our_status_is_not_written_again() {
+        let mut object = object();
+        let mut status = news(&object, &synced(), at(1)).unwrap();
+        (status.scope, status.secret, status.key_ids) = (None, None, Vec::new());
+        status.conditions.iter_mut().for_each(|condition| condition.observed_generation = None);
+        object.status = Some(status);
+        assert!(news(&object, &synced(), at(2)).is_none());
+    }
+}
