@@ -7,6 +7,9 @@
 //! | [`sync`] | domain 2, pure: state in, plan out; what to write, when to try again |
 //! | `resource` | from an API object to the Secret that it asks for: what `controllers` and `host` share |
 //! | `host` | edge: a machine without Kubernetes; manifests from a folder, files as targets |
+//! | `controllers` | edge: Kubernetes; SealedSecrets in, Secrets out |
+//! | `server` | edge: HTTP; health, metrics, public keys |
+//! | `runtime` | what surrounds the controller in its process: arguments, logs, signals, the connection |
 //!
 //! Dependency rule, checked by `cargo check --no-default-features`:
 //! ```text
@@ -15,10 +18,16 @@
 //! crds <- resource, controllers, host, cli            (never from secret, seal, sync, providers)
 //! ```
 
+#[cfg(feature = "kubernetes")]
+pub mod controllers;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(any(feature = "kubernetes", feature = "host"))]
 pub mod resource;
+#[cfg(feature = "kubernetes")]
+pub mod runtime;
 pub mod seal;
 pub mod secret;
+#[cfg(feature = "kubernetes")]
+pub mod server;
 pub mod sync;

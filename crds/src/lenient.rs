@@ -90,11 +90,10 @@ impl Reader {
     pub fn strings_by_key(&mut self, path: &str, value: Option<Value>) -> BTreeMap<String, String> {
         let mut strings = BTreeMap::new();
         for (key, value) in self.object(path, value).into_iter().flatten() {
-            match value {
-                Value::String(text) => {
-                    strings.insert(key, text);
-                }
-                other => self.note(format!("{path}.{key}"), "a string", &other),
+            if let Value::String(text) = value {
+                strings.insert(key, text);
+            } else {
+                self.note(format!("{path}.{key}"), "a string", &value);
             }
         }
         strings
@@ -104,9 +103,10 @@ impl Reader {
     pub fn strings(&mut self, path: &str, value: Option<Value>) -> Vec<String> {
         let mut strings = Vec::new();
         for (index, value) in self.list(path, value).into_iter().enumerate() {
-            match value {
-                Value::String(text) => strings.push(text),
-                other => self.note(format!("{path}[{index}]"), "a string", &other),
+            if let Value::String(text) = value {
+                strings.push(text);
+            } else {
+                self.note(format!("{path}[{index}]"), "a string", &value);
             }
         }
         strings

@@ -98,8 +98,9 @@ fn render(_: &str, _: &secret::Values, _: Timestamp) -> Result<secret::Plaintext
     Err("templates are not wired yet".to_owned())
 }
 
-/// Type, mutability and metadata of the target.
-fn shape(object: &SealedSecret) -> Shape {
+/// Type, mutability and metadata of the target, as far as the template says.
+#[must_use]
+pub fn shape(object: &SealedSecret) -> Shape {
     let Some(template) = &object.spec.template else { return Shape::default() };
     Shape {
         kind: template.r#type.clone().filter(|kind| !kind.is_empty()),

@@ -1,10 +1,8 @@
 //! Domain 2, pure: state in, plan out.
 //!
-//! [`plan()`] decides what to do with one target, [`schedule`] when to try again, [`digest`] recognises a target that
-//! still is what was written without opening anything. None of them knows Kubernetes' types, a runtime, a clock or a
-//! source of random numbers: those are passed in.
+//! [`plan()`] decides what to do with one target, [`schedule`] when to try again. Neither knows Kubernetes' types, a
+//! runtime, a clock or a source of random numbers: those are passed in.
 
-pub mod digest;
 mod live;
 mod ownership;
 mod plan;

@@ -89,3 +89,25 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 fn say(message: &str) {
     writeln!(io::stderr(), "{message}").ok();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_yaml_is_what_the_code_says() {
+        for crd in bulla_crds::all() {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("yaml");
+            let path = folder.join(format!("{}.yaml", crd.spec.names.plural));
+            assert_eq!(std::fs::read_to_string(path).unwrap(), yaml_of(&crd).unwrap());
+        }
+    }
+
+    #[test]
+    fn the_yaml_reads_back_as_the_same_definition() {
+        for crd in bulla_crds::all() {
+            let again: CustomResourceDefinition = serde_saphyr::from_str(&yaml_of(&crd).unwrap()).unwrap();
+            assert_eq!(again, crd);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What is remembered of one object: a few dozen bytes, never the object.
+
+use super::key::Version;
+use super::timers::Timer;
+
+/// Where an object stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing to do.
+    #[default]
+    Idle,
+    /// Waits for its turn to be read again.
+    Queued,
+    /// In work; `dirty` if something happened meanwhile that the pass may not have seen.
+    InWork {
+        /// Read again afterwards.
+        dirty: bool,
+    },
+    /// Failed; waits for another try.
+    Waiting(Timer),
+}
+
+/// One object and its target.
+#[derive(Default)]
+pub(super) struct Entry {
+    /// Where it stands.
+    pub(super) phase: Phase,
+    /// The list in which the SealedSecret was last seen, if it exists.
+    pub(super) sealed: Option<u32>,
+    /// What of it was last acted on.
+    pub(super) fingerprint: u64,
+    /// The version that our last status write made.
+    pub(super) status: Option<Version>,
+    /// The target as the watch has it.
+    pub(super) target: Option<Target>,
+    /// The version of the target that is known to be right.
+    pub(super) right: Option<Version>,
+    /// Failures in a row.
+    pub(super) attempts: u32,
+    /// Whether a new key might help.
+    pub(super) wants_key: bool,
+    /// Whether the last failure looked like an outage.
+    pub(super) outage: bool,
+}
+
+/// A target as the watch has it.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    /// Its version.
+    pub(super) version: Version,
+    /// The list in which it was last seen.
+    pub(super) list: u32,
+}
+
+impl Entry {
+    /// Whether nothing of it is worth remembering.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sealed.is_none() && self.target.is_none() && self.phase == Phase::Idle
+    }
+
+    /// The version of the target if there is one.
+    pub(super) fn known(&self) -> Option<Version> {
+        self.target.map(|target| target.version)
+    }
+
+    /// Notes that `version` of the target is right; says whether the watch has already seen a later one.
+    pub(super) fn is_right_at(&mut self, version: Version, list: u32) -> bool {
+        self.right = Some(version);
+        match self.target {
+            Some(target) if target.version > version => false,
+            _ => {
+                self.target = Some(Target { version, list });
+                true
+            }
+        }
+    }
+}

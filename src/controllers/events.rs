@@ -1,0 +1,124 @@
+//! Kubernetes events, on change only, when there is time for them.
+//!
+//! They go through a short queue to one sender that waits while many objects are being worked on; what does not fit is
+//! dropped and counted. A bulk sync never pays for its events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bulla_crds::SealedSecret;
+use jiff::Timestamp;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::PostParams;
+use prometheus_client::metrics::counter::Counter;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::api::{self, Api, FIELD_MANAGER};
+
+/// How many events wait at most.
+const QUEUE: usize = 128;
+/// With more objects than this in work, events wait.
+const BUSY: usize = 4;
+/// The most characters of a note that Kubernetes takes.
+const NOTE: usize = 1024;
+/// The least time between two events.
+const PACE: Duration = Duration::from_millis(50);
+
+/// Normal or warning.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Normal,
+    Warning,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "Normal",
+            Self::Warning => "Warning",
+        }
+    }
+}
+
+/// Where events are left.
+#[derive(Clone)]
+pub(super) struct Events {
+    queue: mpsc::Sender<Note>,
+    dropped: Counter,
+}
+
+struct Note {
+    namespace: String,
+    body: Value,
+}
+
+/// Sends what is left at [`Events`].
+pub(super) struct Sender {
+    api: Api,
+    queue: mpsc::Receiver<Note>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// A queue and its sender; `in_flight` is how many objects are in work.
+pub(super) fn queue(api: Api, in_flight: Arc<AtomicUsize>, dropped: Counter) -> (Events, Sender) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    (Events { queue: sender, dropped }, Sender { api, queue: receiver, in_flight })
+}
+
+impl Events {
+    /// Leaves an event about `object`, or drops it.
+    pub(super) fn post(&self, object: &SealedSecret, kind: Kind, reason: &'static str, note: &str) {
+        let Ok(place) = self.queue.try_reserve() else {
+            self.dropped.inc();
+            return;
+        };
+        let (namespace, name) = api::place(&object.metadata);
+        let note: String = note.chars().take(NOTE).collect();
+        let body = json!({
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": { "generateName": format!("{name}."), "namespace": namespace },
+            "eventTime": format!("{:.6}", Timestamp::now()),
+            "reportingController": "bulla-controller",
+            "reportingInstance": "bulla-controller",
+            "type": kind.as_str(),
+            "action": "Unseal",
+            "reason": reason,
+            "note": note,
+            "regarding": {
+                "apiVersion": bulla_crds::sealed_secret::API_VERSION,
+                "kind": bulla_crds::sealed_secret::KIND,
+                "namespace": namespace,
+                "name": name,
+                "uid": object.metadata.uid,
+                "resourceVersion": object.metadata.resource_version,
+            },
+        });
+        place.send(Note { namespace: namespace.to_owned(), body });
+    }
+}
+
+impl Sender {
+    /// Sends until every [`Events`] is gone. A failed event is not tried again.
+    pub(super) async fn run(mut self) {
+        while let Some(note) = self.queue.recv().await {
+            while self.in_flight.load(Ordering::Relaxed) > BUSY {
+                tokio::time::sleep(PACE).await;
+            }
+            if let Err(error) = self.send(&note).await {
+                debug!(%error, "an event was not taken");
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    async fn send(&self, note: &Note) -> Result<(), api::ApiError> {
+        let body = serde_json::to_vec(&note.body).map_err(|_| api::ApiError::Unreadable)?;
+        let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let request = api::at::<Event>(&note.namespace).create(&parameters, body)?;
+        self.api.write(api::with_body(request)).await.map(drop)
+    }
+}

@@ -1,0 +1,173 @@
+//! The Kubernetes edge: SealedSecrets in, Secrets out.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `dispatch` | who is worked on, and when |
+//! | `sealed_secret` | one pass over one SealedSecret |
+//! | `sealing_keys` | keys: loaded, made, published |
+//! | `apply` | the only writer of Secrets |
+//! | `observe` | reading a Secret |
+//! | `watch`, `api`, `events`, `metrics` | the ways to and from the API server |
+
+mod api;
+mod apply;
+mod dispatch;
+mod events;
+mod metrics;
+mod observe;
+mod sealed_secret;
+mod sealing_keys;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use kube::Client;
+use kube::runtime::watcher;
+use prometheus_client::registry::Registry;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use self::sealing_keys::PublishedKeys;
+pub use self::watch::Namespaces;
+
+use self::api::Api;
+use self::dispatch::{Dispatcher, Setup};
+use self::metrics::Metrics;
+use crate::sync::Annotations;
+
+/// What the controller does where.
+#[derive(Clone, Debug)]
+pub struct ControllerConfig {
+    /// The namespace that holds the sealing keys.
+    pub namespace: String,
+    /// The namespaces whose SealedSecrets are served.
+    pub namespaces: Namespaces,
+    /// How many new or changed objects are worked on at the same time.
+    pub concurrency: usize,
+}
+
+impl ControllerConfig {
+    /// The defaults, with the keys in `namespace`.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), namespaces: Namespaces::All, concurrency: CONCURRENCY }
+    }
+}
+
+/// Enough to keep an API server busy; more only grows its queue.
+pub const CONCURRENCY: usize = 48;
+
+/// Objects in one page of a list.
+const PAGE: u32 = 250;
+
+/// Why the controller ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A task ended that must not.
+    #[error("the task {task} ended by itself")]
+    TaskEnded {
+        /// Which.
+        task: &'static str,
+    },
+    /// A task panicked.
+    #[error("a task panicked; this is a bug")]
+    TaskPanicked,
+}
+
+/// A controller to run, and what can be asked of it meanwhile.
+pub struct Controller {
+    client: Client,
+    config: ControllerConfig,
+    metrics: Metrics,
+    is_ready: Arc<AtomicBool>,
+    keys: PublishedKeys,
+}
+
+impl Controller {
+    /// A controller whose metrics go to `registry`.
+    #[must_use]
+    pub fn new(client: Client, config: ControllerConfig, registry: &mut Registry) -> Self {
+        let metrics = Metrics::register(registry);
+        Self { client, config, metrics, is_ready: Arc::default(), keys: PublishedKeys::default() }
+    }
+
+    /// Turns true when every SealedSecret that was there at the start has been looked at.
+    #[must_use]
+    pub fn readiness(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
+        let is_ready = Arc::clone(&self.is_ready);
+        move || is_ready.load(Ordering::Relaxed)
+    }
+
+    /// The public keys as they are at any moment.
+    #[must_use]
+    pub fn keys(&self) -> PublishedKeys {
+        self.keys.clone()
+    }
+
+    /// Runs until `shutdown` is cancelled and the work under way is done.
+    ///
+    /// # Errors
+    /// Only faults of the program: an API server that is away is waited for.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let api = Api::new(self.client.clone());
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let (events, sender) = events::queue(api.clone(), Arc::clone(&in_flight), self.metrics.events_dropped.clone());
+        let keys =
+            sealing_keys::Keys::new(api.clone(), &self.config.namespace, self.metrics.clone(), self.keys.clone());
+        let setup = Setup {
+            context: Arc::new(sealed_secret::Context { api, events, metrics: self.metrics }),
+            namespaces: self.config.namespaces.clone(),
+            concurrency: self.config.concurrency,
+            keyring: keys.subscribe(),
+            in_flight,
+            is_ready: self.is_ready,
+        };
+        let sealed = watch::objects(&self.client, &self.config.namespaces, &watcher::Config::default().page_size(PAGE));
+        let ours = format!("{} in ({}, {})", Annotations::MANAGED_BY, Annotations::OWNED, Annotations::MERGED);
+        let targets = watcher::Config::default().labels(&ours).page_size(PAGE);
+        let targets = watch::metadata(&self.client, &self.config.namespaces, &targets);
+
+        let mut tasks = JoinSet::new();
+        let stop = shutdown.child_token();
+        let dispatcher = Dispatcher::new(setup).run(sealed, targets, stop.clone());
+        tasks.spawn(async move {
+            dispatcher.await;
+            "dispatcher"
+        });
+        let token = stop.clone();
+        tasks.spawn(async move {
+            keys.run(token).await;
+            "sealing keys"
+        });
+        tasks.spawn(async move {
+            sender.run().await;
+            "events"
+        });
+        // The first task to end ends the process; after a shutdown the dispatcher's end is the one to wait for.
+        loop {
+            match tasks.join_next().await {
+                Some(Ok("dispatcher")) if shutdown.is_cancelled() => return Ok(()),
+                Some(Ok(_)) if shutdown.is_cancelled() => {}
+                Some(Ok(task)) => return Err(Error::TaskEnded { task }),
+                Some(Err(_)) => return Err(Error::TaskPanicked),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Runs a controller until `shutdown`, with metrics that nobody reads.
+///
+/// # Errors
+/// As [`Controller::run`].
+pub async fn run(client: Client, config: ControllerConfig, shutdown: CancellationToken) -> Result<(), Error> {
+    Controller::new(client, config, &mut Registry::default()).run(shutdown).await
+}
+
+/// A random number for jitter. Without randomness there is none, which does no harm.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_or(0, |()| u64::from_le_bytes(bytes))
+}

@@ -1,0 +1,12 @@
+//! One SealedSecret: open, render, plan, write, report.
+//!
+//! [`reconcile()`] does it once and says what came of it; when to do it is the dispatcher's business.
+
+mod desired;
+mod error;
+mod reconcile;
+mod status;
+
+pub(super) use error::SyncError;
+pub(super) use reconcile::{Context, Job, Outcome, Report, reconcile};
+pub(super) use status::is_settled;

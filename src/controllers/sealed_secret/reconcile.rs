@@ -1,0 +1,299 @@
+//! One pass over one SealedSecret.
+//!
+//! The first pass costs two writes: the Secret is created without looking first, and the status patched. Only where
+//! that fails, or a Secret is known to be there, is it read. Where the status' digest proves the live data right,
+//! nothing is opened.
+
+use std::sync::Arc;
+
+use bulla_crds::{SealedSecret, WrittenSecret};
+use jiff::Timestamp;
+use kube::api::{GetParams, Patch, PatchParams};
+use serde_json::json;
+use tracing::{debug, info, warn};
+
+use super::desired;
+use super::status::{self, Verdict};
+use super::{SyncError, status::is_settled};
+use crate::controllers::api::{self, Api, ApiError, FIELD_MANAGER};
+use crate::controllers::dispatch::{Key, Version, fingerprint};
+use crate::controllers::events::{Events, Kind};
+use crate::controllers::metrics::Metrics;
+use crate::controllers::{apply, observe};
+use crate::resource::{self, Desired};
+use crate::seal::{DigestKey, Keyring};
+use crate::secret::Values;
+use crate::sync::schedule::Class;
+use crate::sync::{self, Annotations, Content, Live, Plan};
+
+/// What a pass needs besides its object.
+pub(in crate::controllers) struct Context {
+    pub(in crate::controllers) api: Api,
+    pub(in crate::controllers) events: Events,
+    pub(in crate::controllers) metrics: Metrics,
+}
+
+/// Where the object comes from.
+pub(in crate::controllers) enum Job {
+    /// The watch just delivered it.
+    Fresh(Box<SealedSecret>),
+    /// It has to be read.
+    Again,
+}
+
+/// What came of a pass.
+pub(in crate::controllers) struct Report {
+    /// The fingerprint of the object as it was worked on, where it was read.
+    pub(in crate::controllers) fingerprint: Option<u64>,
+    /// The object's version that our status write made.
+    pub(in crate::controllers) status: Option<Version>,
+    /// How it ended.
+    pub(in crate::controllers) outcome: Outcome,
+}
+
+/// How a pass ended.
+#[derive(Debug)]
+pub(in crate::controllers) enum Outcome {
+    /// The object is gone or going.
+    Gone,
+    /// The Secret is right, in this version.
+    Synced(Version),
+    /// It is not.
+    Failed {
+        /// When to try again.
+        class: Class,
+        /// Whether a new key might help.
+        wants_key: bool,
+        /// Whether the API server seems to be away.
+        outage: bool,
+    },
+}
+
+impl Outcome {
+    fn of(error: &ApiError) -> Self {
+        match error {
+            ApiError::NotFound => Self::Gone,
+            other => Self::Failed { class: other.class(), wants_key: false, outage: other.is_outage() },
+        }
+    }
+}
+
+/// Brings one SealedSecret into sync and writes its status. `known` says whether its target is known to exist.
+pub(in crate::controllers) async fn reconcile(
+    context: &Context,
+    keyring: Arc<Keyring>,
+    key: &Key,
+    job: Job,
+    known: Option<Version>,
+) -> Report {
+    let report = |fingerprint, status, outcome| Report { fingerprint, status, outcome };
+    let object = match job {
+        Job::Fresh(object) => *object,
+        Job::Again => match read(&context.api, key).await {
+            Ok(object) => object,
+            Err(error) => return report(None, None, Outcome::of(&error)),
+        },
+    };
+    let print = Some(fingerprint(&object));
+    if object.metadata.deletion_timestamp.is_some() {
+        return report(print, None, Outcome::Gone);
+    }
+    if let Some(version) = known
+        && is_settled(&object, version)
+    {
+        return report(print, None, Outcome::Synced(version));
+    }
+    context.metrics.unseal_requests.inc();
+    let object = Arc::new(object);
+    let result = Pass { context, keyring, object: &object }.run(known.is_some()).await;
+    let verdict = match &result {
+        Ok(done) => Verdict::Synced { key_ids: done.key_ids.clone(), secret: done.secret.clone() },
+        Err(error) => Verdict::Failed(error),
+    };
+    let news = status::news(&object, &verdict, Timestamp::now());
+    announce(context, key, &object, &result, news.is_some());
+    let mut written = None;
+    if let Some(news) = news {
+        match write_status(&context.api, key, &news).await {
+            Ok(version) => written = Some(Version::parse(&version)),
+            Err(error) => {
+                debug!(namespace = key.namespace(), name = key.name(), %error, "cannot write the status");
+                if error != ApiError::NotFound {
+                    context.metrics.failed("status", key.namespace());
+                }
+                return report(print, None, Outcome::of(&error));
+            }
+        }
+    }
+    let outcome = match result {
+        Ok(done) => Outcome::Synced(Version::parse(&done.secret.resource_version)),
+        Err(error) => {
+            let outage = matches!(&error, SyncError::Read(e) | SyncError::Write(e) if e.is_outage());
+            Outcome::Failed { class: error.class(), wants_key: error.wants_key(), outage }
+        }
+    };
+    report(print, written, outcome)
+}
+
+async fn read(api: &Api, key: &Key) -> Result<SealedSecret, ApiError> {
+    let request = api::at::<SealedSecret>(key.namespace()).get(key.name(), &GetParams::default())?;
+    api.call(api::with_body(request)).await
+}
+
+async fn write_status(api: &Api, key: &Key, status: &bulla_crds::SealedSecretStatus) -> Result<String, ApiError> {
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(json!({ "status": status }));
+    let request =
+        api::at::<SealedSecret>(key.namespace()).patch_subresource("status", key.name(), &parameters, &patch)?;
+    api.write(api::with_body(request)).await
+}
+
+/// Says what happened, once: in the log, in the metrics and, as far as there is time, as an event.
+fn announce(context: &Context, key: &Key, object: &SealedSecret, result: &Result<Done, SyncError>, is_news: bool) {
+    let (namespace, name) = (key.namespace(), key.name());
+    match result {
+        Ok(done) if done.wrote => {
+            debug!(namespace, name, "unsealed");
+            context.events.post(object, Kind::Normal, "Unsealed", "SealedSecret unsealed successfully");
+        }
+        Ok(_) => {}
+        Err(error) => {
+            context.metrics.failed(error.metric(), namespace);
+            if is_news {
+                warn!(namespace, name, reason = error.reason(), %error, "not in sync");
+                context.events.post(object, Kind::Warning, error.event(), &error.to_string());
+            }
+        }
+    }
+}
+
+struct Pass<'a> {
+    context: &'a Context,
+    keyring: Arc<Keyring>,
+    object: &'a Arc<SealedSecret>,
+}
+
+/// A Secret that is right now.
+struct Done {
+    key_ids: Option<Vec<String>>,
+    secret: WrittenSecret,
+    wrote: bool,
+}
+
+/// How often a pass starts over when others write at the same time.
+const ROUNDS: usize = 3;
+
+/// Objects with more values than this are opened off the runtime's own threads.
+const FEW_VALUES: usize = 4;
+
+impl Pass<'_> {
+    async fn run(&self, known: bool) -> Result<Done, SyncError> {
+        if known && let Some(done) = self.without_opening().await? {
+            return Ok(done);
+        }
+        let desired = self.open().await?;
+        let mut expect_absent = !known;
+        for _ in 0..ROUNDS {
+            let live = if expect_absent { None } else { self.live().await? };
+            expect_absent = false;
+            match self.write(&desired, live.as_ref()).await {
+                Err(SyncError::Write(ApiError::AlreadyExists | ApiError::Conflict | ApiError::NotFound)) => {}
+                other => return other,
+            }
+        }
+        Err(SyncError::Write(ApiError::Conflict))
+    }
+
+    /// The short way: the digest in the status proves the live data right.
+    async fn without_opening(&self) -> Result<Option<Done>, SyncError> {
+        let Some(digest) = self.trusted_digest() else { return Ok(None) };
+        let Some(key) = self.keyring.digest_key_of(digest) else { return Ok(None) };
+        let Some(live) = self.live().await? else { return Ok(None) };
+        if !DigestKey::same(&digest_of(key, &live.kind, &live.data), digest) {
+            return Ok(None);
+        }
+        let (shape, owner) = (resource::shape(self.object), desired::owner(self.object));
+        let plan = sync::plan(&sync::Desired { shape: &shape, content: Content::Proven, owner: &owner }, Some(&live));
+        let done = |resource_version, wrote| Done {
+            key_ids: None,
+            secret: WrittenSecret { resource_version, digest: digest.to_owned() },
+            wrote,
+        };
+        match plan {
+            Plan::Keep => Ok(Some(done(live.resource_version, false))),
+            Plan::Refuse(refusal) => Err(SyncError::Refused(refusal)),
+            Plan::Update(update) => {
+                let (namespace, name) = self.place();
+                let none = Values::new();
+                match apply::replace(&self.context.api, namespace, name, &update, &live, &none).await {
+                    Ok(version) => Ok(Some(done(version, true))),
+                    Err(ApiError::Conflict | ApiError::NotFound) => Ok(None),
+                    Err(error) => Err(SyncError::Write(error)),
+                }
+            }
+            Plan::Create(_) => Ok(None),
+        }
+    }
+
+    /// The digest of the last write, where it was made for this very generation and scope.
+    fn trusted_digest(&self) -> Option<&str> {
+        let status = self.object.status.as_ref()?;
+        let current = status.observed_generation == self.object.metadata.generation
+            && status.scope.as_deref() == Some(resource::declared_scope(self.object).as_str())
+            // The whole-Secret form hides labels in the sealed value.
+            && self.object.spec.data.is_none();
+        let digest = status.secret.as_ref().map(|secret| secret.digest.as_str())?;
+        (current && !digest.is_empty()).then_some(digest)
+    }
+
+    async fn open(&self) -> Result<Desired, SyncError> {
+        let now = Timestamp::now();
+        let values = self.object.spec.encrypted_data.len();
+        let templates = self.object.spec.template.as_ref().map_or(0, |template| template.data.len());
+        if values + templates <= FEW_VALUES {
+            return Ok(resource::open(self.object, &self.keyring, now)?);
+        }
+        let (object, keyring) = (Arc::clone(self.object), Arc::clone(&self.keyring));
+        let opening = tokio::task::spawn_blocking(move || resource::open(&object, &keyring, now));
+        Ok(opening.await.map_err(|_| SyncError::Panicked)??)
+    }
+
+    async fn live(&self) -> Result<Option<Live>, SyncError> {
+        let (namespace, name) = self.place();
+        observe::secret(&self.context.api, namespace, name).await.map_err(SyncError::Read)
+    }
+
+    async fn write(&self, desired: &Desired, live: Option<&Live>) -> Result<Done, SyncError> {
+        let (api, (namespace, name), target) = (&self.context.api, self.place(), &desired.target);
+        let owner = desired::owner(self.object);
+        let content = Content::Opened(&target.data);
+        let plan = sync::plan(&sync::Desired { shape: &target.shape, content, owner: &owner }, live);
+        let (resource_version, wrote) = match (plan, live) {
+            (Plan::Create(head), _) => (apply::create(api, namespace, name, &head, &target.data).await, true),
+            (Plan::Update(update), Some(live)) => {
+                info!(namespace, name, "updating the Secret");
+                (apply::replace(api, namespace, name, &update, live, &target.data).await, true)
+            }
+            (Plan::Keep, Some(live)) => (Ok(live.resource_version.clone()), false),
+            (Plan::Refuse(refusal), _) => return Err(SyncError::Refused(refusal)),
+            (Plan::Update(_) | Plan::Keep, None) => return Err(SyncError::Write(ApiError::Conflict)),
+        };
+        let resource_version = resource_version.map_err(SyncError::Write)?;
+        // What is merged into holds more than ours: no digest of ours can prove it.
+        let merged = live.is_some_and(|live| live.is_marked(Annotations::PATCH));
+        let key = self.keyring.digest_key().filter(|_| !merged);
+        let digest = key.map(|key| digest_of(key, target.shape.effective_kind(), &target.data));
+        let key_ids = desired.key_ids.iter().map(ToString::to_string).collect();
+        let secret = WrittenSecret { resource_version, digest: digest.unwrap_or_default() };
+        Ok(Done { key_ids: Some(key_ids), secret, wrote })
+    }
+
+    fn place(&self) -> (&str, &str) {
+        api::place(&self.object.metadata)
+    }
+}
+
+fn digest_of(key: &DigestKey, kind: &str, data: &Values) -> String {
+    let values = data.iter().map(|(name, value)| (name.as_str(), value.expose()));
+    key.digest(std::iter::once(("type", kind.as_bytes())).chain(values))
+}

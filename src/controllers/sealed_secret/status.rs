@@ -1,0 +1,96 @@
+//! The status of a SealedSecret: what to write, and whether there is anything to write.
+
+use bulla_crds::condition::remove_condition;
+use bulla_crds::{
+    Condition, ConditionType, SealedSecret, SealedSecretStatus, WrittenSecret, condition::find_condition, set_condition,
+};
+use jiff::Timestamp;
+
+use super::SyncError;
+use super::desired::requested_at;
+use crate::controllers::dispatch::Version;
+use crate::resource::declared_scope;
+
+/// What came of a sync.
+pub(super) enum Verdict<'a> {
+    /// The Secret is as it should be.
+    Synced {
+        /// Ids of the keys that opened it; `None` where nothing had to be opened.
+        key_ids: Option<Vec<String>>,
+        /// The Secret's version and digest.
+        secret: WrittenSecret,
+    },
+    /// It is not.
+    Failed(&'a SyncError),
+}
+
+/// The most characters of a message: Argo CD shows it verbatim.
+const MESSAGE: usize = 1024;
+
+/// The status to write, or `None` if the one that is there says it all.
+pub(super) fn news(object: &SealedSecret, verdict: &Verdict<'_>, now: Timestamp) -> Option<SealedSecretStatus> {
+    let old = object.status.clone().unwrap_or_default();
+    let mut new = old.clone();
+    let generation = object.metadata.generation;
+    new.observed_generation = generation;
+    new.scope = Some(declared_scope(object).as_str().to_owned());
+    if let Some(requested) = requested_at(object) {
+        new.last_handled_reconcile_at = Some(requested.to_owned());
+    }
+    let (synced, reason, message) = match verdict {
+        Verdict::Synced { key_ids, secret } => {
+            if let Some(key_ids) = key_ids {
+                new.key_ids.clone_from(key_ids);
+            }
+            new.secret = Some(secret.clone());
+            (true, "Unsealed", String::new())
+        }
+        Verdict::Failed(error) => (false, error.reason(), error.to_string().chars().take(MESSAGE).collect()),
+    };
+    let mut set = |kind, holds: bool| {
+        let condition = Condition::new(kind, holds, reason, message.clone(), generation, now);
+        set_condition(&mut new.conditions, condition);
+    };
+    set(ConditionType::Synced, synced);
+    set(ConditionType::Ready, synced);
+    let (present, absent) = match verdict {
+        Verdict::Synced { .. } => (None, [ConditionType::Reconciling, ConditionType::Stalled].as_slice()),
+        Verdict::Failed(error) if error.is_stalled() => {
+            (Some(ConditionType::Stalled), [ConditionType::Reconciling].as_slice())
+        }
+        Verdict::Failed(_) => (Some(ConditionType::Reconciling), [ConditionType::Stalled].as_slice()),
+    };
+    if let Some(kind) = present {
+        set(kind, true);
+    }
+    for kind in absent {
+        remove_condition(&mut new.conditions, *kind);
+    }
+    (new != old && !is_pruned(&old, &new)).then_some(new)
+}
+
+/// Whether nothing at all has to be done: the status says so for this generation, these annotations and this version
+/// of the target.
+pub(in crate::controllers) fn is_settled(object: &SealedSecret, target: Version) -> bool {
+    let Some(status) = &object.status else { return false };
+    let synced = find_condition(&status.conditions, ConditionType::Synced);
+    let handled = requested_at(object).is_none_or(|at| status.last_handled_reconcile_at.as_deref() == Some(at));
+    status.observed_generation == object.metadata.generation
+        && synced.is_some_and(|condition| condition.status == true.into())
+        && status.scope.as_deref() == Some(declared_scope(object).as_str())
+        && status.secret.as_ref().is_some_and(|secret| Version::parse(&secret.resource_version) == target)
+        && handled
+}
+
+/// Whether `old` is what is left of `new` where the installed CRD is upstream's and prunes what it does not know.
+fn is_pruned(old: &SealedSecretStatus, new: &SealedSecretStatus) -> bool {
+    let extras = old.scope.is_some() || old.secret.is_some() || !old.key_ids.is_empty();
+    let same = |(old, new): (&Condition, &Condition)| {
+        let new = Condition { observed_generation: old.observed_generation, ..new.clone() };
+        old.says_the_same_as(&new)
+    };
+    !extras
+        && old.observed_generation == new.observed_generation
+        && old.conditions.len() == new.conditions.len()
+        && old.conditions.iter().zip(&new.conditions).all(same)
+}

@@ -1,0 +1,100 @@
+//! What surrounds the controller in its process: arguments, logs, signals, the connection.
+
+mod arguments;
+mod connection;
+mod process;
+mod telemetry;
+
+use std::net::SocketAddr;
+
+use prometheus_client::registry::Registry;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub use self::arguments::{Arguments, Command, LogFormat, RunArguments};
+pub use self::connection::{ConnectError, connect};
+
+use crate::controllers::{self, Controller};
+use crate::server::{self, Answers};
+
+/// Why the process ends.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The API server's address or our identity there is unknown.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The HTTP address cannot be used.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A filter for logs that does not parse.
+    #[error("{level:?} is no log level")]
+    LogLevel {
+        /// What was given.
+        level: String,
+    },
+    /// The controller ended.
+    #[error(transparent)]
+    Controller(#[from] controllers::Error),
+    /// A part of the process ended that must not.
+    #[error("the task {task} ended by itself")]
+    TaskEnded {
+        /// Which.
+        task: &'static str,
+    },
+    /// Signals cannot be handled.
+    #[error("cannot handle signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Runs what the arguments ask for until it is told to stop.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn run(arguments: Arguments) -> Result<(), Error> {
+    let Command::Run(arguments) = arguments.command;
+    telemetry::start(&arguments.log_level, arguments.log_format)?;
+    process::forbid_core_dumps();
+    let client = connect(arguments.kubeconfig.as_deref()).await?;
+    let config = arguments.controller(client.default_namespace());
+    let shutdown = CancellationToken::new();
+    let mut registry = Registry::default();
+    let controller = Controller::new(client, config, &mut registry);
+    let answers = Answers { is_ready: controller.readiness(), keys: controller.keys(), registry };
+    let address = arguments.listen;
+    let unusable = move |source| Error::Listen { address, source };
+    let listener = server::bind(address).await.map_err(unusable)?;
+    let signals = process::Signals::new().map_err(Error::Signals)?;
+    let address = listener.local_addr().map_err(unusable)?;
+    info!(version = env!("CARGO_PKG_VERSION"), %address, "bulla-controller");
+
+    let mut tasks: JoinSet<Result<&'static str, Error>> = JoinSet::new();
+    let token = shutdown.clone();
+    tasks.spawn(async move { Ok(controller.run(token).await.map(|()| "controller")?) });
+    let token = shutdown.clone();
+    tasks.spawn(async move { server::serve(listener, answers, token).await.map(|()| "server").map_err(unusable) });
+    let token = shutdown.clone();
+    tasks.spawn(async move {
+        signals.wait().await;
+        info!("told to stop");
+        token.cancel();
+        Ok("signals")
+    });
+    // Any other end than an orderly one ends the process.
+    loop {
+        match tasks.join_next().await {
+            Some(Ok(Ok("controller"))) if shutdown.is_cancelled() => return Ok(()),
+            Some(Ok(Ok(_))) if shutdown.is_cancelled() => {}
+            Some(Ok(Ok(task))) => return Err(Error::TaskEnded { task }),
+            Some(Ok(Err(error))) => return Err(error),
+            Some(Err(_)) => return Err(controllers::Error::TaskPanicked.into()),
+            None => return Ok(()),
+        }
+    }
+}
