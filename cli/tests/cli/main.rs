@@ -1,0 +1,12 @@
+//! The `bulla` binary as its users meet it: what it prints, what it writes, how it exits.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod harness;
+
+mod files;
+mod keys;
+mod looking;
+mod opening;
+mod sealing;
+mod story;

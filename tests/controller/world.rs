@@ -1,0 +1,279 @@
+//! A namespace of its own with a sealing key and a controller in this process that serves only that namespace.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bulla::controllers::{ControllerConfig, Namespaces};
+use bulla::seal::{Binding, Identity, Place, Scope, seal};
+use bulla::secret::Plaintext;
+use bulla_crds::{Condition, SealedSecret};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt as _};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::apiserver::ApiServer;
+use crate::support::audit::{AuditEntry, AuditMark};
+use crate::support::identities::ADMIN;
+
+/// Longer than any wait that is right, shorter than a patience.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// How long nothing must happen before nothing is said to happen.
+pub(crate) const QUIET: Duration = Duration::from_millis(700);
+
+/// See the module.
+pub(crate) struct World<'a> {
+    pub(crate) server: &'a ApiServer,
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) identity: Identity,
+    pub(crate) agent: String,
+    running: Option<(CancellationToken, JoinHandle<()>)>,
+}
+
+impl World<'static> {
+    /// A world on the shared server, with a key and without a controller.
+    pub(crate) async fn without_controller() -> Self {
+        World::on(ApiServer::shared()).await
+    }
+
+    /// A world on the shared server with a running controller.
+    pub(crate) async fn new() -> Self {
+        let mut world = Self::without_controller().await;
+        world.start();
+        world
+    }
+}
+
+impl<'a> World<'a> {
+    /// A world on this server, with a key and without a controller.
+    pub(crate) async fn on(server: &'a ApiServer) -> Self {
+        crate::canary::capture_logs();
+        server.install_crd(&bulla_crds::sealed_secret_crd()).await;
+        let namespace = server.namespace().await;
+        let identity = Identity::generate_x25519();
+        let agent = format!("bulla-controller/{namespace}");
+        let world = Self { server, client: server.client(), namespace, identity, agent, running: None };
+        world.add_key("key", &world.identity, "active").await;
+        world
+    }
+
+    /// Starts the controller.
+    pub(crate) fn start(&mut self) {
+        assert!(self.running.is_none(), "it runs already");
+        let config = ControllerConfig {
+            namespaces: Namespaces::These(vec![self.namespace.clone()]),
+            ..ControllerConfig::new(&self.namespace)
+        };
+        let client = self.server.client_as(ADMIN, &self.agent);
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        let task = tokio::spawn(async move { bulla::controllers::run(client, config, token).await.unwrap() });
+        self.running = Some((stop, task));
+    }
+
+    /// Stops the controller in order.
+    pub(crate) async fn stop(&mut self) {
+        let (stop, task) = self.running.take().expect("it runs");
+        stop.cancel();
+        tokio::time::timeout(SOON, task).await.expect("it stops").unwrap();
+    }
+
+    /// Adds a sealing key.
+    pub(crate) async fn add_key(&self, name: &str, identity: &Identity, state: &str) {
+        let text = identity.to_text().unwrap();
+        self.create::<Secret>(json!({
+            "metadata": {"name": name, "labels": {"bulla.dev/sealing-key": state}},
+            "stringData": {"identity": *text, "recipient": identity.recipient().to_string()},
+        }))
+        .await;
+    }
+
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) async fn create<K>(&self, object: Value) -> K
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned
+            + serde::Serialize,
+    {
+        let object: K = serde_json::from_value(object).unwrap();
+        self.api::<K>().create(&PostParams::default(), &object).await.unwrap()
+    }
+
+    /// A value sealed strictly for this place.
+    pub(crate) fn sealed(&self, name: &str, key: &str, value: &str) -> String {
+        self.sealed_to(&self.identity, Scope::Strict, name, key, value)
+    }
+
+    pub(crate) fn sealed_to(&self, identity: &Identity, scope: Scope, name: &str, key: &str, value: &str) -> String {
+        let place = Place { namespace: &self.namespace, name, key };
+        let binding = Binding::new(scope, place, "2026-11-21".parse().unwrap());
+        seal(&[identity.recipient().clone()], &Plaintext::copy_of(value.as_bytes()), &binding).unwrap()
+    }
+
+    /// A spec whose values are sealed strictly.
+    pub(crate) fn spec(&self, name: &str, values: &[(&str, &str)], template: Value) -> Value {
+        let sealed: BTreeMap<_, _> = values.iter().map(|(key, value)| (*key, self.sealed(name, key, value))).collect();
+        json!({"encryptedData": sealed, "template": template})
+    }
+
+    /// Creates a SealedSecret of these values.
+    pub(crate) async fn seal(&self, name: &str, values: &[(&str, &str)]) -> SealedSecret {
+        self.seal_with(name, values, json!({})).await
+    }
+
+    pub(crate) async fn seal_with(&self, name: &str, values: &[(&str, &str)], template: Value) -> SealedSecret {
+        let spec = self.spec(name, values, template);
+        self.create(json!({"metadata": {"name": name}, "spec": spec})).await
+    }
+
+    /// Changes something of an object by a merge patch.
+    pub(crate) async fn patch<K>(&self, name: &str, patch: Value) -> K
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
+    {
+        let parameters = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+        self.api::<K>().patch(name, &parameters, &Patch::Merge(patch)).await.unwrap()
+    }
+
+    pub(crate) async fn delete<K>(&self, name: &str)
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
+    {
+        self.api::<K>().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub(crate) async fn sealed_secret(&self, name: &str) -> SealedSecret {
+        self.api::<SealedSecret>().get(name).await.unwrap()
+    }
+
+    pub(crate) async fn secret(&self, name: &str) -> Option<Secret> {
+        self.api::<Secret>().get_opt(name).await.unwrap()
+    }
+
+    /// Waits until the SealedSecret's `Synced` is true for its present generation.
+    pub(crate) async fn synced(&self, name: &str) -> SealedSecret {
+        self.until_sealed(name, "synced", |object| {
+            status_is_current(object) && condition(object, "Synced").is_some_and(|c| c.status == true.into())
+        })
+        .await
+    }
+
+    /// Waits until it failed for this reason, and gives the message.
+    pub(crate) async fn failed(&self, name: &str, reason: &str) -> String {
+        let wanted = |object: &SealedSecret| {
+            let synced = condition(object, "Synced");
+            status_is_current(object)
+                && synced.is_some_and(|c| c.status == false.into() && c.reason.as_deref() == Some(reason))
+        };
+        let object = self.until_sealed(name, reason, wanted).await;
+        condition(&object, "Synced").unwrap().message.clone().unwrap_or_default()
+    }
+
+    async fn until_sealed(&self, name: &str, what: &str, wanted: impl Fn(&SealedSecret) -> bool) -> SealedSecret {
+        let began = Instant::now();
+        loop {
+            let object = self.sealed_secret(name).await;
+            if wanted(&object) {
+                return object;
+            }
+            assert!(began.elapsed() < SOON, "{name} is not {what}: {:?}", object.status);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the Secret is there and `wanted`.
+    pub(crate) async fn until_secret(&self, name: &str, wanted: impl Fn(&Secret) -> bool) -> Secret {
+        let began = Instant::now();
+        loop {
+            let secret = self.secret(name).await;
+            if let Some(secret) = secret.filter(|secret| wanted(secret)) {
+                return secret;
+            }
+            assert!(began.elapsed() < SOON, "the Secret {name} does not become what is wanted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the Secret's data is exactly this.
+    pub(crate) async fn until_data(&self, name: &str, data: &[(&str, &str)]) -> Secret {
+        self.until_secret(name, |secret| data_of(secret) == strings(data)).await
+    }
+
+    /// The place in the audit log to count from.
+    pub(crate) fn mark(&self) -> AuditMark {
+        self.server.audit_mark()
+    }
+
+    /// What the controller asked of the API server about SealedSecrets and their Secrets since `mark`, without lists,
+    /// watches and events.
+    pub(crate) async fn calls(&self, mark: AuditMark) -> Vec<String> {
+        let of_ours = |entry: &AuditEntry| {
+            entry.user_agent == self.agent
+                && matches!(entry.resource.as_str(), "secrets" | "sealedsecrets")
+                && !matches!(entry.verb.as_str(), "list" | "watch")
+                && entry.name != "sealed-secrets-key"
+        };
+        let entries = self.server.audit_when_quiet(mark, QUIET, of_ours).await;
+        entries.iter().map(|e| format!("{} {}{}", e.verb, e.resource, slash(&e.subresource))).collect()
+    }
+
+    /// The events about one object, as `type reason`.
+    pub(crate) async fn events(&self, name: &str) -> Vec<String> {
+        let events = self.api::<Event>().list(&ListParams::default()).await.unwrap();
+        let about = events.items.iter().filter(|e| e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
+        about.map(|e| format!("{} {}", e.type_.as_deref().unwrap_or(""), e.reason.as_deref().unwrap_or(""))).collect()
+    }
+}
+
+fn slash(subresource: &str) -> String {
+    if subresource.is_empty() { String::new() } else { format!("/{subresource}") }
+}
+
+fn status_is_current(object: &SealedSecret) -> bool {
+    object.status.as_ref().is_some_and(|status| status.observed_generation == object.metadata.generation)
+}
+
+/// The condition of this type.
+pub(crate) fn condition<'a>(object: &'a SealedSecret, kind: &str) -> Option<&'a Condition> {
+    object.status.as_ref()?.conditions.iter().find(|condition| condition.r#type == kind)
+}
+
+/// The types of the conditions that are true, in order.
+pub(crate) fn holding(object: &SealedSecret) -> Vec<&str> {
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    conditions.filter(|c| c.status == true.into()).map(|c| c.r#type.as_str()).collect()
+}
+
+/// The Secret's data as strings.
+pub(crate) fn data_of(secret: &Secret) -> BTreeMap<String, String> {
+    let data = secret.data.iter().flatten();
+    data.map(|(key, value)| (key.clone(), String::from_utf8(value.0.clone()).unwrap())).collect()
+}
+
+/// Pairs as a map of owned strings.
+pub(crate) fn strings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// The identity of an object.
+pub(crate) fn uid(object: &SealedSecret) -> String {
+    object.uid().unwrap()
+}
