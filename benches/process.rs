@@ -83,7 +83,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut contenders = contenders(folder.path())?;
     let input = folder.path().join("secret.yaml");
     write(&input, SECRET.as_bytes())?;
-    let versions: Vec<_> = contenders[1..3].iter().map(|contender| (contender.program.as_path(), "--version")).collect();
+    let versions: Vec<_> =
+        contenders[1..3].iter().map(|contender| (contender.program.as_path(), "--version")).collect();
     let head = shared::machine::describe(&versions);
 
     for round in 0..=arguments.runs {
@@ -112,7 +113,8 @@ fn contenders(folder: &Path) -> anyhow::Result<Vec<Contender>> {
     let x25519 = file("x25519.txt", &recipient(&[])?)?;
     let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096)?;
     let certificate = file("certificate.pem", CertificateParams::new(Vec::new())?.self_signed(&key)?.pem().as_bytes())?;
-    let ours = |label, recipient: &OsString| Contender::new(label, bulla, &["seal".into(), "--to".into(), recipient.clone()]);
+    let ours =
+        |label, recipient: &OsString| Contender::new(label, bulla, &["seal".into(), "--to".into(), recipient.clone()]);
     let theirs = ["--cert".into(), certificate.clone(), "--format".into(), "yaml".into()];
     Ok(vec![
         Contender::new(TRUE, Path::new("/bin/true"), &[]),

@@ -1,5 +1,6 @@
 //! The API server's audit log with its times: who wrote what when, to the microsecond, without asking the server.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::Path;
@@ -7,6 +8,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::Deserialize;
+
+/// Answers from here on are errors.
+const FAILED: u16 = 400;
 
 /// What one client asked of the server.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +23,8 @@ pub(crate) struct Tally {
     pub(crate) reads: usize,
     /// Those of all that were answered with an error.
     pub(crate) failed: usize,
+    /// How often what was asked, as `create secrets 201`.
+    pub(crate) kinds: BTreeMap<String, usize>,
     /// When the first Secret of the measured namespace was asked for.
     pub(crate) first_write: Option<Timestamp>,
     /// When the last status in the measured namespace was written.
@@ -28,6 +34,12 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) const fn requests(&self) -> usize {
         self.writes + self.events + self.reads
+    }
+
+    /// What was asked how often, for people.
+    pub(crate) fn requests_in_words(&self) -> String {
+        let words = self.kinds.iter().map(|(kind, count)| format!("{count} {kind}"));
+        words.collect::<Vec<_>>().join(", ")
     }
 
     /// Counts what `user` asked since the offset `from` of the log.
@@ -58,8 +70,12 @@ impl Tally {
             (true, _) => self.writes += 1,
             (false, _) => self.reads += 1,
         }
-        let failed = entry.response_status.as_ref().is_some_and(|status| status.code >= 400);
+        let code = entry.response_status.as_ref().map_or(0, |status| status.code);
+        let failed = code >= FAILED;
         self.failed += usize::from(failed);
+        let slash = if object.subresource.is_empty() { "" } else { "/" };
+        let kind = format!("{} {}{slash}{} {code}", entry.verb, object.resource, object.subresource);
+        *self.kinds.entry(kind).or_default() += 1;
         if is_write && !failed && object.namespace == namespace {
             if object.resource == "secrets" {
                 let first = self.first_write.get_or_insert(entry.request_received_timestamp);

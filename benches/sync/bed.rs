@@ -132,7 +132,11 @@ impl Bed {
 
     /// Waits until `count` Secrets and as many statuses with `Synced=True` are there. Until the last Secret is
     /// there the server is only asked how many there are, a few times a second. `check` fails if there is no hope.
-    pub(crate) async fn until_synced(&self, count: usize, check: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    pub(crate) async fn until_synced(
+        &self,
+        count: usize,
+        check: impl Fn() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let (mut last, mut since, mut all_there) = (0, Instant::now(), false);
         loop {
             tokio::time::sleep(Duration::from_millis(250)).await;

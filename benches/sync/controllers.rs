@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, ensure};
 
+use crate::audit::Tally;
 use crate::bed::{Bed, CONTROLLER_NAMESPACE};
 use crate::keys::SealingKey;
 use crate::measure::{Clock, Run, Spent};
@@ -104,14 +105,20 @@ pub(crate) struct Restart {
     /// From the start of the process until every object had been looked at, in seconds.
     pub(crate) seconds: f64,
     pub(crate) cpu: Duration,
-    pub(crate) writes: usize,
-    pub(crate) requests: usize,
+    pub(crate) tally: Tally,
     /// After the first sync.
     pub(crate) memory_of_sync: Memory,
     /// After the restart.
     pub(crate) memory: Memory,
     /// The first sync of as many objects.
     pub(crate) sync: Run,
+}
+
+impl Restart {
+    /// Changes of any kind.
+    pub(crate) const fn writes(&self) -> usize {
+        self.tally.writes + self.tally.events
+    }
 }
 
 /// Lets Bulla sync `count` objects, stops it in order and starts it again.
@@ -144,8 +151,7 @@ pub(crate) async fn restart(count: usize, key: &SealingKey, arguments: &[String]
         objects: count,
         seconds: ready.duration_since(spent.began)?.as_secs_f64(),
         cpu: bulla.process.cpu(),
-        writes: tally.writes + tally.events,
-        requests: tally.requests(),
+        tally,
         memory_of_sync,
         memory: bulla.process.memory(),
         sync,

@@ -120,11 +120,16 @@ impl Bench {
 
     fn print(&self, head: &str) -> anyhow::Result<()> {
         shared::report(head)?;
-        shared::report(&self.results.phases())?;
+        if !self.results.runs.is_empty() || self.results.restart.is_some() {
+            shared::report(&self.results.phases())?;
+        }
         if let Some(restart) = self.results.restart() {
             shared::report(&restart)?;
         }
         shared::report(&self.results.targets())?;
+        if !self.results.runs.is_empty() {
+            shared::report(&self.results.requests())?;
+        }
         for (phase, error) in &self.results.failures {
             shared::report(&format!("FAILED: {}: {error}", phase.label()))?;
         }

@@ -63,14 +63,8 @@ impl Results {
             "peak MiB",
             "RSS MiB",
         ];
-        let phases = [
-            Phase::Floor,
-            Phase::Hybrid,
-            Phase::X25519,
-            Phase::Rsa,
-            Phase::UpstreamUnlimited,
-            Phase::UpstreamDefault,
-        ];
+        let phases =
+            [Phase::Floor, Phase::Hybrid, Phase::X25519, Phase::Rsa, Phase::UpstreamUnlimited, Phase::UpstreamDefault];
         let mut rows = Vec::new();
         for phase in phases {
             if let Some((run, low, high)) = self.of(phase) {
@@ -134,22 +128,27 @@ impl Results {
             restart.objects.to_string(),
             number(Some(restart.seconds), 2),
             number(Some(restart.cpu.as_secs_f64()), 2),
-            restart.writes.to_string(),
-            restart.requests.to_string(),
+            restart.writes().to_string(),
+            restart.tally.requests().to_string(),
             number(Some(restart.memory.peak), 1),
             number(Some(restart.memory.now), 1),
             number(Some(restart.memory_of_sync.now), 1),
         ];
-        Some(render(&head, &[row]))
+        Some(format!("{}\nRequests: {}.\n", render(&head, &[row]), restart.tally.requests_in_words()))
+    }
+
+    /// What each run asked of the server, to see what failed and what was read.
+    pub(crate) fn requests(&self) -> String {
+        let words =
+            self.runs.iter().map(|(phase, run)| format!("- {}: {}", phase.label(), run.tally.requests_in_words()));
+        format!("Requests:\n{}\n", words.collect::<Vec<_>>().join("\n"))
     }
 
     /// What was to be reached, as far as it was measured.
     pub(crate) fn targets(&self) -> String {
         let mut targets = Vec::new();
         let at_least = |what: &str, value: Option<f64>, least: f64, decimals: usize| {
-            value.map(|value| {
-                target(what, number(Some(value), decimals), format!("at least {least}"), value >= least)
-            })
+            value.map(|value| target(what, number(Some(value), decimals), format!("at least {least}"), value >= least))
         };
         targets.extend(at_least("hybrid, of floor", self.ratio(Phase::Hybrid, Phase::Floor), 0.7, 2));
         let upstream = |phase| self.ratio(phase, Phase::UpstreamUnlimited);
@@ -163,10 +162,16 @@ impl Results {
             };
             let writes = format!("restart, writes, {count} objects");
             targets.push(below("restart, until ready", restart.seconds, 5.0, "s", 2));
-            targets.push(target(&writes, restart.writes.to_string(), "0".to_owned(), restart.writes == 0));
+            targets.push(target(&writes, restart.writes().to_string(), "0".to_owned(), restart.writes() == 0));
             targets.push(below("memory after the first sync", mb(restart.memory_of_sync.now), 40.0, "MB", 1));
             targets.push(below("memory after the restart", mb(restart.memory.now), 40.0, "MB", 1));
-            targets.push(below("memory at its peak", mb(restart.memory.peak.max(restart.memory_of_sync.peak)), 40.0, "MB", 1));
+            targets.push(below(
+                "memory at its peak",
+                mb(restart.memory.peak.max(restart.memory_of_sync.peak)),
+                40.0,
+                "MB",
+                1,
+            ));
         }
         if targets.is_empty() { String::new() } else { render(&["target", "measured", "wanted", "met"], &targets) }
     }

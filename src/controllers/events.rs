@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::api::{self, Api, FIELD_MANAGER};
+use super::random;
 
 /// How many events wait at most.
 const QUEUE: usize = 128;
@@ -80,7 +81,7 @@ impl Events {
         let body = json!({
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": { "generateName": format!("{name}."), "namespace": namespace },
+            "metadata": { "name": event_name(name), "namespace": namespace },
             "eventTime": format!("{:.6}", Timestamp::now()),
             "reportingController": "bulla-controller",
             "reportingInstance": "bulla-controller",
@@ -99,6 +100,12 @@ impl Events {
         });
         place.send(Note { namespace: namespace.to_owned(), body });
     }
+}
+
+/// A name for an event: that of its object, shortened so that a random part fits behind it.
+fn event_name(object: &str) -> String {
+    let end = object.char_indices().nth(236).map_or(object.len(), |(end, _)| end);
+    format!("{}.{:016x}", object[..end].trim_end_matches(['-', '.']), random())
 }
 
 impl Sender {

@@ -2,13 +2,15 @@
 //!
 //! Conversion only; the rules are in `seal` (opening) and `secret` (rendering and Kubernetes' own limits).
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bulla_crds::{Oddity, SealedSecret};
 use jiff::Timestamp;
 
 use crate::seal::{self, KeyId, Keyring, OpenErrors, Scope};
-use crate::secret::{self, Shape, Target, TargetErrors};
+use crate::secret::template::{self, Environment, MissingKey};
+use crate::secret::{self, Plaintext, Shape, Target, TargetErrors, Values};
 
 /// What an object asks for, opened and rendered.
 pub struct Desired {
@@ -94,8 +96,14 @@ pub fn open(object: &SealedSecret, keyring: &Keyring, now: Timestamp) -> Result<
     Ok(Desired { target, key_ids: opened.key_ids })
 }
 
-fn render(_: &str, _: &secret::Values, _: Timestamp) -> Result<secret::Plaintext, String> {
-    Err("templates are not wired yet".to_owned())
+/// A missing key is an error here although upstream writes `<no value>`: a configuration that is silently broken helps
+/// nobody.
+fn render(template: &str, values: &Values, now: Timestamp) -> Result<Plaintext, String> {
+    let out_of_randomness = Cell::new(false);
+    let random = |bytes: &mut [u8]| out_of_randomness.set(out_of_randomness.get() | getrandom::fill(bytes).is_err());
+    let environment = Environment { now, random: &random, missing_key: MissingKey::Error };
+    let rendered = template::render(template, values, &environment).map_err(|error| error.to_string())?;
+    if out_of_randomness.get() { Err("the system gives no random bytes".to_owned()) } else { Ok(rendered) }
 }
 
 /// Type, mutability and metadata of the target, as far as the template says.

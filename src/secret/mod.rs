@@ -1,6 +1,7 @@
 //! Shared words: what a secret is in memory and what a target Secret looks like before it is written.
 
 mod target;
+pub mod template;
 mod value;
 
 pub use target::{MAX_TARGET_BYTES, OPAQUE, Shape, Target, TargetError, TargetErrors, assemble, is_valid_key};

@@ -4,5 +4,12 @@
 mod support;
 
 mod canary;
+mod drift;
 mod first_sync;
+mod keys;
+mod outage;
+mod ownership;
+mod refusals;
+mod restart;
+mod template;
 mod world;

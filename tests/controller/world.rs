@@ -187,6 +187,14 @@ impl<'a> World<'a> {
         condition(&object, "Synced").unwrap().message.clone().unwrap_or_default()
     }
 
+    /// Waits until it failed, whatever the reason.
+    pub(crate) async fn until_failed(&self, name: &str) -> SealedSecret {
+        let wanted = |object: &SealedSecret| {
+            status_is_current(object) && condition(object, "Synced").is_some_and(|c| c.status == false.into())
+        };
+        self.until_sealed(name, "failed", wanted).await
+    }
+
     async fn until_sealed(&self, name: &str, what: &str, wanted: impl Fn(&SealedSecret) -> bool) -> SealedSecret {
         let began = Instant::now();
         loop {

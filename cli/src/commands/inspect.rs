@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bulla::seal::{self, Format, Inspection, KeyId, Scope};
+use bulla::seal::{self, Format, Inspection, KeyId, Refusal, Scope};
 use serde::Serialize;
 
 use crate::args::{InspectArguments, Report};
@@ -26,13 +26,15 @@ struct Value {
     key: String,
     line: usize,
     #[serde(flatten)]
-    outcome: Result<Facts, Problem>,
+    told: Told,
 }
 
+/// What a value tells: in JSON the fields of one or the other.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Problem {
-    problem: String,
+#[serde(untagged)]
+enum Told {
+    Facts(Facts),
+    Problem { problem: String },
 }
 
 #[derive(Serialize)]
@@ -67,7 +69,11 @@ pub(super) fn run(arguments: &InspectArguments) -> Outcome {
         Report::Json => output::print_json(&objects)?,
         Report::Text => output::print(&objects.iter().map(text_of).collect::<String>())?,
     }
-    let problems = objects.iter().flat_map(|object| &object.values).filter(|value| value.outcome.is_err()).count();
+    let problems = objects
+        .iter()
+        .flat_map(|object| &object.values)
+        .filter(|value| matches!(value.told, Told::Problem { .. }))
+        .count();
     if problems > 0 {
         return Err(refuse!("{problems} value(s) of {} are not sealed values", arguments.file.display()));
     }
@@ -81,17 +87,18 @@ fn known_keys(arguments: &InspectArguments) -> Outcome<Option<BTreeSet<KeyId>>> 
 }
 
 fn object(manifest: &Manifest, known: Option<&BTreeSet<KeyId>>) -> Object {
-    let values = manifest.entries().iter().map(|entry| Value {
-        key: entry.key().to_owned(),
-        line: entry.line(),
-        outcome: match seal::inspect(entry.value()) {
-            Ok(inspection) => Ok(facts(inspection, known)),
-            Err(refusal) => Err(Problem { problem: refusal.to_string() }),
+    let look = |value: Option<&str>| value.map_or(Err(Refusal::NotAString), seal::inspect);
+    let values = manifest.entries.iter().map(|entry| Value {
+        key: entry.key.clone(),
+        line: entry.line,
+        told: match look(entry.value.as_deref()) {
+            Ok(inspection) => Told::Facts(facts(inspection, known)),
+            Err(refusal) => Told::Problem { problem: refusal.to_string() },
         },
     });
     Object {
-        name: manifest.name().map(str::to_owned),
-        namespace: manifest.namespace().map(str::to_owned),
+        name: manifest.name.clone(),
+        namespace: manifest.namespace.clone(),
         declared_scope: manifest.scope(),
         values: values.collect(),
     }
@@ -125,16 +132,21 @@ fn text_of(object: &Object) -> String {
     let width = object.values.iter().map(|value| value.key.chars().count()).max().unwrap_or_default();
     for value in &object.values {
         text.push_str(&format!("  {:width$}  ", value.key));
-        match &value.outcome {
-            Ok(facts) => text.push_str(&line_of(facts, object.declared_scope)),
-            Err(Problem { problem }) => text.push_str(&format!("{BAD}{problem}{BAD:#} (line {})\n", value.line)),
+        match &value.told {
+            Told::Facts(facts) => text.push_str(&line_of(facts, object.declared_scope)),
+            Told::Problem { problem } => text.push_str(&format!("{BAD}{problem}{BAD:#} (line {})\n", value.line)),
         }
     }
     text
 }
 
 fn line_of(facts: &Facts, declared: Scope) -> String {
-    let kinds = facts.kinds.join(", ");
+    let kinds = match facts.kinds.as_slice() {
+        [first, .., last] if facts.kinds.iter().all(|kind| kind == first) && first == last => {
+            format!("{} x {first}", facts.kinds.len())
+        }
+        kinds => kinds.join(", "),
+    };
     let quantum = if facts.post_quantum {
         format!("{GOOD}post-quantum{GOOD:#}")
     } else {

@@ -192,7 +192,7 @@ impl Existing {
         let document = Document::parse(text.clone())
             .or_refuse(format!("{} exists and is not a manifest: choose another file for --out", path.display()))?;
         if let Some(other) = document.manifests().iter().find(|manifest| !manifest.is_sealed_secret()) {
-            let kind = other.kind().unwrap_or("something else");
+            let kind = &other.kind;
             return Err(refuse!("{} exists and holds a {kind}: choose another file for --out", path.display()));
         }
         let objects = serde_saphyr::from_multiple(&text)
@@ -208,10 +208,10 @@ impl Existing {
     fn values_of(&self, place: &Sealing) -> BTreeMap<&str, &str> {
         self.manifests()
             .iter()
-            .filter(|old| old.name() == place.name.as_deref())
-            .filter(|old| old.namespace().is_none() || old.namespace() == place.namespace.as_deref())
-            .flat_map(Manifest::entries)
-            .map(|entry| (entry.key(), entry.value()))
+            .filter(|old| old.name == place.name)
+            .filter(|old| old.namespace.is_none() || old.namespace == place.namespace)
+            .flat_map(|old| &old.entries)
+            .filter_map(|entry| Some((entry.key.as_str(), entry.value.as_deref()?)))
             .collect()
     }
 
@@ -233,22 +233,21 @@ impl Existing {
             if !only_values_differ(new, object) {
                 return None;
             }
-            let entries = || old.entries().iter();
-            let gone: Vec<String> = entries()
-                .map(|entry| entry.key().to_owned())
-                .filter(|key| new.encrypted_data.iter().all(|(kept, _)| kept != key))
-                .collect();
-            let changed: Vec<&(String, String)> = new
-                .encrypted_data
+            let wanted: BTreeMap<&str, &str> =
+                new.encrypted_data.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            let kept: BTreeMap<&str, Option<&str>> =
+                old.entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_deref())).collect();
+            let gone: Vec<String> =
+                kept.keys().filter(|key| !wanted.contains_key(*key)).map(ToString::to_string).collect();
+            let changed: Vec<(&str, &str)> = wanted
                 .iter()
-                .filter(|(key, value)| !entries().any(|entry| entry.key() == key && entry.value() == value))
+                .filter(|(key, value)| kept.get(*key) != Some(&Some(**value)))
+                .map(|(key, value)| (*key, *value))
                 .collect();
             for key in gone {
                 document.unset(index, &key).ok()?;
             }
-            for (key, value) in changed {
-                document.set(index, key, value).ok()?;
-            }
+            document.set_all(index, &changed).ok()?;
         }
         Some(document.text().to_owned())
     }

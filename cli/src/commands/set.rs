@@ -19,8 +19,8 @@ pub(super) fn set(arguments: &SetArguments) -> Outcome {
     let (index, manifest) = choose(&document, name.as_deref(), file)?;
     let resolved = recipients::resolve(to, Some(file))?;
     let ruled = resolved.rule.as_ref().and_then(|rule| rule.namespace.as_deref());
-    let name = manifest.name().ok_or_else(|| refuse!("the SealedSecret in {} has no name", file.display()))?;
-    let namespace = match (manifest.namespace(), namespace.as_deref()) {
+    let name = manifest.name.as_deref().ok_or_else(|| refuse!("the SealedSecret in {} has no name", file.display()))?;
+    let namespace = match (manifest.namespace.as_deref(), namespace.as_deref()) {
         (Some(own), Some(given)) if own != given => {
             return Err(refuse!("{} is in namespace {own}, not {given}", file.display()));
         }
@@ -28,7 +28,7 @@ pub(super) fn set(arguments: &SetArguments) -> Outcome {
         (None, given) => given.or(ruled).ok_or_else(|| super::no_namespace(&file.display().to_string()))?,
     };
     let scope = manifest.scope();
-    let old = manifest.entries().iter().find(|entry| entry.key() == key).map(|entry| entry.value().to_owned());
+    let old = manifest.entry(key).map(|entry| entry.value.clone().unwrap_or_default());
     let verb = if old.is_some() { "changed" } else { "added" };
 
     super::valid_key(key)?;
@@ -53,8 +53,8 @@ pub(super) fn unset(arguments: &UnsetArguments) -> Outcome {
     let UnsetArguments { file, key, name } = arguments;
     let mut document = read(file)?;
     let (index, manifest) = choose(&document, name.as_deref(), file)?;
-    if manifest.entries().iter().all(|entry| entry.key() != key) {
-        let keys: Vec<&str> = manifest.entries().iter().map(|entry| entry.key()).collect();
+    if manifest.entry(key).is_none() {
+        let keys: Vec<&str> = manifest.entries.iter().map(|entry| entry.key.as_str()).collect();
         return Err(refuse!("{} has no value {key}; it has {}", file.display(), keys.join(", ")));
     }
     document.unset(index, key).or_refuse(file.display().to_string())?;
@@ -77,12 +77,12 @@ fn choose<'a>(document: &'a Document, name: Option<&str>, file: &Path) -> Outcom
     let sealed: Vec<(usize, &Manifest)> =
         document.manifests().iter().enumerate().filter(|(_, manifest)| manifest.is_sealed_secret()).collect();
     let named: Vec<(usize, &Manifest)> =
-        sealed.iter().filter(|(_, manifest)| name.is_none() || manifest.name() == name).copied().collect();
+        sealed.iter().filter(|(_, manifest)| name.is_none() || manifest.name.as_deref() == name).copied().collect();
     match (named.as_slice(), sealed.as_slice()) {
         ([one], _) => Ok(*one),
         (_, []) => Err(refuse!("{} holds no SealedSecret; `bulla seal -o` makes one", file.display())),
         (_, all) => {
-            let names: Vec<&str> = all.iter().filter_map(|(_, manifest)| manifest.name()).collect();
+            let names: Vec<&str> = all.iter().filter_map(|(_, manifest)| manifest.name.as_deref()).collect();
             Err(usage!("{} holds {}: choose one with --name", file.display(), names.join(", ")))
         }
     }

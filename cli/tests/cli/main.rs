@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod harness;
+#[path = "../../../tests/support/mod.rs"]
+mod support;
 
+mod cluster;
 mod files;
 mod keys;
 mod looking;

@@ -188,44 +188,45 @@ const FEW_VALUES: usize = 4;
 
 impl Pass<'_> {
     async fn run(&self, known: bool) -> Result<Done, SyncError> {
-        if known && let Some(done) = self.without_opening().await? {
+        // What is not known to be there is created without looking first.
+        let mut live = if known { self.live().await? } else { None };
+        if let Some(live) = &live
+            && let Some(done) = self.without_opening(live).await?
+        {
             return Ok(done);
         }
         let desired = self.open().await?;
-        let mut expect_absent = !known;
         for _ in 0..ROUNDS {
-            let live = if expect_absent { None } else { self.live().await? };
-            expect_absent = false;
             match self.write(&desired, live.as_ref()).await {
                 Err(SyncError::Write(ApiError::AlreadyExists | ApiError::Conflict | ApiError::NotFound)) => {}
                 other => return other,
             }
+            live = self.live().await?;
         }
         Err(SyncError::Write(ApiError::Conflict))
     }
 
     /// The short way: the digest in the status proves the live data right.
-    async fn without_opening(&self) -> Result<Option<Done>, SyncError> {
+    async fn without_opening(&self, live: &Live) -> Result<Option<Done>, SyncError> {
         let Some(digest) = self.trusted_digest() else { return Ok(None) };
         let Some(key) = self.keyring.digest_key_of(digest) else { return Ok(None) };
-        let Some(live) = self.live().await? else { return Ok(None) };
         if !DigestKey::same(&digest_of(key, &live.kind, &live.data), digest) {
             return Ok(None);
         }
         let (shape, owner) = (resource::shape(self.object), desired::owner(self.object));
-        let plan = sync::plan(&sync::Desired { shape: &shape, content: Content::Proven, owner: &owner }, Some(&live));
+        let plan = sync::plan(&sync::Desired { shape: &shape, content: Content::Proven, owner: &owner }, Some(live));
         let done = |resource_version, wrote| Done {
             key_ids: None,
             secret: WrittenSecret { resource_version, digest: digest.to_owned() },
             wrote,
         };
         match plan {
-            Plan::Keep => Ok(Some(done(live.resource_version, false))),
+            Plan::Keep => Ok(Some(done(live.resource_version.clone(), false))),
             Plan::Refuse(refusal) => Err(SyncError::Refused(refusal)),
             Plan::Update(update) => {
                 let (namespace, name) = self.place();
                 let none = Values::new();
-                match apply::replace(&self.context.api, namespace, name, &update, &live, &none).await {
+                match apply::replace(&self.context.api, namespace, name, &update, live, &none).await {
                     Ok(version) => Ok(Some(done(version, true))),
                     Err(ApiError::Conflict | ApiError::NotFound) => Ok(None),
                     Err(error) => Err(SyncError::Write(error)),

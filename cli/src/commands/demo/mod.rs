@@ -110,7 +110,7 @@ fn seal(stage: &Stage) -> Outcome {
 /// Runs what the controller runs over the working tree, with one private key.
 fn sync(stage: &Stage, key: &str) -> Outcome<Vec<host::Outcome>> {
     let keyring = identities::keyring(&[stage.path(&format!("../{key}"))])?;
-    Ok(host::sync(&stage.path("."), &keyring, &Sink::new(stage.secrets()), Timestamp::now()))
+    Ok(host::sync(&stage.repository(), &keyring, &Sink::new(stage.secrets()), Timestamp::now()))
 }
 
 fn opened_as(stage: &Stage, password: &str) -> bool {

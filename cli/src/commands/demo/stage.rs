@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::failure::{OrFail as _, Outcome, refuse, usage};
+use crate::failure::{OrFail as _, Outcome, refuse};
 use crate::output::{self, DIM, GOOD, HEAD};
 
 /// A folder with `repository/` in it, and beside that what must stay out of it: keys, and the files that are written.
@@ -25,7 +25,7 @@ impl Stage {
         let root = folder.path().to_path_buf();
         let program = std::env::current_exe()?;
         let stage = Self { folder: RefCell::new(Some(folder)), root, program, steps: Cell::new(0) };
-        fs::create_dir(stage.path("."))?;
+        fs::create_dir(stage.repository())?;
         stage.git(&["init", "--initial-branch=main"])?;
         Ok(stage)
     }
@@ -38,9 +38,14 @@ impl Stage {
         }
     }
 
+    /// The repository.
+    pub(super) fn repository(&self) -> PathBuf {
+        self.root.join("repository")
+    }
+
     /// A path in the repository.
     pub(super) fn path(&self, path: &str) -> PathBuf {
-        self.root.join("repository").join(path)
+        self.repository().join(path)
     }
 
     /// Where plain files are written.
@@ -104,7 +109,7 @@ impl Stage {
     fn run(&self, command: &mut Command, stdin: &str) -> Outcome<String> {
         let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut child = command
-            .current_dir(self.path("."))
+            .current_dir(self.repository())
             .env("XDG_STATE_HOME", self.root.join("state"))
             .env("CLICOLOR_FORCE", if colours() { "1" } else { "0" })
             .stdin(Stdio::piped())
@@ -120,7 +125,8 @@ impl Stage {
         if !done.status.success() {
             return Err(refuse!("{name} failed: {}", said.trim()));
         }
-        String::from_utf8(done.stdout).map_err(|_| usage!("{name} printed something that is not text"))
+        // Git's objects are not all text; what is searched for in them is.
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
     }
 
     /// Reads a file of the repository.
