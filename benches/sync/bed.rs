@@ -1,0 +1,232 @@
+//! A fresh API server, filled before any clock runs.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use bulla::seal::{Binding, Place, Recipient, Scope, seal};
+use bulla::secret::Plaintext;
+use bulla_crds::SealedSecret;
+use bulla_crds::condition::{ConditionType, find_condition};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, ListParams, PostParams};
+use kube::core::{ObjectList, Request};
+use kube::{Client, Resource as _};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::process::Process;
+use crate::support::apiserver::ApiServer;
+use crate::support::servers;
+
+/// Where the measured objects are.
+pub(crate) const NAMESPACE: &str = "measured";
+/// Where the sealing keys and the controller's account are.
+pub(crate) const CONTROLLER_NAMESPACE: &str = "sealing";
+/// The data key of the one value of each object.
+pub(crate) const DATA_KEY: &str = "password";
+/// The value.
+pub(crate) const VALUE: &[u8] = b"correct horse battery staple 123";
+
+/// Answers to writes are asked for without what was written, as Bulla does.
+const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const LIST_OF_METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+/// Requests at the same time while filling.
+const FILLERS: usize = 64;
+/// So long without any progress is a failure.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// See the module.
+pub(crate) struct Bed {
+    pub(crate) server: ApiServer,
+    pub(crate) api_server: Process,
+    client: Client,
+}
+
+/// One SealedSecret.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) name: String,
+    pub(crate) uid: String,
+}
+
+/// What an answer to a write is needed for.
+#[derive(Clone, Deserialize)]
+pub(crate) struct Written {
+    pub(crate) metadata: ObjectMeta,
+}
+
+impl Bed {
+    /// A server with a CRD and two namespaces.
+    pub(crate) async fn new(crd: &[u8]) -> anyhow::Result<Self> {
+        let server = ApiServer::start();
+        let api_server = Process::running(&servers::path("kube-apiserver")).context("the API server's process")?;
+        server.install_crd_yaml(crd).await;
+        server.create_namespace(NAMESPACE).await;
+        server.create_namespace(CONTROLLER_NAMESPACE).await;
+        let client = server.client();
+        Ok(Self { server, api_server, client })
+    }
+
+    /// A server with Bulla's CRD.
+    pub(crate) async fn with_our_crd() -> anyhow::Result<Self> {
+        Self::new(&serde_json::to_vec(&bulla_crds::sealed_secret_crd())?).await
+    }
+
+    /// Makes an account that may do everything; gives its token and the name that the audit log has for it.
+    pub(crate) async fn account(&self, name: &str) -> (String, String) {
+        let token = self.server.service_account(CONTROLLER_NAMESPACE, name).await;
+        self.server.bind(CONTROLLER_NAMESPACE, name, "cluster-admin").await;
+        (token, format!("system:serviceaccount:{CONTROLLER_NAMESPACE}:{name}"))
+    }
+
+    /// Puts a key into the controller's namespace.
+    pub(crate) async fn add_key(&self, key: &Secret) -> anyhow::Result<()> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), CONTROLLER_NAMESPACE);
+        api.create(&PostParams::default(), key).await.context("adding a sealing key")?;
+        Ok(())
+    }
+
+    /// Makes `count` SealedSecrets of one value each, then lets the server come to rest.
+    pub(crate) async fn fill(&self, count: usize, recipient: &Recipient) -> anyhow::Result<Vec<Object>> {
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        let (client, recipient) = (self.client.clone(), Arc::new([recipient.clone()]));
+        let objects = in_parallel(count, FILLERS, move |number| {
+            let (client, recipient) = (client.clone(), Arc::clone(&recipient));
+            async move {
+                let name = format!("object-{number:06}");
+                let place = Place { namespace: NAMESPACE, name: &name, key: DATA_KEY };
+                let binding = Binding::new(Scope::Strict, place, today);
+                let sealed = seal(recipient.as_slice(), &Plaintext::copy_of(VALUE), &binding)?;
+                let body = json!({
+                    "apiVersion": "bitnami.com/v1alpha1",
+                    "kind": "SealedSecret",
+                    "metadata": {"name": name, "namespace": NAMESPACE},
+                    "spec": {"encryptedData": {DATA_KEY: sealed}},
+                });
+                let path = SealedSecret::url_path(&(), Some(NAMESPACE));
+                let written = create(&client, &path, serde_json::to_vec(&body)?).await?;
+                Ok(Object { name, uid: written.metadata.uid.context("a uid")? })
+            }
+        });
+        let objects = objects.await.context("filling the API server")?;
+        self.rest().await;
+        Ok(objects)
+    }
+
+    /// Waits until the API server has nothing to do, for some seconds at most.
+    pub(crate) async fn rest(&self) {
+        for _ in 0..20 {
+            let before = self.api_server.cpu();
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            if self.api_server.cpu().saturating_sub(before) <= Duration::from_millis(20) {
+                break;
+            }
+        }
+    }
+
+    /// Waits until `count` Secrets and as many statuses with `Synced=True` are there. Until the last Secret is
+    /// there the server is only asked how many there are, a few times a second. `check` fails if there is no hope.
+    pub(crate) async fn until_synced(
+        &self,
+        count: usize,
+        check: impl Fn() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (mut last, mut since, mut all_there) = (0, Instant::now(), false);
+        loop {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            check()?;
+            let there = if all_there { count + self.synced().await? } else { self.secrets().await? };
+            if there >= 2 * count {
+                break;
+            }
+            all_there |= there >= count;
+            if there > last {
+                (last, since) = (there, Instant::now());
+            } else if since.elapsed() > PATIENCE {
+                bail!("stuck at {} Secrets and {} statuses of {count}", last.min(count), last.saturating_sub(count));
+            }
+        }
+        let secrets = self.secrets().await?;
+        ensure!(secrets == count, "{secrets} Secrets of {count} SealedSecrets");
+        Ok(())
+    }
+
+    /// How many Secrets there are, from a list of one.
+    async fn secrets(&self) -> anyhow::Result<usize> {
+        let path = Secret::url_path(&(), Some(NAMESPACE));
+        let mut request = Request::new(path).list(&ListParams::default().limit(1))?;
+        request.headers_mut().insert("accept", LIST_OF_METADATA.parse()?);
+        let list: ObjectList<Written> = self.client.request(request).await.context("counting Secrets")?;
+        let rest = list.metadata.remaining_item_count.unwrap_or(0);
+        Ok(list.items.len() + usize::try_from(rest)?)
+    }
+
+    /// How many SealedSecrets say that they are in sync.
+    async fn synced(&self) -> anyhow::Result<usize> {
+        let api: Api<SealedSecret> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let (mut count, mut params) = (0, ListParams::default().limit(500));
+        loop {
+            let page = api.list(&params).await.context("listing SealedSecrets")?;
+            let is_synced = |object: &&SealedSecret| {
+                let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+                find_condition(conditions, ConditionType::Synced).is_some_and(|synced| synced.status == true.into())
+            };
+            count += page.items.iter().filter(is_synced).count();
+            match page.metadata.continue_ {
+                Some(next) if !next.is_empty() => params = params.continue_token(&next),
+                _ => return Ok(count),
+            }
+        }
+    }
+}
+
+/// Creates an object; the answer is its metadata.
+pub(crate) async fn create(client: &Client, path: &str, body: Vec<u8>) -> anyhow::Result<Written> {
+    let mut request = Request::new(path).create(&PostParams::default(), body)?;
+    request.headers_mut().insert("accept", METADATA_ONLY.parse()?);
+    client.request(request).await.with_context(|| format!("creating at {path}"))
+}
+
+/// Merges `body` into the status of an object; the answer is its metadata.
+pub(crate) async fn patch_status(client: &Client, path: &str, name: &str, body: Vec<u8>) -> anyhow::Result<Written> {
+    let request = http::Request::patch(format!("{path}/{name}/status?fieldManager=floor"))
+        .header("content-type", "application/merge-patch+json")
+        .header("accept", METADATA_ONLY)
+        .body(body)?;
+    client.request(request).await.with_context(|| format!("patching the status of {name}"))
+}
+
+/// Does `work` for each number below `count`, with `width` of them at the same time; the results in no order.
+pub(crate) async fn in_parallel<T, W, F>(count: usize, width: usize, work: W) -> anyhow::Result<Vec<T>>
+where
+    T: Send + 'static,
+    W: Fn(usize) -> F + Clone + Send + 'static,
+    F: Future<Output = anyhow::Result<T>> + Send,
+{
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..width {
+        let (next, work) = (Arc::clone(&next), work.clone());
+        workers.spawn(async move {
+            let mut done = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return anyhow::Ok(done);
+                }
+                done.push(work(number).await?);
+            }
+        });
+    }
+    let mut all = Vec::with_capacity(count);
+    while let Some(done) = workers.join_next().await {
+        all.append(&mut done??);
+    }
+    Ok(all)
+}
