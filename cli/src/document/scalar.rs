@@ -29,7 +29,7 @@ pub(super) fn write(out: &mut String, text: &str, quote: Quote) {
     }
 }
 
-/// [`write`] into a new string.
+/// [`write()`] into a new string.
 pub(super) fn written(text: &str, quote: Quote) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     write(&mut out, text, quote);

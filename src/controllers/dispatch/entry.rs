@@ -35,6 +35,8 @@ pub(super) struct Entry {
     pub(super) target: Option<Target>,
     /// The version of the target that is known to be right.
     pub(super) right: Option<Version>,
+    /// The version at which the target was deleted while a pass was under way, which may have written it before.
+    pub(super) gone: Option<Version>,
     /// Failures in a row.
     pub(super) attempts: u32,
     /// Whether a new key might help.
@@ -63,8 +65,12 @@ impl Entry {
         self.target.map(|target| target.version)
     }
 
-    /// Notes that `version` of the target is right; says whether the watch has already seen a later one.
+    /// Notes that `version` of the target is right; false if the watch has already seen a later one, or its end.
     pub(super) fn is_right_at(&mut self, version: Version, list: u32) -> bool {
+        if self.gone.take().is_some_and(|gone| gone > version) {
+            (self.target, self.right) = (None, None);
+            return false;
+        }
         self.right = Some(version);
         match self.target {
             Some(target) if target.version > version => false,
@@ -73,5 +79,30 @@ impl Entry {
                 true
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Target, Version};
+
+    #[test]
+    fn a_deletion_that_came_after_the_write_of_a_pass_is_not_forgotten() {
+        let version = |text| Version::parse(text);
+        let mut entry = Entry { gone: Some(version("12")), ..Entry::default() };
+        assert!(!entry.is_right_at(version("10"), 1), "written at 10, deleted at 12");
+        assert!(entry.target.is_none() && entry.right.is_none());
+        assert!(entry.is_right_at(version("15"), 1), "written again");
+
+        let mut entry = Entry { gone: Some(version("8")), ..Entry::default() };
+        assert!(entry.is_right_at(version("10"), 1), "the deletion was what the pass made good");
+    }
+
+    #[test]
+    fn an_edit_that_came_after_the_write_of_a_pass_is_not_forgotten() {
+        let target = Target { version: Version::parse("12"), list: 1 };
+        let mut entry = Entry { target: Some(target), ..Entry::default() };
+        assert!(!entry.is_right_at(Version::parse("10"), 1));
+        assert!(entry.is_right_at(Version::parse("12"), 1));
     }
 }

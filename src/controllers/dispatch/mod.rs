@@ -219,20 +219,27 @@ impl Dispatcher {
                 let labels = secret.metadata.labels.as_ref();
                 let owned =
                     labels.and_then(|l| l.get(Annotations::MANAGED_BY)).is_some_and(|v| v == Annotations::OWNED);
-                self.target_gone(&Key::new(namespace, name), owned);
+                let version = secret.metadata.resource_version.as_deref().map(Version::parse);
+                self.target_gone(&Key::new(namespace, name), owned, version);
             }
             Event::InitDone => {
                 let list = self.targets.finish(stream);
                 let gone = self.keys_where(stream, |entry| entry.target.is_some_and(|target| target.list != list));
-                gone.iter().for_each(|key| self.target_gone(key, true));
+                gone.iter().for_each(|key| self.target_gone(key, true, None));
             }
         }
     }
 
-    fn target_gone(&mut self, key: &Key, owned: bool) {
+    /// `version` is that of the deletion, where the watch has told it.
+    fn target_gone(&mut self, key: &Key, owned: bool, version: Option<Version>) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.target = None;
         entry.right = None;
+        if let (Phase::InWork { dirty }, true) = (&mut entry.phase, owned) {
+            // Before or after the write of the pass: known when it ends, by the versions.
+            *dirty |= version.is_none();
+            entry.gone = version;
+        }
         // A Secret that we only merged into is its owner's to delete.
         if owned {
             self.drifted(key);
@@ -295,6 +302,7 @@ impl Dispatcher {
             self.timers.cancel(timer);
         }
         entry.phase = Phase::InWork { dirty: false };
+        entry.gone = None;
         let known = entry.known();
         let reread = matches!(job, Job::Again);
         self.rereads += usize::from(reread);
