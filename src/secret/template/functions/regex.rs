@@ -1,6 +1,6 @@
 //! Regular expressions.
 
-use regex::bytes::{NoExpand, Regex};
+use regex::bytes::{Captures, Match, Regex};
 
 use super::{Call, Function, Outcome, function, pattern::compile};
 use crate::secret::template::{
@@ -56,11 +56,30 @@ fn expression<'a>(call: &Call<'a>) -> Result<(Regex, &'a [u8]), Fault> {
 /// All matches up to a number. Each search may look at the whole rest of the text, and is charged for it.
 fn all<'t>(call: &Call<'_>, regex: &Regex, text: &'t [u8], most: usize) -> Result<Vec<(usize, &'t [u8])>, Fault> {
     let mut found = Vec::new();
-    for each in regex.find_iter(text).take(most) {
+    for each in regex.find_iter(text).filter(|each| is_whole(text, each)).take(most) {
         call.budget.charge(STEP + (text.len() - each.start()) / 64)?;
         found.push((each.start(), text.get(each.range()).unwrap_or_default()));
     }
     Ok(found)
+}
+
+/// Whether a match is one to Go, which finds no empty matches within a character.
+fn is_whole(text: &[u8], found: &Match<'_>) -> bool {
+    let within = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
+    !(found.is_empty() && text.get(found.start()).is_some_and(within))
+}
+
+/// The text with every match replaced by what `put` makes of it.
+fn replaced(regex: &Regex, text: &[u8], mut put: impl FnMut(&Captures<'_>, &mut Vec<u8>)) -> Vec<u8> {
+    let (mut out, mut end) = (Vec::with_capacity(text.len()), 0);
+    for captures in regex.captures_iter(text) {
+        let Some(found) = captures.get(0).filter(|found| is_whole(text, found)) else { continue };
+        out.extend_from_slice(text.get(end..found.start()).unwrap_or_default());
+        put(&captures, &mut out);
+        end = found.end();
+    }
+    out.extend_from_slice(text.get(end..).unwrap_or_default());
+    out
 }
 
 fn limit(number: i64) -> usize {
@@ -96,7 +115,7 @@ fn replace(call: &Call<'_>) -> Outcome {
     let matched: usize = found.iter().map(|(_, part)| part.len()).sum();
     let size = template.len().saturating_mul(found.len()).saturating_add(matched.saturating_mul(references));
     call.budget.text(size.saturating_add(text.len()))?;
-    Ok(Value::text(&*regex.replace_all(text, template)))
+    Ok(Value::text(replaced(&regex, text, |captures, out| captures.expand(template, out))))
 }
 
 fn replace_literally(call: &Call<'_>) -> Outcome {
@@ -104,7 +123,7 @@ fn replace_literally(call: &Call<'_>) -> Outcome {
     let replacement = call.text(2)?;
     let found = all(call, &regex, text, usize::MAX)?;
     call.budget.text(replacement.len().saturating_mul(found.len()).saturating_add(text.len()))?;
-    Ok(Value::text(&*regex.replace_all(text, NoExpand(replacement))))
+    Ok(Value::text(replaced(&regex, text, |_, out| out.extend_from_slice(replacement))))
 }
 
 /// Go's `Regexp.Split`.
