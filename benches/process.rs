@@ -181,7 +181,8 @@ fn table(contenders: &[Contender]) -> String {
 
 fn targets(contenders: &[Contender]) -> String {
     let of = |label: &str| contenders.iter().find(|contender| contender.label == label);
-    let measures: [(&str, fn(&Run) -> f64); 3] =
+    type Measure = (&'static str, fn(&Run) -> f64);
+    let measures: [Measure; 3] =
         [("time", |run| milliseconds(run.wall)), ("CPU", |run| milliseconds(run.cpu)), ("memory", |run| run.memory)];
     let mut rows = Vec::new();
     for label in [HYBRID, X25519, CERTIFICATE] {

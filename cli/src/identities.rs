@@ -1,6 +1,6 @@
 //! Private keys from files: age identities, PEM, or the Secrets in which a cluster keeps them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,7 +18,7 @@ struct KeySecret {
     #[serde(default)]
     data: BTreeMap<String, String>,
     #[serde(default)]
-    items: Vec<KeySecret>,
+    items: Vec<Self>,
 }
 
 /// The data keys that hold a private key: ours, then upstream's.
@@ -35,7 +35,7 @@ pub(crate) fn keyring(files: &[PathBuf]) -> Outcome<Keyring> {
     Ok(keyring)
 }
 
-fn read(file: &PathBuf) -> Outcome<Vec<Identity>> {
+fn read(file: &Path) -> Outcome<Vec<Identity>> {
     let text = input::manifest(file)?;
     let named = file.display().to_string();
     let looks_like_a_manifest = text.lines().any(|line| {

@@ -29,7 +29,7 @@ struct Document {
     metadata: Metadata,
     data: Option<BTreeMap<String, IgnoredAny>>,
     string_data: Option<BTreeMap<String, IgnoredAny>>,
-    items: Option<Vec<Document>>,
+    items: Option<Vec<Self>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -80,7 +80,7 @@ pub(crate) enum Tree {
     /// A list of strings.
     List(Vec<String>),
     /// Fields in the order in which they are written.
-    Map(Vec<(String, Tree)>),
+    Map(Vec<(String, Self)>),
 }
 
 /// Adds a map of strings, unless it is empty.

@@ -192,21 +192,18 @@ fn nothing_leaked(stage: &Stage) -> Outcome {
     let objects = stage.git(&["cat-file", "--batch-all-objects", "--batch"])?;
     let commits = stage.git(&["rev-list", "--count", "--all"])?;
     use base64::Engine as _;
-    let leaked: Vec<&str> = [FIRST, SECOND, USER]
-        .into_iter()
-        .filter(|value| {
-            let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(value);
-            // The last character of base64 depends on what follows it.
-            let encoded = &encoded[..encoded.len() - 2];
-            [&log, &objects].iter().any(|text| text.contains(*value) || text.contains(encoded))
-        })
-        .collect();
+    let leaked = [FIRST, SECOND, USER].into_iter().any(|value| {
+        let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(value);
+        // The last character of base64 depends on what follows it.
+        let encoded = &encoded[..encoded.len() - 2];
+        [&log, &objects].iter().any(|text| text.contains(value) || text.contains(encoded))
+    });
     let private = log.contains("AGE-SECRET-KEY-") || objects.contains("AGE-SECRET-KEY-");
     let commits = commits.trim();
     if log.is_empty() || objects.is_empty() {
         return Err(refuse!("git showed no history to search"));
     }
-    stage.check(leaked.is_empty() && !private, &format!("{commits} commits hold no plaintext and no private key"))
+    stage.check(!leaked && !private, &format!("{commits} commits hold no plaintext and no private key"))
 }
 
 /// Where a step found something else than it claims.
