@@ -9,6 +9,7 @@ mod canary;
 mod drift;
 mod first_sync;
 mod keys;
+mod kubeseal;
 mod outage;
 mod ownership;
 mod refusals;

@@ -17,7 +17,7 @@ async fn an_api_server_that_comes_back_is_taken_up_again() {
     world.seal("before", &[("a", "1")]).await;
     world.synced("before").await;
     server.stop();
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
     server.restart();
     world.client = server.client();
     let back = Instant::now();

@@ -14,7 +14,8 @@ use bulla::seal::{
     Binding, Certificate, Identity, KeyId, KeyState, Keyring, MAX_VALUE, Place, Recipient, Refusal, Scope, inspect,
     open, open_object, seal,
 };
-use bulla::secret::Plaintext;
+use bulla::secret::template::{Environment, MissingKey, OUTPUT_LIMIT, render};
+use bulla::secret::{Plaintext, Values};
 use jiff::civil::date;
 
 /// A target: its name, its body, and what to begin with.
@@ -24,7 +25,7 @@ pub(crate) struct Target {
     pub(crate) seeds: fn() -> Vec<Vec<u8>>,
 }
 
-pub(crate) const TARGETS: [Target; 8] = [
+pub(crate) const TARGETS: [Target; 9] = [
     Target { name: "open_native", body: open_native, seeds: value_seeds },
     Target { name: "open_kubeseal", body: open_kubeseal, seeds: value_seeds },
     Target { name: "inspect", body: inspect_value, seeds: value_seeds },
@@ -33,6 +34,7 @@ pub(crate) const TARGETS: [Target; 8] = [
     Target { name: "certificate", body: certificate, seeds: certificate_seeds },
     Target { name: "legacy", body: legacy, seeds: legacy_seeds },
     Target { name: "binding", body: binding, seeds: binding_seeds },
+    Target { name: "template", body: template, seeds: template_seeds },
 ];
 
 const PLACE: Place<'static> = Place { namespace: "prod", name: "db", key: "password" };
@@ -277,4 +279,32 @@ fn binding_seeds() -> Vec<Vec<u8>> {
         r#"{"scope":"cluster-wide","keys":["e669ae85e3185682"],"sealed":"2026-11-21"}"#,
     ];
     texts.map(|text| text.as_bytes().to_vec()).to_vec()
+}
+
+/// A template renders within its limits, and what goes wrong never repeats a value.
+fn template(input: &[u8]) {
+    let Ok(template) = std::str::from_utf8(input) else { return };
+    let canary = "canary-hunter2";
+    let values = Values::from([("a".to_owned(), Plaintext::copy_of(canary.as_bytes()))]);
+    let random = |bytes: &mut [u8]| bytes.fill(7);
+    for missing_key in [MissingKey::Error, MissingKey::NoValue] {
+        let environment = Environment { now: jiff::Timestamp::UNIX_EPOCH, random: &random, missing_key };
+        match render(template, &values, &environment) {
+            Ok(text) => assert!(text.len() <= OUTPUT_LIMIT),
+            Err(error) => assert!(template.contains("hunter2") || !format!("{error} {error:?}").contains("hunter2")),
+        }
+    }
+}
+
+fn template_seeds() -> Vec<Vec<u8>> {
+    [
+        "postgres://{{ .a | urlquery }}@db/{{ upper \"app\" }}",
+        "{{ with $x := .a }}{{ range $i, $c := until 3 }}{{ $i }}{{ else }}-{{ end }}{{ end }}",
+        "{{ define \"t\" }}<{{ . }}>{{ end }}{{- template \"t\" .a -}}{{/* c */}}",
+        "{{ if and (eq .a \"x\") (not .b) }}{{ index . \"a\" | b64enc | trunc 8 }}{{ end }}",
+        "{{ printf \"%-10s|%05d|%+v\" .a 42 (dict \"k\" (list 1 2.5 nil)) | toJson | quote }}",
+        "{{ regexReplaceAll \"[a-z]+(\\\\d?)\" .a \"$1\" }}{{ .a | sha256sum | substr 0 8 }}",
+    ]
+    .map(|seed| seed.as_bytes().to_vec())
+    .to_vec()
 }

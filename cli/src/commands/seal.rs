@@ -18,7 +18,8 @@ use crate::secret_manifest::{self, SecretManifest};
 use crate::{input, recipients};
 
 /// Runs the verb.
-pub(super) fn run(arguments: SealArguments) -> Outcome {
+pub(super) fn run(mut arguments: SealArguments) -> Outcome {
+    arguments.out = arguments.out.filter(|out| out != Path::new("-"));
     let file = arguments.out.clone().or_else(|| arguments.files.first().cloned());
     let secrets = plain_secrets(&arguments)?;
     let resolved = recipients::resolve(&arguments.to, file.as_deref())?;
