@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::scalar::{self, Quote};
+
 /// A SealedSecret to write.
 pub(crate) struct SealedManifest {
     pub(crate) name: String,
@@ -103,7 +105,7 @@ pub(crate) fn yaml(tree: &Tree) -> String {
 fn write_yaml(text: &mut String, fields: &[(String, Tree)], indent: usize) {
     for (name, value) in fields {
         text.extend(std::iter::repeat_n(' ', indent));
-        text.push_str(&scalar(name));
+        text.push_str(&scalar::written(name, Quote::Plain));
         text.push(':');
         match value {
             Tree::Map(fields) if fields.is_empty() => text.push_str(" {}\n"),
@@ -116,14 +118,14 @@ fn write_yaml(text: &mut String, fields: &[(String, Tree)], indent: usize) {
                 for item in items {
                     text.extend(std::iter::repeat_n(' ', indent));
                     text.push_str("- ");
-                    text.push_str(&scalar(item));
+                    text.push_str(&scalar::written(item, Quote::Plain));
                     text.push('\n');
                 }
             }
             Tree::Bool(value) => text.push_str(if *value { " true\n" } else { " false\n" }),
             Tree::Text(value) => {
                 text.push(' ');
-                text.push_str(&scalar(value));
+                text.push_str(&scalar::written(value, Quote::Plain));
                 text.push('\n');
             }
         }
@@ -140,10 +142,10 @@ pub(crate) fn json(tree: &Tree) -> String {
 
 fn write_json(text: &mut String, tree: &Tree, indent: usize) {
     match tree {
-        Tree::Text(value) => text.push_str(&quoted(value)),
+        Tree::Text(value) => text.push_str(&scalar::written(value, Quote::Double)),
         Tree::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
         Tree::List(items) => {
-            let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+            let items: Vec<String> = items.iter().map(|item| scalar::written(item, Quote::Double)).collect();
             text.push_str(&format!("[{}]", items.join(", ")));
         }
         Tree::Map(fields) if fields.is_empty() => text.push_str("{}"),
@@ -152,7 +154,7 @@ fn write_json(text: &mut String, tree: &Tree, indent: usize) {
             for (index, (name, value)) in fields.iter().enumerate() {
                 text.push_str(if index == 0 { "{\n" } else { ",\n" });
                 text.push_str(&margin);
-                text.push_str(&quoted(name));
+                text.push_str(&scalar::written(name, Quote::Double));
                 text.push_str(": ");
                 write_json(text, value, indent + 2);
             }
@@ -163,46 +165,11 @@ fn write_json(text: &mut String, tree: &Tree, indent: usize) {
     }
 }
 
-/// A string as YAML: plain where no reader, old or new, could take it for something else, else in double quotes.
-pub(crate) fn scalar(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '-' | '+' | '=');
-    let first_is_safe = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '/');
-    // A file name such as .dockerconfigjson is no number; .5, .inf and .nan are.
-    let dotted_name =
-        text.len() > 5 && text.starts_with('.') && text[1..].starts_with(|c: char| c.is_ascii_alphabetic());
-    const WORDS: [&str; 11] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"];
-    let is_word = WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
-    // With a slash inside, as in an annotation's name, it is neither a number nor a word.
-    if (first_is_safe || dotted_name) && text.chars().all(plain) && !is_word { text.to_owned() } else { quoted(text) }
-}
-
-/// A string in double quotes that JSON and YAML read alike.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            // What YAML does not take as it is, and what an editor would hide.
-            '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{SealedManifest, SealedTemplate, Tree, scalar, yaml};
+    use super::{SealedManifest, SealedTemplate, Tree, yaml};
 
     #[test]
     fn any_string_reads_back_as_itself_from_yaml_and_json() {
@@ -281,12 +248,5 @@ mod tests {
         };
         let expected = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata:\n  name: db\n  namespace: prod\nspec:\n  encryptedData:\n    password: AgBy8h==\n";
         assert_eq!(manifest.to_yaml(), expected);
-    }
-
-    #[test]
-    fn names_of_files_stay_plain() {
-        for name in [".dockerconfigjson", "tls.crt", "sealedsecrets.bitnami.com/cluster-wide"] {
-            assert_eq!(scalar(name), name);
-        }
     }
 }
