@@ -37,11 +37,21 @@ pub(crate) fn value(key: &str, file: Option<&Path>) -> Outcome<Plaintext> {
     }
     if io::stdin().is_terminal() {
         let typed = rpassword::prompt_password(format!("value of {key} (not shown): "))?;
-        return Ok(Plaintext::from(typed));
+        return not_empty(Plaintext::from(typed), key);
     }
     let mut bytes = bounded(io::stdin().lock(), limit, "standard input")?;
     trim_echo(&mut bytes);
-    Ok(Plaintext::from_guarded(bytes))
+    not_empty(Plaintext::from_guarded(bytes), key)
+}
+
+/// An empty pipe is a command before it that failed, not a value.
+fn not_empty(value: Plaintext, key: &str) -> Outcome<Plaintext> {
+    if value.is_empty() {
+        return Err(refuse!(
+            "no value for {key} came in: did the command before the pipe fail? (an empty value on purpose: --from-file with an empty file)"
+        ));
+    }
+    Ok(value)
 }
 
 fn trim_echo(bytes: &mut Zeroizing<Vec<u8>>) {

@@ -55,6 +55,10 @@ fn what_cannot_be_done_leaves_the_file_alone() {
     bench.run(&["unset", "db.yaml", "nothing"]).exits(1).says("it has password, username");
     bench.pipe(&["set", "db.yaml", "bad key", "--to", "small.pub"], "x").exits(1).says("not a valid data key");
     bench.pipe(&["set", "two.yaml", "password", "--to", "small.pub"], "x").exits(2).says("choose one with --name");
+    bench
+        .pipe(&["set", "db.yaml", "password", "--to", "small.pub"], "")
+        .exits(1)
+        .says("did the command before the pipe fail");
     bench.pipe(&["set", "nowhere.yaml", "password", "--to", "small.pub"], "x").exits(2).says("nowhere.yaml");
     bench.pipe(&["set", "two.yaml", "password", "--name", "other", "--to", "small.pub"], "x").exits(0);
     assert_eq!(bench.read("db.yaml"), before);
