@@ -64,6 +64,9 @@ fn plain_secrets(arguments: &SealArguments) -> Outcome<Vec<SecretManifest>> {
     let mut secrets = Vec::new();
     if single {
         let mut secret = SecretManifest { name: name.clone(), type_: secret_type.clone(), ..SecretManifest::default() };
+        // Before anybody is asked to type a value.
+        let keys = from_file.iter().map(|file| &file.key).chain(from_literal);
+        keys.into_iter().try_for_each(|key| super::valid_key(key))?;
         for KeyAndPath { key, path } in from_file {
             secret.values.insert(key.clone(), input::value(key, Some(path))?);
         }
