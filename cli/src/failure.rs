@@ -29,15 +29,8 @@ impl Failure {
         Self { code: self.code, error: self.error.context(place.to_string()) }
     }
 
-    /// Prints the failure and gives its exit code. A reader that closed the pipe is no failure.
+    /// Prints the failure and gives its exit code.
     pub(crate) fn report(self) -> ExitCode {
-        let broken_pipe = self
-            .error
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
-        if broken_pipe {
-            return ExitCode::SUCCESS;
-        }
         output::error(&format!("{:#}", self.error));
         ExitCode::from(self.code)
     }

@@ -23,6 +23,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    // No core dump of plaintext or of a private key. Where it cannot be said, there is nothing better to do.
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    rustix::process::setrlimit(rustix::process::Resource::Core, none).unwrap_or_default();
     let arguments = args::Arguments::parse_from(args::as_typed());
     match commands::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,17 +23,21 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 /// Prints to standard output, as it is.
 pub(crate) fn print(text: &str) -> Outcome {
     let mut out = anstream::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
+    read_or_not(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Prints bytes to standard output, past anything that looks at colours: for values.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Outcome {
     let mut out = io::stdout().lock();
-    out.write_all(bytes)?;
-    out.flush()?;
-    Ok(())
+    read_or_not(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// A reader that has seen enough and closed the pipe is no failure; what the command found out still counts.
+fn read_or_not(written: io::Result<()>) -> Outcome {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Prints JSON for machines.
@@ -72,6 +76,14 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], access: Access) -> Outcome {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let failed = |error: io::Error| Failure::usage(error).at(format!("writing {}", path.display()));
+    if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file()) {
+        // A device or a pipe is written to, never replaced.
+        return fs::OpenOptions::new()
+            .write(true)
+            .open(&target)
+            .and_then(|mut file| file.write_all(bytes))
+            .map_err(failed);
+    }
     let mode = match (access, fs::metadata(&target)) {
         (Access::Private, _) => 0o600,
         (Access::Ordinary, Ok(metadata)) => metadata.permissions().mode() & 0o7777,

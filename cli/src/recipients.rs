@@ -28,14 +28,26 @@ pub(crate) fn resolve(to: &ToArguments, file: Option<&Path>) -> Outcome<Resolved
         return Ok(Resolved { recipients: usable(recipients)?, rule });
     }
     let named = rule.as_ref().map(of_rule).transpose()?.unwrap_or_default();
+    let asked_for_a_cluster = to.cluster.kubeconfig.is_some() || to.cluster.context.is_some();
+    if let (true, false, Some(rules)) = (named.is_empty(), asked_for_a_cluster, repository::nearest(path_of(file))) {
+        return Err(refuse!(
+            "no rule of {} names recipients for {}: add one, or say --to, or --context for a cluster's own key",
+            rules.display(),
+            path_of(file).display()
+        ));
+    }
     let recipients = if named.is_empty() { of_cluster(to)? } else { named };
     Ok(Resolved { recipients: usable(recipients)?, rule })
 }
 
 /// The rule of `.bulla.yaml` for a file.
 pub(crate) fn rule_for(file: Option<&Path>) -> Outcome<Option<Rule>> {
-    let path = file.filter(|path| *path != Path::new("-")).unwrap_or_else(|| Path::new("stdin"));
-    repository::rule_for(path).or_refuse("finding the rule for this file")
+    repository::rule_for(path_of(file)).or_refuse("finding the rule for this file")
+}
+
+/// What rules are looked up for where nothing is written to a file.
+fn path_of(file: Option<&Path>) -> &Path {
+    file.filter(|path| *path != Path::new("-")).unwrap_or_else(|| Path::new("stdin"))
 }
 
 /// The recipients that a rule names, strings and files together.

@@ -110,13 +110,15 @@ fn render(template: &str, values: &Values, now: Timestamp) -> Result<Plaintext, 
 #[must_use]
 pub fn shape(object: &SealedSecret) -> Shape {
     let Some(template) = &object.spec.template else { return Shape::default() };
-    Shape {
+    let mut shape = Shape {
         kind: template.r#type.clone().filter(|kind| !kind.is_empty()),
         immutable: template.immutable,
         labels: template.metadata.labels.clone(),
         annotations: template.metadata.annotations.clone(),
         finalizers: template.metadata.finalizers.clone(),
-    }
+    };
+    secret::strip(&mut shape);
+    shape
 }
 
 /// How many oddities a message spells out.

@@ -4,5 +4,5 @@ mod target;
 pub mod template;
 mod value;
 
-pub use target::{MAX_TARGET_BYTES, OPAQUE, Shape, Target, TargetError, TargetErrors, assemble, is_valid_key};
+pub use target::{MAX_TARGET_BYTES, OPAQUE, Shape, Target, TargetError, TargetErrors, assemble, is_valid_key, strip};
 pub use value::{Plaintext, Values};

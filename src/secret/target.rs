@@ -161,8 +161,7 @@ pub fn assemble<E: fmt::Display>(
     if !errors.is_empty() {
         return Err(TargetErrors(errors));
     }
-    shape.labels.retain(|name, _| !is_tracking(name));
-    shape.annotations.retain(|name, _| !is_tracking(name));
+    strip(&mut shape);
     let (namespace, name) = (namespace.to_owned(), name.to_owned());
     Ok(Target { namespace, name, shape, data })
 }
@@ -176,6 +175,17 @@ pub fn is_valid_key(key: &str) -> bool {
         && !key.starts_with("..")
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
+
+/// Takes out of a shape what must not be written whoever asks: see [`is_tracking`] and [`MAKES_A_KEY`].
+pub fn strip(shape: &mut Shape) {
+    let keep = |name: &str| !is_tracking(name) && !MAKES_A_KEY.contains(&name);
+    shape.labels.retain(|name, _| keep(name));
+    shape.annotations.retain(|name, _| keep(name));
+}
+
+/// Labels that would make the controller take a Secret for a sealing key: whoever may create SealedSecrets in its
+/// namespace must not be able to hand it a key that way.
+const MAKES_A_KEY: [&str; 2] = ["bulla.dev/sealing-key", "sealedsecrets.bitnami.com/sealed-secrets-key"];
 
 /// Metadata by which GitOps tools recognise what *they* applied: on a Secret that they did not apply it makes them
 /// prune it or report drift for ever, and `last-applied-configuration` may hold plaintext.

@@ -64,6 +64,29 @@ async fn a_key_that_arrives_opens_what_waited_for_it() {
     assert_eq!(keys.iter().filter(|key| key["state"] == "opening").count(), 1);
 }
 
+/// The status still holds the digest of the last good Secret then: it must not pass for what is asked for now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_generation_that_does_not_open_is_not_taken_for_the_last_good_one() {
+    let mut world = World::new().await;
+    world.seal("db", &[("a", "1")]).await;
+    world.synced("db").await;
+    let late = Identity::generate_x25519().unwrap();
+    let sealed = world.sealed_to(&late, Scope::Strict, "db", "a", "2");
+    world.patch::<SealedSecret>("db", json!({"spec": {"encryptedData": {"a": sealed}}})).await;
+    world.failed("db", "UnknownKey").await;
+    // Drift and a restart make the controller look again, and it still does not open.
+    world.patch::<Secret>("db", json!({"metadata": {"labels": {"somebody": "else"}}})).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    world.stop().await;
+    world.start();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    world.failed("db", "UnknownKey").await;
+    world.until_data("db", &[("a", "1")]).await;
+    world.add_key("late", &late, "opening").await;
+    world.until_data("db", &[("a", "2")]).await;
+    world.synced("db").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retired_key_opens_nothing_and_a_relabelled_one_does() {
     let world = World::new().await;

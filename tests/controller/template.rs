@@ -63,3 +63,22 @@ async fn a_template_that_fails_leaves_the_last_good_secret() {
         assert_eq!(data_of(&world.secret("db").await.unwrap()), good);
     }
 }
+
+/// Both ways to the Secret, by opening and by digest, leave out what would make a GitOps tool prune it or the
+/// controller take it for a key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_that_must_not_be_on_a_secret_stays_off_it() {
+    let world = World::new().await;
+    let template = json!({"metadata": {
+        "labels": {"bulla.dev/sealing-key": "active", "team": "payments"},
+        "annotations": {"argocd.argoproj.io/tracking-id": "app:x"},
+    }});
+    world.seal_with("db", &[("a", "1")], template).await;
+    world.synced("db").await;
+    world.patch::<k8s_openapi::api::core::v1::Secret>("db", json!({"metadata": {"labels": {"team": "edited"}}})).await;
+    let secret = world
+        .until_secret("db", |secret| secret.metadata.labels.as_ref().is_some_and(|labels| labels["team"] == "payments"))
+        .await;
+    assert!(!secret.metadata.labels.unwrap().contains_key("bulla.dev/sealing-key"));
+    assert!(!secret.metadata.annotations.unwrap_or_default().contains_key("argocd.argoproj.io/tracking-id"));
+}

@@ -31,7 +31,10 @@ pub(super) fn run(mut arguments: SealArguments) -> Outcome {
     let existing = Existing::read(arguments.out.as_deref())?;
     let mut sealed = Vec::new();
     for secret in secrets {
-        let place = Sealing::resolve(&arguments, resolved.rule.as_ref(), &secret)?;
+        let mut place = Sealing::resolve(&arguments, resolved.rule.as_ref(), &secret)?;
+        if arguments.scope.is_none() && secret.scope.is_none() {
+            place.scope = existing.scope_of(place.name.as_deref()).unwrap_or(place.scope);
+        }
         sealed.push(place.seal(secret, &mut sealer, &existing)?);
     }
     let to_whom = recipients::describe(sealer.recipients());
@@ -39,6 +42,7 @@ pub(super) fn run(mut arguments: SealArguments) -> Outcome {
         sealer.finish();
         return output::print(&write(&sealed, arguments.format.unwrap_or(Syntax::Yaml)));
     };
+    existing.is_covered_by(&sealed, out)?;
     let text = existing.updated(&sealed).unwrap_or_else(|| write(&sealed, syntax_of(out, arguments.format)));
     let (new, kept) = sealer.finish();
     if existing.text.as_deref() == Some(text.as_str()) {
@@ -191,13 +195,16 @@ struct Existing {
 
 impl Existing {
     fn read(out: Option<&Path>) -> Outcome<Self> {
-        let Some(path) = out.filter(|path| path.exists()) else { return Ok(Self::default()) };
+        let Some(path) = out.filter(|path| path.is_file()) else { return Ok(Self::default()) };
         let text = fs::read_to_string(path).or_usage(format!("reading {}", path.display()))?;
         let document = Document::parse(text.clone())
             .or_refuse(format!("{} exists and is not a manifest: choose another file for --out", path.display()))?;
         if let Some(other) = document.manifests().iter().find(|manifest| !manifest.is_sealed_secret()) {
             let kind = &other.kind;
             return Err(refuse!("{} exists and holds a {kind}: choose another file for --out", path.display()));
+        }
+        if document.manifests().is_empty() && !text.trim().is_empty() {
+            return Err(refuse!("{} exists and holds no SealedSecret: choose another file for --out", path.display()));
         }
         let objects = serde_saphyr::from_multiple(&text)
             .map_err(|error| refuse!("{}: {}", path.display(), error.without_snippet()))?;
@@ -217,6 +224,25 @@ impl Existing {
             .flat_map(|old| &old.entries)
             .filter_map(|entry| Some((entry.key.as_str(), entry.value.as_deref()?)))
             .collect()
+    }
+
+    /// Refuses to lose an object that the input does not name.
+    fn is_covered_by(&self, sealed: &[SealedManifest], out: &Path) -> Outcome {
+        let named = |old: &&Manifest| sealed.iter().all(|new| Some(&new.name) != old.name.as_ref());
+        match self.manifests().iter().find(named) {
+            Some(lost) => Err(refuse!(
+                "{} also holds the SealedSecret {}, which would be lost: seal into a file of its own, or change values with `bulla set`",
+                out.display(),
+                lost.name.as_deref().unwrap_or("(no name)")
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The scope that the object has in the file.
+    fn scope_of(&self, name: Option<&str>) -> Option<Scope> {
+        let old = self.manifests().iter().find(|old| old.name.as_deref() == name)?;
+        Some(old.scope()).filter(|scope| *scope != Scope::Strict)
     }
 
     /// Templates written by hand into the object stay.

@@ -85,8 +85,17 @@ pub(crate) fn rule_for(file: &Path) -> Result<Option<Rule>, RulesError> {
     Ok(None)
 }
 
+/// The `.bulla.yaml` whose rules hold for `file`, whether one matches or not.
+pub(crate) fn nearest(file: &Path) -> Option<PathBuf> {
+    find(&absolute(file).ok()?)
+}
+
 /// `file` from the root, without `.` and `..`, and with the links of its folder resolved where the folder exists.
 fn absolute(file: &Path) -> std::io::Result<PathBuf> {
+    // What a link leads to is what is written, so its rule holds.
+    if let Ok(resolved) = fs::canonicalize(file) {
+        return Ok(resolved);
+    }
     let mut clean = PathBuf::new();
     for part in std::path::absolute(file)?.components() {
         match part {

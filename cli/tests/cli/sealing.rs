@@ -180,3 +180,46 @@ fn bad_input_is_refused_by_name_and_without_its_bytes() {
         assert!(run.out.is_empty());
     }
 }
+
+#[test]
+fn nothing_in_an_existing_file_is_lost_silently() {
+    let bench = Bench::with_keys();
+    bench.write("values.yaml", "replicas: 3\n");
+    bench.pipe(&["seal", "--to", "small.pub", "-o", "values.yaml"], SECRET).exits(1).says("holds no SealedSecret");
+    assert_eq!(bench.read("values.yaml"), "replicas: 3\n");
+
+    let other = SECRET.replace("name: db", "name: other");
+    bench.pipe(&["seal", "--to", "small.pub", "-o", "two.yaml"], &format!("{SECRET}---\n{other}")).exits(0);
+    let before = bench.read("two.yaml");
+    bench
+        .pipe(&["seal", "--to", "small.pub", "-o", "two.yaml"], SECRET)
+        .exits(1)
+        .says("SealedSecret other, which would be lost");
+    assert_eq!(bench.read("two.yaml"), before);
+
+    bench.pipe(&["seal", "--to", "small.pub", "--scope", "cluster-wide", "-o", "wide.yaml"], SECRET).exits(0);
+    let wide = bench.read("wide.yaml");
+    bench.pipe(&["seal", "--to", "small.pub", "-o", "wide.yaml"], SECRET).exits(0).says("is unchanged");
+    assert_eq!(bench.read("wide.yaml"), wide);
+}
+
+#[test]
+fn a_file_that_no_rule_covers_is_not_sealed_to_some_cluster() {
+    let bench = Bench::with_keys();
+    bench.write(".bulla.yaml", "version: 1\nrules:\n- path: 'prod/*.yaml'\n  recipientFiles: [small.pub]\n");
+    bench.pipe(&["seal", "-o", "prod.yml"], SECRET).exits(1).says("no rule of");
+}
+
+#[test]
+fn the_rule_of_what_a_link_leads_to_holds() {
+    let bench = Bench::with_keys();
+    let rule = |folder: &str, key: &str| format!("- path: '{folder}/*'\n  recipientFiles: [{key}.pub]\n");
+    bench.write(".bulla.yaml", &format!("version: 1\nrules:\n{}{}", rule("prod", "cluster"), rule("dev", "small")));
+    bench.write("dev/README", "");
+    bench.write("prod/README", "");
+    bench.pipe(&["seal", "-o", "prod/db.yaml"], SECRET).exits(0);
+    std::os::unix::fs::symlink("../prod/db.yaml", bench.path("dev/db.yaml")).unwrap();
+    bench.pipe(&["set", "dev/db.yaml", "password"], "new").exits(0);
+    let value = bench.run(&["open", "prod/db.yaml", "-i", "cluster.key", "--key", "password"]).exits(0).out;
+    assert_eq!(value, "new");
+}

@@ -332,6 +332,8 @@ impl Dispatcher {
         entry.status = report.status.or(entry.status);
         entry.wants_key = false;
         match report.outcome {
+            // One of the same name has come since.
+            Outcome::Gone if dirty => self.enqueue(&work.key),
             Outcome::Gone => self.forget_sealed(&work.key),
             Outcome::Synced(version) => {
                 (entry.attempts, entry.outage) = (0, false);

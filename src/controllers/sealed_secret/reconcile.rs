@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use bulla_crds::{SealedSecret, WrittenSecret};
+use bulla_crds::{ConditionStatus, ConditionType, SealedSecret, WrittenSecret};
 use jiff::Timestamp;
 use kube::api::{GetParams, Patch, PatchParams};
 use serde_json::json;
@@ -114,7 +114,7 @@ pub(in crate::controllers) async fn reconcile(
     announce(context, key, &object, &result, news.is_some());
     let mut written = None;
     if let Some(news) = news {
-        match write_status(&context.api, key, &news).await {
+        match write_status(&context.api, key, object.metadata.uid.as_deref(), &news).await {
             Ok(version) => written = Some(Version::parse(&version)),
             Err(error) => {
                 debug!(namespace = key.namespace(), name = key.name(), %error, "cannot write the status");
@@ -140,9 +140,15 @@ async fn read(api: &Api, key: &Key) -> Result<SealedSecret, ApiError> {
     api.call(api::with_body(request)).await
 }
 
-async fn write_status(api: &Api, key: &Key, status: &bulla_crds::SealedSecretStatus) -> Result<String, ApiError> {
+/// Writes the status of the object of this uid: another of the same name that has come since is refused a stranger's.
+async fn write_status(
+    api: &Api,
+    key: &Key,
+    uid: Option<&str>,
+    status: &bulla_crds::SealedSecretStatus,
+) -> Result<String, ApiError> {
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = Patch::Merge(json!({ "status": status }));
+    let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": status }));
     let request =
         api::at::<SealedSecret>(key.namespace()).patch_subresource("status", key.name(), &parameters, &patch)?;
     api.write(api::with_body(request)).await
@@ -239,6 +245,9 @@ impl Pass<'_> {
     /// The digest of the last write, where it was made for this very generation and scope.
     fn trusted_digest(&self) -> Option<&str> {
         let status = self.object.status.as_ref()?;
+        // After a failure the status keeps the digest of the last good Secret, which is not what this generation asks for.
+        let synced = bulla_crds::condition::find_condition(&status.conditions, ConditionType::Synced);
+        synced.filter(|synced| synced.status == ConditionStatus::True)?;
         let current = status.observed_generation == self.object.metadata.generation
             && status.scope.as_deref() == Some(resource::declared_scope(self.object).as_str())
             // The whole-Secret form hides labels in the sealed value.

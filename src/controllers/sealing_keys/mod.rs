@@ -106,9 +106,12 @@ impl Keys {
     async fn refresh(&mut self) -> Result<(), ApiError> {
         let mut loaded = load::all(&self.api, &self.namespace).await?;
         self.complain(&loaded);
+        let mut made = Ok(());
         if !loaded.has_active_native() {
-            self.make().await?;
-            loaded = load::all(&self.api, &self.namespace).await?;
+            made = self.make().await;
+            if made.is_ok() {
+                loaded = load::all(&self.api, &self.namespace).await?;
+            }
         }
         let (listing, keys) = (publish::listing(&loaded), loaded.keys.len());
         let ids = loaded.ids();
@@ -118,7 +121,9 @@ impl Keys {
             // Openers first: publishing may fail without stopping them.
             self.keyring.send_replace(Some(Arc::new(loaded.into_keyring())));
         }
-        publish::config_map(&self.api, &self.namespace, &listing).await
+        publish::config_map(&self.api, &self.namespace, &listing).await?;
+        // Last: a key that cannot be made must not keep those that are there from opening.
+        made
     }
 
     /// The ids of the keys in use, to tell whether a change is one.

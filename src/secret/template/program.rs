@@ -24,11 +24,18 @@ pub(super) struct Program<'s> {
 /// an open block; either way this is then not the last text of the outermost list.
 const SENTINEL: &str = "\u{1}bulla: end of the template\u{1}";
 
+/// How often the word may stand in a template.
+const MAX_ELSE: usize = 200;
+
 impl<'s> Program<'s> {
     /// Parses and checks.
     pub(super) fn parse(source: &'s str) -> Result<Self, TemplateError> {
         if source.len() > budget::TEMPLATE {
             return Err(TemplateError::TooLarge { size: source.len(), limit: budget::TEMPLATE });
+        }
+        // The parser descends once for each branch of a chain, and a stack that overflows ends the whole process.
+        if source.matches("else").count() > MAX_ELSE {
+            return Err(TemplateError::Parse { at: Position { line: 1, column: 1 }, reason: "more than 200 branches" });
         }
         let closed = format!("{source}{SENTINEL}");
         let (mut body, definitions) = parse(&closed)?;

@@ -87,6 +87,9 @@ fn template_bombs_end_soon() {
     assert!(rendered(&nested, &[], MissingKey::Error).is_err());
     let parentheses = format!("{{{{ {}1{} }}}}", "(".repeat(50_000), ")".repeat(50_000));
     assert!(rendered(&parentheses, &[], MissingKey::Error).is_err());
+    let chain = |links| format!("{{{{ if false }}}}{}{{{{ end }}}}", "{{ else if true }}".repeat(links));
+    assert!(rendered(&chain(10_000), &[], MissingKey::Error).is_err(), "the parser would overflow its stack");
+    assert!(rendered(&chain(200), &[], MissingKey::Error).is_ok());
     assert!(rendered(&"x".repeat(super::TEMPLATE_LIMIT + 1), &[], MissingKey::Error).is_err());
 }
 
