@@ -89,11 +89,14 @@ impl ApiError {
         }
     }
 
-    /// Whether the API server as such seems to be away.
+    /// Whether the API server as such seems to be away. One that answers, if only to say that it has too much to do, is
+    /// not: asking it sooner than it wants because somebody else got through would make that worse.
     pub(super) const fn is_outage(&self) -> bool {
         match self {
-            Self::Server(_) | Self::Unreachable | Self::Throttled(_) => true,
-            Self::NotFound
+            Self::Unreachable => true,
+            Self::Server(_)
+            | Self::Throttled(_)
+            | Self::NotFound
             | Self::AlreadyExists
             | Self::Conflict
             | Self::Forbidden(_)

@@ -176,7 +176,7 @@ pub fn is_valid_key(key: &str) -> bool {
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-/// Takes out of a shape what must not be written whoever asks: see [`is_tracking`] and [`MAKES_A_KEY`].
+/// Takes out of a shape what must not be written whoever asks: metadata of GitOps tools, and the labels that make a key.
 pub fn strip(shape: &mut Shape) {
     let keep = |name: &str| !is_tracking(name) && !MAKES_A_KEY.contains(&name);
     shape.labels.retain(|name, _| keep(name));
