@@ -5,6 +5,7 @@
 //! | [`secret`] | shared words: what a secret is in memory, how a target Secret is rendered |
 //! | [`seal`] | domain 1, pure: bytes in, bytes out; the sealed formats, keys and scopes |
 //! | [`sync`] | domain 2, pure: state in, plan out; what to write, when to try again |
+//! | `providers` | edge: where remote secrets live; AWS, Vault, other clusters, files |
 //! | `resource` | from an API object to the Secret that it asks for: what `controllers` and `host` share |
 //! | `host` | edge: a machine without Kubernetes; manifests from a folder, files as targets |
 //! | `controllers` | edge: Kubernetes; SealedSecrets in, Secrets out |
@@ -15,6 +16,7 @@
 //! ```text
 //! main -> runtime -> { controllers, host, server } -> providers -> sync -> secret
 //!                      \-> resource -> seal ---------------------------> secret
+//! providers -> seal                                   (its file provider opens age files)
 //! crds <- resource, controllers, host, cli            (never from secret, seal, sync, providers)
 //! ```
 
@@ -22,6 +24,8 @@
 pub mod controllers;
 #[cfg(feature = "host")]
 pub mod host;
+#[cfg(feature = "providers")]
+pub mod providers;
 #[cfg(any(feature = "kubernetes", feature = "host"))]
 pub mod resource;
 #[cfg(feature = "kubernetes")]

@@ -6,6 +6,8 @@
 mod live;
 mod ownership;
 mod plan;
+pub mod pressure;
+pub mod remote;
 pub mod schedule;
 
 pub use live::{Live, OwnerRef, WrittenBy};

@@ -16,6 +16,9 @@ pub enum Class {
         /// How long, where it said so.
         after: Option<Duration>,
     },
+    /// A provider answered that it will not answer: no such key, no right to it. Heals when somebody changes the
+    /// provider's side, and asking costs money.
+    Refused,
     /// Only a person, or a new key, can mend it; looked at again in case that was wrong.
     Terminal,
 }
@@ -27,6 +30,7 @@ impl Class {
             Self::Transient => (Duration::from_millis(500), Duration::from_secs(60)),
             Self::Blocked => (Duration::from_secs(1), Duration::from_secs(30)),
             Self::Throttled { .. } => (Duration::from_secs(1), Duration::from_secs(60)),
+            Self::Refused => (Duration::from_secs(10), Duration::from_secs(900)),
             Self::Terminal => (Duration::from_secs(300), Duration::from_secs(3600)),
         }
     }
@@ -36,7 +40,7 @@ impl Class {
     pub const fn is_terminal(self) -> bool {
         match self {
             Self::Terminal => true,
-            Self::Transient | Self::Blocked | Self::Throttled { .. } => false,
+            Self::Transient | Self::Blocked | Self::Throttled { .. } | Self::Refused => false,
         }
     }
 }
@@ -55,7 +59,7 @@ pub fn delay(class: Class, attempt: u32, random: u64) -> Duration {
     let wait = half + Duration::from_micros(random % spread.saturating_add(1));
     match class {
         Class::Throttled { after: Some(asked) } => wait.max(asked.min(Duration::from_secs(600))),
-        Class::Throttled { after: None } | Class::Transient | Class::Blocked | Class::Terminal => wait,
+        Class::Throttled { after: None } | Class::Transient | Class::Blocked | Class::Refused | Class::Terminal => wait,
     }
 }
 
