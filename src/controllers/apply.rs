@@ -27,7 +27,7 @@ pub(super) async fn create(
 ) -> Result<String, ApiError> {
     let metadata = Metadata { name: Some(name), ..Metadata::of(namespace, head) };
     let body = body(&metadata, head, data.iter())?;
-    send(api, Method::POST, &Secret::url_path(&(), Some(namespace)), body).await
+    send(api, Method::POST, &Secret::url_path(&(), Some(namespace)), &head.manager, body).await
 }
 
 /// Creates a Secret under a name that begins with `prefix`; the server makes it unique.
@@ -40,7 +40,7 @@ pub(super) async fn create_prefixed(
 ) -> Result<String, ApiError> {
     let metadata = Metadata { generate_name: Some(prefix), ..Metadata::of(namespace, head) };
     let body = body(&metadata, head, data.iter())?;
-    send(api, Method::POST, &Secret::url_path(&(), Some(namespace)), body).await
+    send(api, Method::POST, &Secret::url_path(&(), Some(namespace)), &head.manager, body).await
 }
 
 /// Replaces `live` as `update` says and gives the new version; fails with a conflict if it changed meanwhile.
@@ -59,20 +59,28 @@ pub(super) async fn replace(
         Data::Opened => body(&metadata, head, opened.iter()),
         Data::Live => body(&metadata, head, live.data.iter()),
         Data::Merged => {
-            let theirs = live.data.iter().filter(|(key, _)| !opened.contains_key(*key));
+            let theirs =
+                live.data.iter().filter(|(key, _)| !opened.contains_key(*key) && !update.dropped.contains(*key));
             body(&metadata, head, theirs.chain(opened))
         }
     }?;
     let path = format!("{}/{name}", Secret::url_path(&(), Some(namespace)));
-    send(api, Method::PUT, &path, body).await
+    send(api, Method::PUT, &path, &head.manager, body).await
 }
 
-async fn send(api: &Api, method: Method, path: &str, body: Zeroizing<Vec<u8>>) -> Result<String, ApiError> {
+async fn send(
+    api: &Api,
+    method: Method,
+    path: &str,
+    manager: &str,
+    body: Zeroizing<Vec<u8>>,
+) -> Result<String, ApiError> {
+    let manager = if manager.is_empty() { FIELD_MANAGER } else { manager };
     // The owner is dropped, and with it the buffer wiped, when the last part of the request is gone.
     let body = Body::from(Bytes::from_owner(body));
     let request = http::Request::builder()
         .method(method)
-        .uri(format!("{path}?fieldManager={FIELD_MANAGER}"))
+        .uri(format!("{path}?fieldManager={manager}"))
         .header("content-type", "application/json")
         .body(body)
         .map_err(|_| ApiError::Invalid("the name cannot be used in a request".to_owned()))?;

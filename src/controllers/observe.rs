@@ -86,7 +86,7 @@ struct Managed<'a> {
 #[derive(Default, Deserialize)]
 struct Fields {
     #[serde(default, rename = "f:data")]
-    data: Option<IgnoredAny>,
+    data: Option<BTreeMap<String, IgnoredAny>>,
     #[serde(default, rename = "f:metadata")]
     metadata: MetadataFields,
 }
@@ -143,6 +143,7 @@ impl From<Managed<'_>> for WrittenBy {
         Self {
             manager: managed.manager.into_owned(),
             data: managed.fields.data.is_some(),
+            keys: names(managed.fields.data.unwrap_or_default()),
             labels: names(managed.fields.metadata.labels),
             annotations: names(managed.fields.metadata.annotations),
         }

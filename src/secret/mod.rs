@@ -4,5 +4,7 @@ mod target;
 pub mod template;
 mod value;
 
-pub use target::{MAX_TARGET_BYTES, OPAQUE, Shape, Target, TargetError, TargetErrors, assemble, is_valid_key, strip};
+pub use target::{
+    MAX_TARGET_BYTES, OPAQUE, Shape, Target, TargetError, TargetErrors, assemble, is_tracking, is_valid_key, strip,
+};
 pub use value::{Plaintext, Values};

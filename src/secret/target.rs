@@ -189,7 +189,8 @@ const MAKES_A_KEY: [&str; 2] = ["bulla.dev/sealing-key", "sealedsecrets.bitnami.
 
 /// Metadata by which GitOps tools recognise what *they* applied: on a Secret that they did not apply it makes them
 /// prune it or report drift for ever, and `last-applied-configuration` may hold plaintext.
-fn is_tracking(name: &str) -> bool {
+#[must_use]
+pub fn is_tracking(name: &str) -> bool {
     const TRACKING: [&str; 5] = [
         "kubectl.kubernetes.io/last-applied-configuration",
         "argocd.argoproj.io/tracking-id",

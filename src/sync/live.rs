@@ -69,6 +69,8 @@ pub struct WrittenBy {
     pub manager: String,
     /// Whether it wrote the data too.
     pub data: bool,
+    /// Which data keys it wrote.
+    pub keys: BTreeSet<String>,
     /// Names of labels.
     pub labels: BTreeSet<String>,
     /// Names of annotations.

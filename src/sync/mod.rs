@@ -12,4 +12,5 @@ pub mod schedule;
 
 pub use live::{Live, OwnerRef, WrittenBy};
 pub use ownership::{Annotations, Mode, Owner};
+pub use plan::external as target;
 pub use plan::{Content, Data, Desired, Head, Plan, Refusal, Update, plan};

@@ -4,7 +4,9 @@
 //! alone, a Secret that already is right is not written again, and what the API server would refuse anyway (another
 //! type, changed immutable data) is refused here with words that say how to mend it.
 
-use std::collections::BTreeMap;
+pub mod external;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::live::{Live, OwnerRef};
 use super::ownership::{self, Annotations, Mode, Owner};
@@ -44,6 +46,8 @@ pub struct Head {
     pub finalizers: Vec<String>,
     /// Owner references.
     pub owners: Vec<OwnerRef>,
+    /// The name that `managedFields` gets; empty is our usual one.
+    pub manager: String,
 }
 
 /// Which values to write.
@@ -66,6 +70,8 @@ pub struct Update {
     pub head: Head,
     /// Which values to write.
     pub data: Data,
+    /// With [`Data::Merged`]: live keys that are not kept.
+    pub dropped: BTreeSet<String>,
 }
 
 /// What to do.
@@ -156,6 +162,7 @@ fn create(desired: &Desired<'_>) -> Head {
         annotations: shape.annotations.clone(),
         finalizers: shape.finalizers.clone(),
         owners: if skips_owner(shape) { Vec::new() } else { vec![desired.owner.reference()] },
+        manager: String::new(),
     }
 }
 
@@ -198,8 +205,9 @@ fn update(desired: &Desired<'_>, live: &Live, mode: Mode, kind: String) -> Resul
         (false, Mode::Merge { .. }) => Data::Merged,
     };
     let immutable = immutable.then_some(true);
-    let head = Head { kind, immutable, labels, annotations, finalizers, owners };
-    Ok(Some(Update { resource_version: live.resource_version.clone(), head, data }))
+    let head = Head { kind, immutable, labels, annotations, finalizers, owners, manager: String::new() };
+    let resource_version = live.resource_version.clone();
+    Ok(Some(Update { resource_version, head, data, dropped: BTreeSet::new() }))
 }
 
 type Pairs = BTreeMap<String, String>;
