@@ -20,6 +20,7 @@ pub mod file;
 pub mod gate;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+mod session;
 #[cfg(feature = "vault")]
 pub mod vault;
 
@@ -27,6 +28,7 @@ use futures::future::BoxFuture;
 
 pub use self::error::{Cause, ProviderError};
 pub use self::gate::Gate;
+pub use self::session::{Reply, Session, Urgency};
 
 use crate::secret::Plaintext;
 use crate::sync::remote::{Answer, Request};
