@@ -2,8 +2,9 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | `dispatch` | who is worked on, and when |
-//! | `sealed_secret` | one pass over one SealedSecret |
+//! | `sealed_secret` | SealedSecrets: who is worked on and when, and one pass over one of them |
+//! | `external_secret` | the same for ExternalSecrets, and the stores that they name |
+//! | `queue` | what both queues are made of |
 //! | `sealing_keys` | keys: loaded, made, published |
 //! | `apply` | the only writer of Secrets |
 //! | `observe` | reading a Secret |
@@ -11,10 +12,10 @@
 
 mod api;
 mod apply;
-mod dispatch;
 mod events;
 mod metrics;
 mod observe;
+mod queue;
 mod sealed_secret;
 mod sealing_keys;
 mod watch;
@@ -32,8 +33,8 @@ pub use self::sealing_keys::PublishedKeys;
 pub use self::watch::Namespaces;
 
 use self::api::Api;
-use self::dispatch::{Dispatcher, Setup};
 use self::metrics::Metrics;
+use self::sealed_secret::{Dispatcher, Setup};
 use crate::sync::Annotations;
 
 /// What the controller does where.

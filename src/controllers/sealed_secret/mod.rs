@@ -3,10 +3,11 @@
 //! [`reconcile()`] does it once and says what came of it; when to do it is the dispatcher's business.
 
 mod desired;
+mod dispatch;
 mod error;
 mod reconcile;
 mod status;
 
-pub(super) use error::SyncError;
-pub(super) use reconcile::{Context, Job, Outcome, Report, reconcile};
-pub(super) use status::is_settled;
+pub(super) use dispatch::{Dispatcher, Setup};
+use error::SyncError;
+pub(super) use reconcile::Context;

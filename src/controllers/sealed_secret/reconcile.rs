@@ -13,12 +13,13 @@ use serde_json::json;
 use tracing::{debug, info, warn};
 
 use super::desired;
+use super::dispatch::fingerprint;
 use super::status::{self, Verdict};
 use super::{SyncError, status::is_settled};
 use crate::controllers::api::{self, Api, ApiError, FIELD_MANAGER};
-use crate::controllers::dispatch::{Key, Version, fingerprint};
 use crate::controllers::events::{Events, Kind};
 use crate::controllers::metrics::Metrics;
+use crate::controllers::queue::{Key, Version};
 use crate::controllers::{apply, observe};
 use crate::resource::{self, Desired};
 use crate::seal::{DigestKey, Keyring};

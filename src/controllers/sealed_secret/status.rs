@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::SyncError;
 use super::desired::requested_at;
-use crate::controllers::dispatch::Version;
+use crate::controllers::queue::Version;
 use crate::resource::declared_scope;
 
 /// What came of a sync.

@@ -6,11 +6,9 @@
 //! GET. No object is worked on twice at the same time.
 
 mod entry;
-mod key;
-mod known;
-mod timers;
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -26,35 +24,34 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-pub(super) use self::key::{Key, Version, fingerprint};
-
 use self::entry::{Entry, Phase, Target};
-use self::known::Known;
-use self::timers::Timers;
-use super::random;
-use super::sealed_secret::{Context, Job, Outcome, Report, is_settled, reconcile};
-use super::watch::{Namespaces, Said, Streams};
+use super::reconcile::{Context, Job, Outcome, Report, reconcile};
+use super::status::is_settled;
+use crate::controllers::api;
+use crate::controllers::queue::{Key, Known, Timers, Version, sleep_until};
+use crate::controllers::random;
+use crate::controllers::watch::{Namespaces, Said, Streams};
 use crate::seal::Keyring;
 use crate::sync::Annotations;
 use crate::sync::schedule::{self, Class};
 
 /// What the dispatcher is given.
-pub(super) struct Setup {
-    pub(super) context: Arc<Context>,
-    pub(super) namespaces: Namespaces,
+pub(in crate::controllers) struct Setup {
+    pub(in crate::controllers) context: Arc<Context>,
+    pub(in crate::controllers) namespaces: Namespaces,
     /// Passes over objects that the watch delivers.
-    pub(super) concurrency: usize,
-    pub(super) keyring: watch::Receiver<Option<Arc<Keyring>>>,
-    pub(super) in_flight: Arc<AtomicUsize>,
+    pub(in crate::controllers) concurrency: usize,
+    pub(in crate::controllers) keyring: watch::Receiver<Option<Arc<Keyring>>>,
+    pub(in crate::controllers) in_flight: Arc<AtomicUsize>,
     /// Set once every SealedSecret that was there at the start has been looked at.
-    pub(super) is_ready: Arc<AtomicBool>,
+    pub(in crate::controllers) is_ready: Arc<AtomicBool>,
 }
 
 /// How long passes may take to end at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// See the module.
-pub(super) struct Dispatcher {
+pub(in crate::controllers) struct Dispatcher {
     setup: Setup,
     keyring: Arc<Keyring>,
     entries: HashMap<Key, Entry>,
@@ -77,7 +74,7 @@ struct Work {
 }
 
 impl Dispatcher {
-    pub(super) fn new(setup: Setup) -> Self {
+    pub(in crate::controllers) fn new(setup: Setup) -> Self {
         let streams = setup.namespaces.streams();
         Self {
             setup,
@@ -95,7 +92,7 @@ impl Dispatcher {
     }
 
     /// Works until `shutdown`, then lets the passes under way end.
-    pub(super) async fn run(
+    pub(in crate::controllers) async fn run(
         mut self,
         mut sealed: Streams<SealedSecret>,
         mut targets: Streams<PartialObjectMeta<Secret>>,
@@ -154,7 +151,7 @@ impl Dispatcher {
             Event::Init => self.sealed.begin(stream),
             Event::InitApply(object) | Event::Apply(object) => self.consider(object, stream),
             Event::Delete(object) => {
-                let (namespace, name) = super::api::place(&object.metadata);
+                let (namespace, name) = api::place(&object.metadata);
                 self.forget_sealed(&Key::new(namespace, name));
             }
             Event::InitDone => {
@@ -170,7 +167,7 @@ impl Dispatcher {
 
     /// Decides whether an object that the watch delivered needs a pass.
     fn consider(&mut self, object: SealedSecret, stream: usize) {
-        let (namespace, name) = super::api::place(&object.metadata);
+        let (namespace, name) = api::place(&object.metadata);
         let key = Key::new(namespace, name);
         if object.metadata.deletion_timestamp.is_some() {
             // Its Secret goes with it; nothing is written for it any more.
@@ -204,7 +201,7 @@ impl Dispatcher {
         match event {
             Event::Init => self.targets.begin(stream),
             Event::InitApply(secret) | Event::Apply(secret) => {
-                let (namespace, name) = super::api::place(&secret.metadata);
+                let (namespace, name) = api::place(&secret.metadata);
                 let key = Key::new(namespace, name);
                 let version = Version::parse(secret.metadata.resource_version.as_deref().unwrap_or_default());
                 let list = self.targets.list(stream);
@@ -215,7 +212,7 @@ impl Dispatcher {
                 }
             }
             Event::Delete(secret) => {
-                let (namespace, name) = super::api::place(&secret.metadata);
+                let (namespace, name) = api::place(&secret.metadata);
                 let labels = secret.metadata.labels.as_ref();
                 let owned =
                     labels.and_then(|l| l.get(Annotations::MANAGED_BY)).is_some_and(|v| v == Annotations::OWNED);
@@ -405,9 +402,14 @@ impl Dispatcher {
     }
 }
 
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
+/// What of an object decides about its Secret, in one number: identity, generation and annotations. The status does
+/// not count, nor do labels.
+pub(super) fn fingerprint(object: &SealedSecret) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let metadata = &object.metadata;
+    metadata.uid.hash(&mut hasher);
+    metadata.generation.hash(&mut hasher);
+    metadata.deletion_timestamp.is_some().hash(&mut hasher);
+    metadata.annotations.hash(&mut hasher);
+    hasher.finish()
 }

@@ -6,7 +6,7 @@ use tracing::{debug, info, warn};
 use crate::controllers::watch::Namespaces;
 
 /// The lists of one resource.
-pub(super) struct Known {
+pub(in crate::controllers) struct Known {
     streams: Vec<Stream>,
 }
 
@@ -21,12 +21,12 @@ struct Stream {
 }
 
 impl Known {
-    pub(super) fn new(streams: usize) -> Self {
+    pub(in crate::controllers) fn new(streams: usize) -> Self {
         Self { streams: vec![Stream::default(); streams] }
     }
 
     /// Takes what a stream says; an error is logged once per outage.
-    pub(super) fn heard<K>(
+    pub(in crate::controllers) fn heard<K>(
         &mut self,
         stream: usize,
         said: Result<Event<K>, watcher::Error>,
@@ -63,14 +63,14 @@ impl Known {
     }
 
     /// A new list begins.
-    pub(super) fn begin(&mut self, stream: usize) {
+    pub(in crate::controllers) fn begin(&mut self, stream: usize) {
         if let Some(state) = self.streams.get_mut(stream) {
             state.list += 1;
         }
     }
 
     /// The list is complete; gives its number.
-    pub(super) fn finish(&mut self, stream: usize) -> u32 {
+    pub(in crate::controllers) fn finish(&mut self, stream: usize) -> u32 {
         self.streams.get_mut(stream).map_or(0, |state| {
             state.complete = true;
             state.list
@@ -78,18 +78,18 @@ impl Known {
     }
 
     /// The number of the current list.
-    pub(super) fn list(&self, stream: usize) -> u32 {
+    pub(in crate::controllers) fn list(&self, stream: usize) -> u32 {
         self.streams.get(stream).map_or(0, |state| state.list)
     }
 
     /// The number of the current list of the stream that covers `namespace`.
-    pub(super) fn current(&self, namespaces: &Namespaces, namespace: &str) -> u32 {
+    pub(in crate::controllers) fn current(&self, namespaces: &Namespaces, namespace: &str) -> u32 {
         let covering = (0..self.streams.len()).find(|stream| namespaces.covers(*stream, namespace));
         covering.map_or(0, |stream| self.list(stream))
     }
 
     /// Whether every stream has completed a list.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(in crate::controllers) fn is_complete(&self) -> bool {
         self.streams.iter().all(|state| state.complete)
     }
 }

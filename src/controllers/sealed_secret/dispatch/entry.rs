@@ -1,7 +1,6 @@
 //! What is remembered of one object: a few dozen bytes, never the object.
 
-use super::key::Version;
-use super::timers::Timer;
+use crate::controllers::queue::{Timer, Version};
 
 /// Where an object stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,12 +1,10 @@
 //! Names of objects and versions of them, small enough to keep for every object there is.
 
 use std::fmt;
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
-use bulla_crds::SealedSecret;
-
-/// Namespace and name of a SealedSecret, and of its target. Cheap to clone.
+/// Namespace and name of an object. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::controllers) struct Key {
     /// `namespace/name`; neither can hold a slash.
@@ -42,18 +40,6 @@ impl Version {
     pub(in crate::controllers) fn parse(text: &str) -> Self {
         Self(text.parse().unwrap_or_else(|_| BuildHasherDefault::<DefaultHasher>::default().hash_one(text)))
     }
-}
-
-/// What of an object decides about its Secret, in one number: identity, generation and annotations. The status does
-/// not count, nor do labels.
-pub(in crate::controllers) fn fingerprint(object: &SealedSecret) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let metadata = &object.metadata;
-    metadata.uid.hash(&mut hasher);
-    metadata.generation.hash(&mut hasher);
-    metadata.deletion_timestamp.is_some().hash(&mut hasher);
-    metadata.annotations.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]
