@@ -7,7 +7,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
+
+use crate::condition::{Condition, ConditionStatus};
 
 /// Something in an object that is not of the type it should be, and was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +143,54 @@ impl Reader {
             }),
         }
     }
+}
+
+/// A condition without a type states nothing and is left out.
+pub(crate) fn condition_from(reader: &mut Reader, value: Value) -> Option<Condition> {
+    let mut fields = reader.object("status.conditions[]", Some(value))?;
+    let mut take = |field: &str| fields.remove(field);
+    let status = take("status");
+    Some(Condition {
+        r#type: reader.string("status.conditions[].type", take("type"))?,
+        status: reader
+            .typed::<ConditionStatus>("status.conditions[].status", "True, False or Unknown", status)
+            .unwrap_or_default(),
+        observed_generation: reader.integer("status.conditions[].observedGeneration", take("observedGeneration")),
+        last_update_time: reader.typed("status.conditions[].lastUpdateTime", "a time", take("lastUpdateTime")),
+        last_transition_time: reader.typed(
+            "status.conditions[].lastTransitionTime",
+            "a time",
+            take("lastTransitionTime"),
+        ),
+        reason: reader.string("status.conditions[].reason", take("reason")),
+        message: reader.string("status.conditions[].message", take("message")),
+    })
+}
+
+/// Metadata as a whole where it decodes, else field by field. The API server keeps metadata well-typed; files may not.
+pub(crate) fn metadata_from(reader: &mut Reader, value: Option<Value>) -> ObjectMeta {
+    let fields = reader.object("metadata", value).unwrap_or_default();
+    let mut good = Value::Object(fields);
+    if let Ok(metadata) = ObjectMeta::deserialize(&good) {
+        return metadata;
+    }
+    if let Some(fields) = good.as_object_mut() {
+        for (field, path) in [("labels", "metadata.labels"), ("annotations", "metadata.annotations")] {
+            if let Some(value) = fields.get_mut(field) {
+                let strings = reader.strings_by_key(path, Some(value.take()));
+                *value = strings.into_iter().map(|(key, text)| (key, Value::String(text))).collect();
+            }
+        }
+        fields.retain(|field, value| {
+            let alone = Value::Object(Map::from_iter([(field.clone(), value.clone())]));
+            let fits = ObjectMeta::deserialize(&alone).is_ok();
+            if !fits {
+                reader.note(format!("metadata.{field}"), "as Kubernetes defines it", value);
+            }
+            fits
+        });
+    }
+    ObjectMeta::deserialize(&good).unwrap_or_default()
 }
 
 fn kind_of(value: &Value) -> &'static str {

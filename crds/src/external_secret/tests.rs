@@ -1,0 +1,1 @@
+//! What must deserialize, and what it must become.
