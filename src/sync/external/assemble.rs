@@ -125,6 +125,9 @@ impl<E> From<ProjectionError> for ItemCause<E> {
     }
 }
 
+/// Gives the answer of a store, by its index, to a question.
+pub type Answers<'a, E> = dyn FnMut(usize, &Request) -> Result<Arc<Answer>, E> + 'a;
+
 /// Puts the values together: `dataFrom` in order, then `data`, what comes later wins.
 ///
 /// `answer` gives what the store answered to each of [`requests`](super::requests); `transform` renders the templates
@@ -135,7 +138,7 @@ impl<E> From<ProjectionError> for ItemCause<E> {
 /// [`ItemErrors`] of all items that fail, not only of the first.
 pub fn assemble<E: Fault>(
     items: &Items,
-    answer: &mut dyn FnMut(usize, &Request) -> Result<Arc<Answer>, E>,
+    answer: &mut Answers<'_, E>,
     missing: MissingPolicy,
     transform: &mut Transform<'_>,
 ) -> Result<Assembled, ItemErrors<E>> {

@@ -20,5 +20,7 @@ pub mod refresh;
 mod tests;
 pub mod window;
 
-pub use assemble::{Assembled, Fault, ItemCause, ItemError, ItemErrors, MissingPolicy, Origin, Skipped, assemble};
+pub use assemble::{
+    Answers, Assembled, Fault, ItemCause, ItemError, ItemErrors, MissingPolicy, Origin, Skipped, assemble,
+};
 pub use items::{DataItem, Items, Place, RemoteRef, Source, SourceItem, requests};
