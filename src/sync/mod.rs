@@ -1,12 +1,15 @@
 //! Domain 2, pure: state in, plan out.
 //!
-//! [`plan()`] decides what to do with one target, [`schedule`] when to try again. Neither knows Kubernetes' types, a
-//! runtime, a clock or a source of random numbers: those are passed in.
+//! [`plan()`] decides what to do with one target, [`schedule`] when to try again. [`external`] has the rules of an
+//! ExternalSecret, [`remote`] what is asked of a provider, [`projection`] what becomes of its answer. None knows
+//! Kubernetes' types, a runtime, a clock or a source of random numbers: those are passed in.
 
+pub mod external;
 mod live;
 mod ownership;
 mod plan;
 pub mod pressure;
+pub mod projection;
 pub mod remote;
 pub mod schedule;
 
