@@ -59,3 +59,9 @@ impl ProviderError {
         matches!(self.cause, Cause::Unavailable | Cause::Throttled { .. })
     }
 }
+
+impl crate::sync::external::Fault for ProviderError {
+    fn is_missing(&self) -> bool {
+        self.cause == Cause::Missing
+    }
+}

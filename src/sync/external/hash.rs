@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha3::{Digest as _, Sha3_224};
 use zeroize::Zeroizing;
 
-use crate::secret::Values;
+use crate::secret::{Plaintext, Values};
 
 /// What every field manager of External Secrets begins with.
 const MANAGER: &str = "externalsecrets.external-secrets.io/";
@@ -17,9 +17,15 @@ const LONGEST_MANAGER: usize = 63;
 /// It is a plain hash of secret values, which others can guess at: written for the sake of those who compare it.
 #[must_use]
 pub fn data_hash(values: &Values) -> String {
+    pairs_hash(values.iter().map(|(key, value)| (key.as_str(), value)))
+}
+
+/// The same of keys and values that come from several places, in the order of the keys.
+#[must_use]
+pub fn pairs_hash<'a>(values: impl IntoIterator<Item = (&'a str, &'a Plaintext)>) -> String {
     let mut hash = Hash::new();
     hash.push(b"map[");
-    for (index, (key, value)) in values.iter().enumerate() {
+    for (index, (key, value)) in values.into_iter().enumerate() {
         hash.push(if index > 0 { b" " } else { b"" });
         hash.push(key.as_bytes());
         hash.push(b":[");

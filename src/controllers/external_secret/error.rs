@@ -1,0 +1,163 @@
+//! Why an ExternalSecret is not in sync, and what that means for the next try.
+
+use super::stores::{StoreError, StoreId};
+use crate::controllers::api::ApiError;
+use crate::providers::{Cause, ProviderError};
+use crate::resource::external_secret::SpecError;
+use crate::secret::TargetErrors;
+use crate::sync::external::{ItemCause, ItemErrors};
+use crate::sync::schedule::Class;
+use crate::sync::target::TargetRefusal;
+
+/// Why an ExternalSecret could not be brought into sync. Its text is short and free of values: it goes into the status.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SyncError {
+    /// The object itself cannot work.
+    #[error("{0}")]
+    Spec(SpecError),
+    /// A store cannot be used.
+    #[error("could not get secret data from provider: {error}")]
+    Store {
+        /// Which.
+        store: StoreId,
+        /// Why.
+        error: StoreError,
+    },
+    /// Items that could not be fetched or made sense of.
+    #[error("could not get secret data from provider: {0}")]
+    Items(ItemErrors<Asked>),
+    /// What the template reads could not be read.
+    #[error("could not apply template: error fetching templateFrom data: {0}")]
+    TemplateFrom(String, Class),
+    /// The values do not make a Secret.
+    #[error("could not apply template: {0}")]
+    Target(TargetErrors),
+    /// A Secret that must not or cannot be written.
+    #[error("{0}")]
+    Refused(TargetRefusal),
+    /// The Secret could not be read.
+    #[error("could not get the target secret: {0}")]
+    Read(#[source] ApiError),
+    /// The Secret could not be written.
+    #[error("could not update secret: {0}")]
+    Write(#[source] ApiError),
+    /// The Secret could not be deleted.
+    #[error("could not delete secret: {0}")]
+    Delete(#[source] ApiError),
+    /// The work was cut short by a fault of ours.
+    #[error("the controller failed to sync it; this is a bug")]
+    Panicked,
+}
+
+/// A provider's fault and the store that it is of.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) store: StoreId,
+    pub(super) error: ProviderError,
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.store, self.error)
+    }
+}
+
+impl std::fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl crate::sync::external::Fault for Asked {
+    fn is_missing(&self) -> bool {
+        self.error.cause == Cause::Missing
+    }
+}
+
+impl SyncError {
+    /// How soon another try makes sense.
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Spec(_) | Self::Panicked => Class::Terminal,
+            Self::Store { error, .. } => error.class(),
+            Self::Items(errors) => {
+                // The most patient of the items' classes: the whole object is fetched again.
+                let class = |cause: &ItemCause<Asked>| match cause {
+                    ItemCause::Provider(asked) => asked.error.class(),
+                    // The value is not what the item expects: asking again costs money and rarely helps.
+                    ItemCause::Projection(_) | ItemCause::WrongAnswer => Class::Refused,
+                };
+                let patience = |class: &Class| match class {
+                    Class::Transient => 0,
+                    Class::Blocked => 1,
+                    Class::Throttled { .. } => 2,
+                    Class::Refused => 3,
+                    Class::Terminal => 4,
+                };
+                errors.0.iter().map(|error| class(&error.cause)).max_by_key(patience).unwrap_or(Class::Refused)
+            }
+            Self::TemplateFrom(_, class) => *class,
+            // The provider may hold something better next time.
+            Self::Target(_) => Class::Refused,
+            Self::Refused(_) => Class::Blocked,
+            Self::Read(error) | Self::Write(error) | Self::Delete(error) => error.class(),
+        }
+    }
+
+    /// Whether nothing will change until somebody acts: kstatus' `Stalled`.
+    pub(super) fn is_stalled(&self) -> bool {
+        match self {
+            Self::Spec(_) | Self::Panicked | Self::Target(_) => true,
+            Self::Store { error, .. } => error.is_stalled(),
+            Self::Items(errors) => errors.0.iter().any(|error| match &error.cause {
+                ItemCause::Provider(asked) => matches!(asked.error.cause, Cause::Misconfigured | Cause::Invalid),
+                ItemCause::Projection(_) => true,
+                ItemCause::WrongAnswer => false,
+            }),
+            Self::Refused(refusal) => *refusal != TargetRefusal::Terminating,
+            Self::TemplateFrom(_, class) => class.is_terminal(),
+            Self::Read(error) | Self::Write(error) | Self::Delete(error) => error.class().is_terminal(),
+        }
+    }
+
+    /// The stores that have to get better before another try makes sense.
+    pub(super) fn waits_for(&self) -> Vec<StoreId> {
+        match self {
+            Self::Store { store, .. } => vec![store.clone()],
+            Self::Items(errors) => {
+                let away = |cause: &ItemCause<Asked>| match cause {
+                    ItemCause::Provider(asked) if asked.error.is_outage() || asked.error.cause == Cause::Unauthenticated => {
+                        Some(asked.store.clone())
+                    }
+                    ItemCause::Provider(_) | ItemCause::Projection(_) | ItemCause::WrongAnswer => None,
+                };
+                let mut stores: Vec<_> = errors.0.iter().filter_map(|error| away(&error.cause)).collect();
+                stores.sort();
+                stores.dedup();
+                stores
+            }
+            Self::Spec(_)
+            | Self::TemplateFrom(..)
+            | Self::Target(_)
+            | Self::Refused(_)
+            | Self::Read(_)
+            | Self::Write(_)
+            | Self::Delete(_)
+            | Self::Panicked => Vec::new(),
+        }
+    }
+
+    /// Whether the API server seems to be away.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::Read(error) | Self::Write(error) | Self::Delete(error) => error.is_outage(),
+            Self::Spec(_)
+            | Self::Store { .. }
+            | Self::Items(_)
+            | Self::TemplateFrom(..)
+            | Self::Target(_)
+            | Self::Refused(_)
+            | Self::Panicked => false,
+        }
+    }
+}

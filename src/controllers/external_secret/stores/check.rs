@@ -1,0 +1,160 @@
+//! Whether a store is good, and what its status says about it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulla_crds::condition::remove_condition;
+use bulla_crds::secret_store::{Capabilities, RefreshInterval};
+use bulla_crds::{
+    ClusterSecretStore, Condition, ConditionStatus, ConditionType, SecretStore, SecretStoreSpec, SecretStoreStatus,
+    set_condition,
+};
+use jiff::Timestamp;
+use kube::Resource as _;
+use kube::api::{Patch, PatchParams};
+use kube::core::request;
+use serde_json::json;
+use tracing::{debug, info, warn};
+
+use super::{CREDENTIALS, Store, StoreError, StoreId, Stores, Verdict, lock};
+use crate::controllers::api::{self, ApiError, FIELD_MANAGER};
+use crate::controllers::events::{Kind, Regarding};
+use crate::sync::external::duration;
+
+/// What a check comes to.
+pub(super) struct Checked {
+    pub(super) verdict: Verdict,
+    /// Whether it was not good before.
+    pub(super) improved: bool,
+    /// The reason that the condition has.
+    reason: &'static str,
+    /// Whether only a person can mend it.
+    stalled: bool,
+}
+
+impl Stores {
+    /// Looks whether a store is good, and says so in its status if that is news.
+    pub(super) async fn check(&self, id: &StoreId, store: &Arc<Store>) -> Checked {
+        let mut checked = self.examine(id, store).await;
+        let before = store.verdict.send_replace(checked.verdict.clone());
+        checked.improved = !matches!(before, Verdict::Good | Verdict::Depends);
+        if before != checked.verdict {
+            match &checked.verdict {
+                Verdict::Bad { problem, .. } => warn!(store = %id, problem, "the store is not ready"),
+                Verdict::Good | Verdict::Depends => info!(store = %id, "the store is ready"),
+                Verdict::Unchecked => {}
+            }
+        }
+        self.report(id, store, &checked).await;
+        checked
+    }
+
+    async fn examine(&self, id: &StoreId, store: &Arc<Store>) -> Checked {
+        let session = match self.open(id, store, None, CREDENTIALS / 2).await {
+            Ok(session) => session,
+            Err(StoreError::Referent) => {
+                return Checked { verdict: Verdict::Depends, reason: "ValidationUnknown", stalled: false, improved: false };
+            }
+            Err(error) => return bad(&error, "unable to create client"),
+        };
+        match session.provider().validate().await {
+            Ok(()) => Checked { verdict: Verdict::Good, reason: "Valid", stalled: false, improved: false },
+            Err(error) => bad(&error.into(), "unable to validate store"),
+        }
+    }
+
+    async fn report(&self, id: &StoreId, store: &Store, checked: &Checked) {
+        let old = lock(&store.status).clone().unwrap_or_default();
+        let Some(new) = news(&old, store.generation, checked, Timestamp::now()) else { return };
+        match self.write(id, &store.uid, &new).await {
+            Ok(()) => *lock(&store.status) = Some(new),
+            Err(error) => debug!(store = %id, %error, "cannot write the store's status"),
+        }
+        let regarding = Regarding {
+            api_version: bulla_crds::object::API_VERSION,
+            kind: id.kind.as_str(),
+            namespace: id.namespace.to_string(),
+            name: id.name.to_string(),
+            uid: Some(store.uid.clone()),
+        };
+        match &checked.verdict {
+            Verdict::Bad { problem, .. } => self.events.post(&regarding, Kind::Warning, "Check", checked.reason, problem),
+            Verdict::Good => self.events.post(&regarding, Kind::Normal, "Check", "Valid", "store validated"),
+            Verdict::Depends | Verdict::Unchecked => {}
+        }
+    }
+
+    async fn write(&self, id: &StoreId, uid: &str, status: &SecretStoreStatus) -> Result<(), ApiError> {
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": status }));
+        let path = if id.is_cluster() {
+            ClusterSecretStore::url_path(&(), None)
+        } else {
+            SecretStore::url_path(&(), Some(&id.namespace))
+        };
+        let request = request::Request::new(path).patch_subresource("status", &id.name, &parameters, &patch)?;
+        self.around.api.write(api::with_body(request)).await.map(drop)
+    }
+
+    /// When the store is to be checked again after `checked`, `attempts` being bad checks in a row.
+    pub(super) fn next_check(&self, store: &Store, checked: &Checked, attempts: u32) -> Duration {
+        let random = crate::controllers::random();
+        if let Verdict::Bad { class, .. } = &checked.verdict {
+            return crate::sync::schedule::delay(*class, attempts, random);
+        }
+        let interval = store.spec.as_ref().ok().and_then(interval).unwrap_or(self.config.recheck);
+        // Spread, so that stores that came together are not checked together for ever.
+        interval.mul_f64(((random % 200) as f64).mul_add(-0.001, 1.0))
+    }
+}
+
+fn interval(spec: &SecretStoreSpec) -> Option<Duration> {
+    let interval = match spec.refresh_interval.as_ref()? {
+        RefreshInterval::Seconds(seconds) => Duration::from_secs(u64::try_from(*seconds).ok()?),
+        RefreshInterval::Duration(text) => duration::interval(text).ok()?,
+    };
+    (!interval.is_zero()).then(|| interval.max(Duration::from_secs(5)))
+}
+
+fn bad(error: &StoreError, what: &str) -> Checked {
+    let class = error.class();
+    let verdict = Verdict::Bad { problem: format!("{what}: {error}"), class };
+    Checked { verdict, reason: "InvalidProviderConfig", stalled: error.is_stalled(), improved: false }
+}
+
+const MESSAGE: usize = 1024;
+
+fn news(
+    old: &SecretStoreStatus,
+    generation: Option<i64>,
+    checked: &Checked,
+    now: Timestamp,
+) -> Option<SecretStoreStatus> {
+    let mut new = old.clone();
+    let (holds, message) = match &checked.verdict {
+        Verdict::Good => (true, "store validated".to_owned()),
+        Verdict::Depends => (true, "could not determine validation status".to_owned()),
+        Verdict::Bad { problem, .. } => (false, problem.chars().take(MESSAGE).collect()),
+        Verdict::Unchecked => return None,
+    };
+    let mut set = |kind, holds: bool| {
+        let condition = Condition::new(kind, holds, checked.reason, message.clone(), None, now);
+        // ESO's conditions have no such times and generations; they would only make every check news.
+        set_condition(&mut new.conditions, Condition { last_update_time: None, ..condition });
+    };
+    set(ConditionType::Ready, holds);
+    if checked.stalled {
+        set(ConditionType::Stalled, true);
+    } else {
+        remove_condition(&mut new.conditions, ConditionType::Stalled);
+    }
+    new.capabilities = Some(Capabilities::ReadOnly);
+    let same = |a: &Condition, b: &Condition| a.says_the_same_as(b) && a.status != ConditionStatus::Unknown;
+    let unchanged = old.conditions.len() == new.conditions.len()
+        && old.conditions.iter().zip(&new.conditions).all(|(a, b)| same(a, b))
+        // Whatever another controller said it could do with the store: no reason to write.
+        && old.capabilities.is_some()
+        && old.observed_generation.is_none_or(|seen| Some(seen) == generation);
+    new.observed_generation = generation;
+    (!unchanged).then_some(new)
+}

@@ -1,0 +1,313 @@
+//! From a store's settings to a provider that can be asked.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulla_crds::secret_store::{
+    AwsProvider, AwsService, FakeProvider, FileProvider, RetrySettings, SecretStoreSpec, SessionTagsPolicy,
+    StoreProvider, validate,
+};
+
+use super::id::{StoreError, StoreId};
+use super::materials::Materials;
+use crate::controllers::api::Api;
+use crate::providers::gate::Meter;
+use crate::providers::{Gate, Provider, aws, fake, file};
+use crate::seal::Identity;
+use crate::secret::Plaintext;
+use crate::sync::external::duration;
+use crate::sync::pressure::Budget;
+
+/// What connecting needs besides the store.
+pub(super) struct Surroundings {
+    pub(super) api: Api,
+    pub(super) meter: Arc<dyn Meter>,
+    /// The folder that a `file` store's `path` is in.
+    pub(super) files: Option<PathBuf>,
+}
+
+/// A provider, the gate to it, and what it was made from.
+pub(super) struct Connected {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) gate: Gate,
+    /// Changes with every credential that the settings name.
+    pub(super) fingerprint: u64,
+    /// Whether its credentials run out by themselves: it is replaced each time that it is looked at.
+    pub(super) fades: bool,
+}
+
+/// How hard a provider may be pressed unless the store says otherwise: calls a second, and at once.
+const fn pressure(provider: &StoreProvider) -> (f64, f64) {
+    match provider {
+        // Secrets Manager takes thousands of reads a second from an account, Parameter Store 40.
+        StoreProvider::Aws(aws) => match aws.service {
+            AwsService::ParameterStore => (20.0, 40.0),
+            AwsService::SecretsManager | AwsService::CertificateManager => (50.0, 100.0),
+        },
+        // One read a path, on the team's own server.
+        StoreProvider::Vault(_) | StoreProvider::OpenBao(_) => (300.0, 600.0),
+        StoreProvider::Kubernetes(_) => (50.0, 100.0),
+        StoreProvider::Fake(_)
+        | StoreProvider::File(_)
+        | StoreProvider::Other(_)
+        | StoreProvider::Several(_)
+        | StoreProvider::Missing => (1000.0, 1000.0),
+    }
+}
+
+/// Makes a provider of `spec`. `user` is the namespace of the ExternalSecret that asks.
+pub(super) async fn connect(
+    around: &Surroundings,
+    store: &StoreId,
+    spec: &SecretStoreSpec,
+    user: Option<&str>,
+) -> Result<Connected, StoreError> {
+    let namespace = (!store.is_cluster()).then_some(&*store.namespace);
+    if let Some(violation) = validate(spec, store.is_cluster(), namespace).first() {
+        return Err(StoreError::Invalid(violation.to_string()));
+    }
+    let (per_second, burst) = pressure(&spec.provider);
+    let limit = spec.rate_limit.unwrap_or_default();
+    let per_second = limit.calls_per_second.unwrap_or(per_second);
+    let burst = limit.burst.map_or(burst, f64::from);
+    let gate = |name| Gate::new(name, Budget::new(per_second, burst), Arc::clone(&around.meter));
+    let mut materials = Materials::new(&around.api, store, user);
+    let retry = spec.retry_settings.as_ref();
+    let (provider, gate) = match &spec.provider {
+        StoreProvider::Aws(settings) => {
+            let gate = gate(match settings.service {
+                AwsService::ParameterStore => "AWS/ParameterStore",
+                AwsService::SecretsManager | AwsService::CertificateManager => "AWS/SecretsManager",
+            });
+            let settings = from_aws(&mut materials, store, settings, retry, user).await?;
+            (aws::connect(settings, gate.clone()).await?, gate)
+        }
+        StoreProvider::Vault(settings) | StoreProvider::OpenBao(settings) => {
+            let gate = gate("HashiCorp/Vault");
+            let settings = super::vault::settings(&mut materials, settings, retry).await?;
+            (crate::providers::vault::connect(settings, gate.clone())?, gate)
+        }
+        StoreProvider::Kubernetes(settings) => {
+            let gate = gate("Kubernetes");
+            let settings = super::cluster::settings(&mut materials, settings).await?;
+            (crate::providers::kubernetes::connect(settings, gate.clone())?, gate)
+        }
+        StoreProvider::Fake(settings) => {
+            let gate = gate("Fake");
+            (fake::connect(from_fake(settings)?, gate.clone())?, gate)
+        }
+        StoreProvider::File(settings) => {
+            let gate = gate("File");
+            let settings = from_file(&mut materials, store, settings, around.files.as_deref()).await?;
+            (file::connect(settings, gate.clone())?, gate)
+        }
+        StoreProvider::Other(name) => return Err(unsupported(name)),
+        StoreProvider::Several(names) => {
+            let names = names.join(", ");
+            return Err(StoreError::Invalid(format!("spec.provider must name one provider, not several: {names}")));
+        }
+        StoreProvider::Missing => {
+            return Err(StoreError::Invalid("spec.provider: a provider must be specified".to_owned()));
+        }
+    };
+    let fades = matches!(&spec.provider, StoreProvider::Kubernetes(settings)
+        if settings.auth.as_ref().is_some_and(|auth| auth.service_account.is_some()));
+    Ok(Connected { provider, gate, fingerprint: materials.fingerprint(), fades })
+}
+
+fn unsupported(name: &str) -> StoreError {
+    StoreError::Invalid(format!(
+        "the provider {name:?} is not supported; supported are aws (SecretsManager, ParameterStore), vault, openBao, \
+         kubernetes, file and fake"
+    ))
+}
+
+/// Tries and the wait between them, as a store's `retrySettings` say.
+pub(super) fn retries(retry: Option<&RetrySettings>) -> Result<(Option<u32>, Option<Duration>), StoreError> {
+    let Some(retry) = retry else { return Ok((None, None)) };
+    let interval = match retry.retry_interval.as_deref().filter(|text| !text.is_empty()) {
+        None => None,
+        Some(text) => Some(duration::interval(text).map_err(|error| {
+            StoreError::Invalid(format!("spec.retrySettings.retryInterval: {error}"))
+        })?),
+    };
+    Ok((retry.max_retries.map(|most| u32::try_from(most).unwrap_or(0)), interval))
+}
+
+const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
+const AUDIENCE_ANNOTATION: &str = "eks.amazonaws.com/audience";
+const STS_AUDIENCE: &str = "sts.amazonaws.com";
+/// How long the token of a service account lives that is exchanged for a role.
+const TOKEN_SECONDS: i64 = 3600;
+
+async fn from_aws(
+    materials: &mut Materials<'_>,
+    store: &StoreId,
+    settings: &AwsProvider,
+    retry: Option<&RetrySettings>,
+    user: Option<&str>,
+) -> Result<aws::Settings, StoreError> {
+    let service = match settings.service {
+        AwsService::SecretsManager => aws::Service::SecretsManager,
+        AwsService::ParameterStore => aws::Service::ParameterStore,
+        AwsService::CertificateManager => return Err(unsupported("aws (CertificateManager)")),
+    };
+    let auth = settings.auth.as_ref();
+    let account = auth.and_then(|auth| auth.jwt.as_ref()).and_then(|jwt| jwt.service_account_ref.as_ref());
+    let keys = auth.and_then(|auth| auth.secret_ref.as_ref());
+    let credentials = if let Some(account) = account {
+        let (annotations, namespace) = materials.service_account(account).await?;
+        let role_arn = annotations.get(ROLE_ANNOTATION).filter(|arn| !arn.is_empty()).cloned().ok_or_else(|| {
+            let name = &account.name;
+            StoreError::Invalid(format!(
+                "an IAM role must be associated with service account {name} (namespace: {namespace}) by {ROLE_ANNOTATION}"
+            ))
+        })?;
+        let usual = annotations.get(AUDIENCE_ANNOTATION).filter(|audience| !audience.is_empty());
+        let mut audiences = vec![usual.cloned().unwrap_or_else(|| STS_AUDIENCE.to_owned())];
+        audiences.extend(account.audiences.iter().cloned());
+        aws::Credentials::WebIdentity { role_arn, token: materials.tokens(account, audiences, TOKEN_SECONDS)? }
+    } else if let Some(keys) = keys {
+        let missing = |field| StoreError::Invalid(format!("spec.provider.aws.auth.secretRef.{field} is missing"));
+        let id = keys.access_key_id_secret_ref.as_ref().ok_or_else(|| missing("accessKeyIDSecretRef"))?;
+        let secret = keys.secret_access_key_secret_ref.as_ref().ok_or_else(|| missing("secretAccessKeySecretRef"))?;
+        let session_token = match &keys.session_token_secret_ref {
+            None => None,
+            Some(token) => Some(Plaintext::copy_of(materials.text(token, None).await?.as_bytes())),
+        };
+        aws::Credentials::Static {
+            access_key_id: materials.text(id, None).await?.to_string(),
+            secret_access_key: Plaintext::copy_of(materials.text(secret, None).await?.as_bytes()),
+            session_token,
+        }
+    } else {
+        aws::Credentials::Default
+    };
+    let role = |arn: &String| aws::AssumedRole { arn: arn.clone(), ..aws::AssumedRole::default() };
+    let mut roles: Vec<_> = settings.additional_roles.iter().map(role).collect();
+    if let Some(arn) = settings.role.as_ref().filter(|arn| !arn.is_empty()) {
+        roles.push(aws::AssumedRole {
+            arn: arn.clone(),
+            external_id: settings.external_id.clone(),
+            tags: session_tags(store, settings, user)?,
+            transitive_tags: settings.transitive_tag_keys.clone(),
+        });
+    }
+    let (attempts, retry_interval) = retries(retry)?;
+    Ok(aws::Settings {
+        service,
+        region: settings.region.clone(),
+        credentials,
+        roles,
+        prefix: settings.prefix.clone().unwrap_or_default(),
+        endpoint: settings.endpoint.clone(),
+        sts_endpoint: settings.sts_endpoint.clone(),
+        attempts: attempts.map(|retries| retries.saturating_add(1)),
+        retry_interval,
+    })
+}
+
+/// Whether a session is for one namespace only, because it says so to AWS.
+pub(super) fn names_its_user(spec: &SecretStoreSpec) -> bool {
+    match &spec.provider {
+        StoreProvider::Aws(aws) => {
+            aws.role.is_some() && aws.session_tags_policy.unwrap_or_default() != SessionTagsPolicy::None
+        }
+        StoreProvider::Vault(_)
+        | StoreProvider::OpenBao(_)
+        | StoreProvider::Kubernetes(_)
+        | StoreProvider::Fake(_)
+        | StoreProvider::File(_)
+        | StoreProvider::Other(_)
+        | StoreProvider::Several(_)
+        | StoreProvider::Missing => false,
+    }
+}
+
+fn session_tags(
+    store: &StoreId,
+    settings: &AwsProvider,
+    user: Option<&str>,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let mut tags: Vec<_> = settings.session_tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
+    let policy = settings.session_tags_policy.unwrap_or_default();
+    if policy == SessionTagsPolicy::None {
+        return Ok(tags);
+    }
+    let namespace = if store.is_cluster() { user.ok_or(StoreError::Referent)? } else { &store.namespace };
+    for (key, value) in
+        [("esoNamespace", namespace), ("esoStoreName", &store.name), ("esoStoreKind", store.kind.as_str())]
+    {
+        tags.push((key.to_owned(), value.to_owned()));
+    }
+    if policy == SessionTagsPolicy::Custom {
+        tags.extend(settings.custom_session_tags.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    Ok(tags)
+}
+
+fn from_fake(settings: &FakeProvider) -> Result<fake::Settings, StoreError> {
+    match settings.validation_result {
+        None | Some(0 | 1) => {}
+        Some(_) => return Err(StoreError::Invalid("spec.provider.fake.validationResult says so".to_owned())),
+    }
+    let mut data = Vec::new();
+    for entry in &settings.data {
+        let value = match (&entry.value, &entry.value_map) {
+            (Some(value), _) => value.reveal().to_owned(),
+            // Only v1beta1 had it: a map that is read as one JSON object.
+            (None, Some(map)) => {
+                let map: serde_json::Map<_, _> =
+                    map.iter().map(|(key, value)| (key.clone(), value.reveal().into())).collect();
+                serde_json::Value::Object(map).to_string()
+            }
+            (None, None) => String::new(),
+        };
+        let (key, version) = (entry.key.clone(), entry.version.clone());
+        data.push(fake::Entry { key, version, value: Plaintext::from(value) });
+    }
+    Ok(fake::Settings { data })
+}
+
+async fn from_file(
+    materials: &mut Materials<'_>,
+    store: &StoreId,
+    settings: &FileProvider,
+    files: Option<&Path>,
+) -> Result<file::Settings, StoreError> {
+    let source = match (&settings.path, &settings.config_map_ref, &settings.secret_ref) {
+        (Some(path), None, None) => file::Source::Path(within(store, files, path)?),
+        (None, Some(map), None) => file::Source::Bytes(materials.file(map, false).await?),
+        (None, None, Some(secret)) => file::Source::Bytes(materials.file(secret, true).await?),
+        _ => {
+            let rule = "spec.provider.file must have exactly one of path, configMapRef and secretRef";
+            return Err(StoreError::Invalid(rule.to_owned()));
+        }
+    };
+    let selector = settings.identity_secret_ref.as_ref().ok_or_else(|| {
+        StoreError::Invalid("spec.provider.file.identitySecretRef is missing: the age identity that opens it".to_owned())
+    })?;
+    let text = materials.text(selector, Some("identity")).await?;
+    let identities = Identity::parse_all(&text).map_err(|error| {
+        StoreError::Invalid(format!("the age identity in secret {:?} cannot be used: {error}", selector.name))
+    })?;
+    Ok(file::Settings { source, identities })
+}
+
+/// A path on the controller's own disk is for those who rule the cluster, and stays inside the folder that its
+/// arguments name.
+fn within(store: &StoreId, files: Option<&Path>, path: &str) -> Result<PathBuf, StoreError> {
+    let refuse = |why: &str| Err(StoreError::Invalid(format!("spec.provider.file.path: {why}")));
+    if !store.is_cluster() {
+        return refuse("only a ClusterSecretStore may name a file of the controller; use configMapRef");
+    }
+    let Some(folder) = files else {
+        return refuse("the controller was started without --file-store-root");
+    };
+    let path = Path::new(path);
+    if path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return refuse("it must be relative, without \"..\"");
+    }
+    Ok(folder.join(path))
+}
