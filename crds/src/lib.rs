@@ -32,7 +32,10 @@ pub use condition::{Condition, ConditionStatus, ConditionType, set_condition};
 pub use external_secret::{ExternalSecret, ExternalSecretSpec, ExternalSecretStatus};
 pub use lenient::Oddity;
 pub use object::Unreadable;
-pub use schema::{all, sealed_secret_crd};
+pub use schema::{
+    all, cluster_external_secret_crd, cluster_secret_store_crd, external_secret_crd, sealed_secret_crd,
+    secret_store_crd,
+};
 pub use sealed_secret::{
     SealedSecret, SealedSecretSpec, SealedSecretStatus, SecretTemplate, TemplateMetadata, WrittenSecret,
 };

@@ -34,3 +34,44 @@ pub const MANAGED_BY_SEALED_SECRET: &str = "sealed-secret";
 
 /// Flux's annotation that asks for a reconciliation now; its last handled value goes to `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+
+/// Labels, annotations and finalizers of External Secrets. What it writes, we write, to the letter: a cluster may go
+/// from one to the other and back.
+pub mod external_secrets {
+    /// Label on a target: an ExternalSecret writes it. The value is [`super::TRUE`].
+    pub const MANAGED: &str = "reconcile.external-secrets.io/managed";
+    /// Label on a target that an ExternalSecret owns: the hash of `namespace/name` of that ExternalSecret.
+    pub const CREATED_BY: &str = "reconcile.external-secrets.io/created-by";
+    /// Annotation on a target: the hash of the data that was written. Anybody who may read the target's metadata reads
+    /// it, so it says whether two Secrets are equal; compatibility wants it all the same.
+    pub const DATA_HASH: &str = "reconcile.external-secrets.io/data-hash";
+
+    /// Before the ExternalSecret's name in the field manager of its target.
+    pub const FIELD_MANAGER_PREFIX: &str = "externalsecrets.external-secrets.io/";
+    /// In place of [`FIELD_MANAGER_PREFIX`] where prefix and name are longer than [`FIELD_MANAGER_LENGTH`]; the SHA3-224
+    /// of the name in hex follows.
+    pub const FIELD_MANAGER_DIGEST_PREFIX: &str = "externalsecrets.external-secrets.io/sha3/";
+    /// The longest field manager that is written with the name itself, in bytes.
+    pub const FIELD_MANAGER_LENGTH: usize = 63;
+
+    /// Finalizer on every ExternalSecret.
+    pub const FINALIZER: &str = "externalsecrets.external-secrets.io/externalsecret-cleanup";
+    /// Finalizer on every ClusterExternalSecret.
+    pub const CLUSTER_FINALIZER: &str = "externalsecrets.external-secrets.io/clusterexternalsecret-cleanup";
+    /// Before a ClusterExternalSecret's name in the finalizer on the namespaces that it serves.
+    pub const NAMESPACE_FINALIZER_PREFIX: &str = "externalsecrets.external-secrets.io/ces-";
+    /// Finalizer on a store that a PushSecret refers to.
+    pub const STORE_FINALIZER: &str = "secretstore.externalsecrets.io/finalizer";
+
+    /// Annotation that asks for a sync now, by any new value; a ClusterExternalSecret hands it on.
+    pub const FORCE_SYNC: &str = "external-secrets.io/force-sync";
+    /// Annotation on a store that silences what is said about providers nobody maintains.
+    pub const IGNORE_MAINTENANCE_CHECKS: &str = "external-secrets.io/ignore-maintenance-checks";
+
+    /// Annotation on a ServiceAccount: the AWS role that its tokens are exchanged for.
+    pub const AWS_ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
+    /// Annotation on a ServiceAccount: for whom its tokens are, if not for [`AWS_AUDIENCE_DEFAULT`].
+    pub const AWS_AUDIENCE: &str = "eks.amazonaws.com/audience";
+    /// For whom tokens are without [`AWS_AUDIENCE`].
+    pub const AWS_AUDIENCE_DEFAULT: &str = "sts.amazonaws.com";
+}

@@ -128,7 +128,8 @@ pub struct TemplateMetadata {
     pub finalizers: Vec<String>,
 }
 
-/// Templates that live elsewhere, or a literal one. Exactly one source is set.
+/// Templates that live elsewhere, or a literal one. More than one source may be set; then each is rendered, in the
+/// order ConfigMap, Secret, literal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateFrom {

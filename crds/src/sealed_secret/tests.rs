@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::ConditionStatus;
 
 fn read(value: Value) -> SealedSecret {
     serde_json::from_value(value).unwrap()

@@ -115,6 +115,22 @@ pub struct VaultAuth {
     pub gcp: Option<Unsupported>,
 }
 
+impl VaultAuth {
+    /// The method that is used, by its field: the first that is set and that we know.
+    pub fn method(&self) -> Option<&'static str> {
+        let methods = [
+            ("tokenSecretRef", self.token_secret_ref.is_some()),
+            ("appRole", self.app_role.is_some()),
+            ("kubernetes", self.kubernetes.is_some()),
+            ("ldap", self.ldap.is_some()),
+            ("userPass", self.user_pass.is_some()),
+            ("jwt", self.jwt.is_some()),
+            ("cert", self.cert.is_some()),
+        ];
+        methods.into_iter().find_map(|(name, is_set)| is_set.then_some(name))
+    }
+}
+
 /// Settings that are known by name only: any object is read, and nothing of it is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unsupported;

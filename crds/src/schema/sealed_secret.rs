@@ -1,19 +1,10 @@
-//! The CustomResourceDefinitions, written down rather than derived.
-//!
-//! Rules for every schema here:
-//! - what upstream's schema admits, ours admits: repositories and clusters are full of such objects;
-//! - no defaults in `spec`: a default shows up as a difference in every GitOps tool;
-//! - upstream's printer columns come first and in their order, ours follow with priority 1 (`kubectl get -o wide`).
+//! The CustomResourceDefinition of SealedSecrets.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 
+use super::parts::{condition, definition_from, nullable, strings, strings_by_key, written_secret};
 use crate::sealed_secret::{GROUP, KIND, PLURAL, VERSION};
-
-/// Every CustomResourceDefinition that Bulla serves.
-pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![sealed_secret_crd()]
-}
 
 /// `sealedsecrets.bitnami.com`.
 ///
@@ -55,8 +46,7 @@ pub fn sealed_secret_crd() -> CustomResourceDefinition {
             }],
         },
     });
-    // The literal above always decodes (a test says so); an empty definition would be refused by any API server.
-    serde_json::from_value(definition).unwrap_or_default()
+    definition_from(definition)
 }
 
 fn sealed_secret_columns() -> Value {
@@ -145,67 +135,20 @@ fn sealed_secret_status() -> Value {
             "conditions": {
                 "type": "array",
                 "description": "Synced first, then Ready, Reconciling and Stalled as they apply.",
-                "items": condition(),
+                "items": condition("What is stated: Synced, Ready, Reconciling or Stalled."),
             },
             "scope": {
                 "type": "string",
                 "description": "What the values are bound to: strict, namespace-wide or cluster-wide.",
             },
             "keyIds": strings("Ids of the sealing keys that opened the values."),
-            "secret": {
-                "type": "object",
-                "description": "The Secret as it was last written.",
-                "properties": {
-                    "resourceVersion": {
-                        "type": "string",
-                        "description": "The Secret's resourceVersion after our write.",
-                    },
-                    "digest": {
-                        "type": "string",
-                        "description": "A keyed digest of what was written; without the key it says nothing about the values.",
-                    },
-                },
-            },
+            "secret": written_secret(),
             "lastHandledReconcileAt": {
                 "type": "string",
                 "description": "The last value of the annotation reconcile.fluxcd.io/requestedAt that was acted on.",
             },
         },
     })
-}
-
-fn condition() -> Value {
-    let time = |description: &str| json!({ "type": "string", "format": "date-time", "description": description });
-    json!({
-        "type": "object",
-        "required": ["type", "status"],
-        "properties": {
-            "type": { "type": "string", "description": "What is stated: Synced, Ready, Reconciling or Stalled." },
-            "status": { "type": "string", "description": "Whether it holds: True, False or Unknown." },
-            "observedGeneration": {
-                "type": "integer",
-                "format": "int64",
-                "description": "The generation that the statement is about.",
-            },
-            "lastUpdateTime": time("When anything in this entry last changed."),
-            "lastTransitionTime": time("When status last changed."),
-            "reason": { "type": "string", "description": "One word for machines." },
-            "message": { "type": "string", "description": "A sentence for people." },
-        },
-    })
-}
-
-fn strings_by_key(description: &str) -> Value {
-    json!({ "type": "object", "description": description, "additionalProperties": { "type": "string" } })
-}
-
-fn strings(description: &str) -> Value {
-    json!({ "type": "array", "description": description, "items": { "type": "string" } })
-}
-
-fn nullable(mut schema: Value) -> Value {
-    schema["nullable"] = Value::Bool(true);
-    schema
 }
 
 #[cfg(test)]
@@ -223,14 +166,6 @@ mod tests {
         let encrypted = &spec.properties.as_ref().unwrap()["encryptedData"];
         assert_eq!(encrypted.x_kubernetes_preserve_unknown_fields, Some(true));
         assert!(encrypted.additional_properties.is_some());
-    }
-
-    #[test]
-    fn spec_has_no_defaults() {
-        for crd in all() {
-            let text = serde_json::to_string(&crd).unwrap();
-            assert!(!text.contains("\"default\""), "{:?}", crd.metadata.name);
-        }
     }
 
     #[test]
