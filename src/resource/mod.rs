@@ -9,7 +9,7 @@ use bulla_crds::{Oddity, SealedSecret};
 use jiff::Timestamp;
 
 use crate::seal::{self, KeyId, Keyring, OpenErrors, Scope};
-use crate::secret::template::{self, Environment, MissingKey};
+use crate::secret::template::{self, Delimiters, Environment, MissingKey};
 use crate::secret::{self, Plaintext, Shape, Target, TargetErrors, Values};
 
 /// What an object asks for, opened and rendered.
@@ -101,7 +101,8 @@ pub fn open(object: &SealedSecret, keyring: &Keyring, now: Timestamp) -> Result<
 fn render(template: &str, values: &Values, now: Timestamp) -> Result<Plaintext, String> {
     let out_of_randomness = Cell::new(false);
     let random = |bytes: &mut [u8]| out_of_randomness.set(out_of_randomness.get() | getrandom::fill(bytes).is_err());
-    let environment = Environment { now, random: &random, missing_key: MissingKey::Error };
+    let environment =
+        Environment { now, random: &random, missing_key: MissingKey::Error, delimiters: Delimiters::default() };
     let rendered = template::render(template, values, &environment).map_err(|error| error.to_string())?;
     if out_of_randomness.get() { Err("the system gives no random bytes".to_owned()) } else { Ok(rendered) }
 }
