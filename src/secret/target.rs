@@ -71,6 +71,46 @@ pub enum TargetError {
         /// What the template engine says, without values.
         problem: String,
     },
+    /// A template of an external secret could not be rendered.
+    #[error("unable to execute template at {place}: {problem}")]
+    Render {
+        /// Which template, in words.
+        place: String,
+        /// What the template engine says, without values.
+        problem: String,
+    },
+    /// An object that holds templates has no such key.
+    #[error("error in {object}: missing key {key}")]
+    MissingItem {
+        /// `configmap NAME` or `secret NAME`.
+        object: String,
+        /// The key that was asked for.
+        key: String,
+    },
+    /// A template of keys and values rendered to something else.
+    #[error("could not read what {place} renders to as a YAML mapping of texts (line {line})")]
+    NotPairs {
+        /// Which template, in words.
+        place: String,
+        /// Line of the rendered text, from 1; 0 if unknown.
+        line: u64,
+    },
+    /// The template asks for what would give its author more rights.
+    #[error("{rule}")]
+    Forbidden {
+        /// The rule that it breaks.
+        rule: String,
+    },
+    /// Kubernetes refuses this label or annotation.
+    #[error("{field} {key:?}: {problem}")]
+    Metadata {
+        /// `label` or `annotation`.
+        field: &'static str,
+        /// Its name, shortened.
+        key: String,
+        /// Why, without the value.
+        problem: &'static str,
+    },
     /// More bytes than a Secret can hold.
     #[error("the values are {bytes} bytes together, a Secret holds {MAX_TARGET_BYTES}")]
     TooLarge {
@@ -85,7 +125,11 @@ impl TargetError {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::InvalidKey { .. } => "InvalidKeyName",
-            Self::Template { .. } => "TemplateFailed",
+            Self::Template { .. } | Self::Render { .. } | Self::MissingItem { .. } | Self::NotPairs { .. } => {
+                "TemplateFailed"
+            }
+            Self::Forbidden { .. } => "TemplateForbidden",
+            Self::Metadata { .. } => "InvalidMetadata",
             Self::TooLarge { .. } => "TooLarge",
         }
     }
@@ -96,6 +140,11 @@ impl TargetError {
 pub struct TargetErrors(Vec<TargetError>);
 
 impl TargetErrors {
+    /// Takes errors, of which there is at least one.
+    pub(super) const fn of(errors: Vec<TargetError>) -> Self {
+        Self(errors)
+    }
+
     /// The first error's reason.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -152,18 +201,23 @@ pub fn assemble<E: fmt::Display>(
     }
     let mut data = opened;
     data.extend(rendered);
-    let invalid = data.keys().filter(|key| !is_valid_key(key));
-    errors.extend(invalid.map(|key| TargetError::InvalidKey { key: shorten(key) }));
-    let bytes = data.values().map(Plaintext::len).sum();
-    if bytes > MAX_TARGET_BYTES {
-        errors.push(TargetError::TooLarge { bytes });
-    }
+    check(&data, &mut errors);
     if !errors.is_empty() {
         return Err(TargetErrors(errors));
     }
     strip(&mut shape);
     let (namespace, name) = (namespace.to_owned(), name.to_owned());
     Ok(Target { namespace, name, shape, data })
+}
+
+/// Kubernetes' limits on data.
+pub(super) fn check(data: &Values, errors: &mut Vec<TargetError>) {
+    let invalid = data.keys().filter(|key| !is_valid_key(key));
+    errors.extend(invalid.map(|key| TargetError::InvalidKey { key: shorten(key) }));
+    let bytes = data.values().map(Plaintext::len).sum();
+    if bytes > MAX_TARGET_BYTES {
+        errors.push(TargetError::TooLarge { bytes });
+    }
 }
 
 /// Whether Kubernetes takes `key` as a data key.
@@ -201,7 +255,8 @@ pub fn is_tracking(name: &str) -> bool {
     TRACKING.contains(&name)
 }
 
-fn shorten(key: &str) -> String {
+/// The beginning of a key, for messages.
+pub(super) fn shorten(key: &str) -> String {
     match key.char_indices().nth(64) {
         Some((end, _)) => format!("{}…", &key[..end]),
         None => key.to_owned(),

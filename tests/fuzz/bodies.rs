@@ -14,7 +14,7 @@ use bulla::seal::{
     Binding, Certificate, Identity, KeyId, KeyState, Keyring, MAX_VALUE, Place, Recipient, Refusal, Scope, inspect,
     open, open_object, seal,
 };
-use bulla::secret::template::{Environment, MissingKey, OUTPUT_LIMIT, render};
+use bulla::secret::template::{Delimiters, Environment, MissingKey, OUTPUT_LIMIT, render};
 use bulla::secret::{Plaintext, Values};
 use jiff::civil::date;
 
@@ -288,7 +288,12 @@ fn template(input: &[u8]) {
     let values = Values::from([("a".to_owned(), Plaintext::copy_of(canary.as_bytes()))]);
     let random = |bytes: &mut [u8]| bytes.fill(7);
     for missing_key in [MissingKey::Error, MissingKey::NoValue] {
-        let environment = Environment { now: jiff::Timestamp::UNIX_EPOCH, random: &random, missing_key };
+        let environment = Environment {
+            now: jiff::Timestamp::UNIX_EPOCH,
+            random: &random,
+            missing_key,
+            delimiters: Delimiters::default(),
+        };
         match render(template, &values, &environment) {
             Ok(text) => assert!(text.len() <= OUTPUT_LIMIT),
             Err(error) => assert!(template.contains("hunter2") || !format!("{error} {error:?}").contains("hunter2")),

@@ -36,6 +36,24 @@ pub struct Environment<'a> {
     pub random: &'a dyn Fn(&mut [u8]),
     /// What becomes of keys that do not exist.
     pub missing_key: MissingKey,
+    /// What opens and closes an action.
+    pub delimiters: Delimiters<'a>,
+}
+
+/// The marks around an action. An empty one stands for Go's own, as in Go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delimiters<'a> {
+    /// Opens an action.
+    pub left: &'a str,
+    /// Closes it.
+    pub right: &'a str,
+}
+
+impl Default for Delimiters<'_> {
+    /// `{{` and `}}`.
+    fn default() -> Self {
+        Self { left: "{{", right: "}}" }
+    }
 }
 
 impl fmt::Debug for Environment<'_> {
@@ -43,6 +61,7 @@ impl fmt::Debug for Environment<'_> {
         f.debug_struct("Environment")
             .field("now", &self.now)
             .field("missing_key", &self.missing_key)
+            .field("delimiters", &self.delimiters)
             .finish_non_exhaustive()
     }
 }
@@ -64,7 +83,7 @@ pub enum MissingKey {
 ///
 /// [`TemplateError`] names the place in the template and the reason, and never a value.
 pub fn render(template: &str, values: &Values, environment: &Environment<'_>) -> Result<Plaintext, TemplateError> {
-    let program = program::Program::parse(template)?;
+    let program = program::Program::parse(template, environment.delimiters)?;
     let entries = values.iter().map(|(key, value)| (key.as_str().into(), value::Value::text(value.expose())));
     let dot = value::Map::new(entries, value::MapKind::Text);
     execute::execute(&program, dot, environment).map(Plaintext::from_guarded)

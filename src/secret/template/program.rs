@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, panic};
 use gotmpl::parse::{CommandNode, Expr, ListNode, Node, Parser, PipeNode, SmolStr};
 
 use super::{
-    budget,
+    Delimiters, budget,
     error::{Position, TemplateError},
     functions,
 };
@@ -29,7 +29,7 @@ const MAX_ELSE: usize = 200;
 
 impl<'s> Program<'s> {
     /// Parses and checks.
-    pub(super) fn parse(source: &'s str) -> Result<Self, TemplateError> {
+    pub(super) fn parse(source: &'s str, delimiters: Delimiters<'_>) -> Result<Self, TemplateError> {
         if source.len() > budget::TEMPLATE {
             return Err(TemplateError::TooLarge { size: source.len(), limit: budget::TEMPLATE });
         }
@@ -38,7 +38,7 @@ impl<'s> Program<'s> {
             return Err(TemplateError::Parse { at: Position { line: 1, column: 1 }, reason: "more than 200 branches" });
         }
         let closed = format!("{source}{SENTINEL}");
-        let (mut body, definitions) = parse(&closed)?;
+        let (mut body, definitions) = parse(&closed, delimiters)?;
         let at = |offset| Position::of(source, offset);
         let refuse = |offset, reason| TemplateError::Parse { at: at(offset), reason };
 
@@ -73,10 +73,13 @@ impl<'s> Program<'s> {
 
 type Parsed = (ListNode, Vec<gotmpl::parse::DefineNode>);
 
-fn parse(source: &str) -> Result<Parsed, TemplateError> {
+fn parse(source: &str, delimiters: Delimiters<'_>) -> Result<Parsed, TemplateError> {
+    let Delimiters { left, right } = delimiters;
+    let left = if left.is_empty() { "{{" } else { left };
+    let right = if right.is_empty() { "}}" } else { right };
     // The parser indexes its tokens; should hostile text ever get past the end of them, that is a syntax error here and
     // not the end of a worker.
-    let parsed = panic::catch_unwind(|| Parser::new(source, "{{", "}}").and_then(Parser::parse));
+    let parsed = panic::catch_unwind(|| Parser::new(source, left, right).and_then(Parser::parse));
     let broken = |at| TemplateError::Parse { at, reason: "bad syntax" };
     match parsed {
         Ok(Ok(parsed)) => Ok(parsed),

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::secret::{
     Plaintext, Values,
-    template::{Environment, MissingKey, render},
+    template::{Delimiters, Environment, MissingKey, render},
 };
 
 #[derive(serde::Deserialize)]
@@ -72,7 +72,12 @@ fn every_template_renders_as_go_renders_it() {
         }
         let strict = case.strict.as_ref().unwrap_or(&case.default);
         for (missing_key, expected) in [(MissingKey::NoValue, &case.default), (MissingKey::Error, strict)] {
-            let environment = Environment { now: jiff::Timestamp::now(), random: &random, missing_key };
+            let environment = Environment {
+                now: jiff::Timestamp::now(),
+                random: &random,
+                missing_key,
+                delimiters: Delimiters::default(),
+            };
             let rendered = render(&case.template, &values, &environment);
             let same = rendered.as_ref().ok().map(|text| text.expose().to_vec()) == expected.bytes();
             if let (false, Some(at)) = (same, KNOWN.iter().position(|(part, _)| case.template.contains(part))) {

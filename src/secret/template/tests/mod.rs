@@ -5,7 +5,7 @@ mod differential;
 
 use std::time::{Duration, Instant};
 
-use super::{Environment, MissingKey, TemplateError, functions, render};
+use super::{Delimiters, Environment, MissingKey, TemplateError, functions, render};
 use crate::secret::Values;
 
 /// The functions of Sprig that both APIs' templates may use.
@@ -32,7 +32,8 @@ const SPRIG: &str = "
 fn rendered(template: &str, values: &[(&str, &str)], missing_key: MissingKey) -> Result<String, TemplateError> {
     let values: Values = values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned().into())).collect();
     let random = |bytes: &mut [u8]| getrandom::fill(bytes).unwrap();
-    let environment = Environment { now: "2026-11-21T12:00:00Z".parse().unwrap(), random: &random, missing_key };
+    let now = "2026-11-21T12:00:00Z".parse().unwrap();
+    let environment = Environment { now, random: &random, missing_key, delimiters: Delimiters::default() };
     render(template, &values, &environment).map(|text| String::from_utf8(text.expose().to_vec()).unwrap())
 }
 
@@ -136,4 +137,27 @@ fn random_functions_give_what_their_names_say() {
     assert!(of("{{ genPrivateKey \"ed25519\" }}").starts_with("-----BEGIN PRIVATE KEY-----"));
     assert!(of("{{ (genSelfSignedCert \"a.example\" nil nil 365).Cert }}").starts_with("-----BEGIN CERTIFICATE-----"));
     assert_eq!(of("{{ now | date \"2006-01-02\" }}"), "2026-11-21");
+}
+
+#[test]
+fn an_operator_may_choose_other_delimiters() {
+    let random = |bytes: &mut [u8]| bytes.fill(0);
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let values = Values::from([("a".to_owned(), "1".to_owned().into())]);
+    for (left, right, template, expected) in [
+        ("[[", "]]", "{{ x }} [[ .a ]] [[- /* c */ -]] [[ if true ]]y[[ end ]]", "{{ x }} 1y"),
+        ("<%", "%>", "<% .a | quote %>", "\"1\""),
+        ("", "", "{{ .a }}", "1"),
+    ] {
+        let environment = Environment {
+            now,
+            random: &random,
+            missing_key: MissingKey::Error,
+            delimiters: Delimiters { left, right },
+        };
+        let text = render(template, &values, &environment).unwrap();
+        assert_eq!(String::from_utf8_lossy(text.expose()), expected, "{template}");
+        let open = format!("{} if true {}", environment.delimiters.left, environment.delimiters.right);
+        assert!(left.is_empty() || render(&open, &values, &environment).is_err(), "an open block is refused");
+    }
 }
