@@ -69,3 +69,14 @@ pub fn render(template: &str, values: &Values, environment: &Environment<'_>) ->
     let dot = value::Map::new(entries, value::MapKind::Text);
     execute::execute(&program, dot, environment).map(Plaintext::from_guarded)
 }
+
+/// Compiles a regular expression of Go, as [`render`] and the rules of External Secrets have them. Nothing if it is
+/// malformed, or would take more memory than one may.
+pub(crate) fn compile_pattern(expression: &str) -> Option<regex::bytes::Regex> {
+    functions::compile_pattern(expression).ok()
+}
+
+/// Reads a duration of Go, such as `1h30m`, as nanoseconds. Nothing if it is malformed or longer than 292 years.
+pub(crate) fn parse_duration(text: &str) -> Option<i64> {
+    time::parse_duration(text.as_bytes()).map(|duration| duration.0)
+}

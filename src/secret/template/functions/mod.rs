@@ -31,6 +31,8 @@ mod words;
 mod wrap;
 mod yaml;
 
+pub(super) use pattern::compile as compile_pattern;
+
 use std::{collections::HashMap, sync::LazyLock};
 
 use super::{

@@ -11,7 +11,7 @@ use crate::secret::template::error::Fault;
 const SIZE: usize = 1024 * 1024;
 
 /// Compiles an expression of Go.
-pub(super) fn compile(expression: &str) -> Result<Regex, Fault> {
+pub(in crate::secret::template) fn compile(expression: &str) -> Result<Regex, Fault> {
     let translated = Translator { rest: expression, text: String::new() }.translate();
     let compiled = translated.and_then(|expression| {
         RegexBuilder::new(&expression).size_limit(SIZE).dfa_size_limit(SIZE).nest_limit(100).build().ok()
