@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bulla_crds::SealedSecret;
 use jiff::Timestamp;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::PostParams;
@@ -44,6 +43,20 @@ impl Kind {
     }
 }
 
+/// The object that an event is about.
+pub(super) struct Regarding {
+    /// Group and version.
+    pub(super) api_version: &'static str,
+    /// Kind.
+    pub(super) kind: &'static str,
+    /// Namespace; empty for what has none.
+    pub(super) namespace: String,
+    /// Name.
+    pub(super) name: String,
+    /// Identity.
+    pub(super) uid: Option<String>,
+}
+
 /// Where events are left.
 #[derive(Clone)]
 pub(super) struct Events {
@@ -70,32 +83,39 @@ pub(super) fn queue(api: Api, in_flight: Arc<AtomicUsize>, dropped: Counter) -> 
 }
 
 impl Events {
-    /// Leaves an event about `object`, or drops it.
-    pub(super) fn post(&self, object: &SealedSecret, kind: Kind, reason: &'static str, note: &str) {
+    /// Leaves an event, or drops it. `action` is what was being done.
+    pub(super) fn post(
+        &self,
+        regarding: &Regarding,
+        kind: Kind,
+        action: &'static str,
+        reason: &'static str,
+        note: &str,
+    ) {
         let Ok(place) = self.queue.try_reserve() else {
             self.dropped.inc();
             return;
         };
-        let (namespace, name) = api::place(&object.metadata);
+        // Events about what has no namespace are kept in this one, as Kubernetes does.
+        let namespace = Some(regarding.namespace.as_str()).filter(|name| !name.is_empty()).unwrap_or("default");
         let note: String = note.chars().take(NOTE).collect();
         let body = json!({
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": { "name": event_name(name), "namespace": namespace },
+            "metadata": { "name": event_name(&regarding.name), "namespace": namespace },
             "eventTime": format!("{:.6}", Timestamp::now()),
             "reportingController": "bulla-controller",
             "reportingInstance": "bulla-controller",
             "type": kind.as_str(),
-            "action": "Unseal",
+            "action": action,
             "reason": reason,
             "note": note,
             "regarding": {
-                "apiVersion": bulla_crds::sealed_secret::API_VERSION,
-                "kind": bulla_crds::sealed_secret::KIND,
-                "namespace": namespace,
-                "name": name,
-                "uid": object.metadata.uid,
-                "resourceVersion": object.metadata.resource_version,
+                "apiVersion": regarding.api_version,
+                "kind": regarding.kind,
+                "namespace": regarding.namespace,
+                "name": regarding.name,
+                "uid": regarding.uid,
             },
         });
         place.send(Note { namespace: namespace.to_owned(), body });

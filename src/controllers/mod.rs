@@ -13,6 +13,7 @@
 mod api;
 mod apply;
 mod events;
+mod external_secret;
 mod metrics;
 mod observe;
 mod queue;
@@ -29,6 +30,7 @@ use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use self::external_secret::ExternalConfig;
 pub use self::sealing_keys::PublishedKeys;
 pub use self::watch::Namespaces;
 
@@ -46,18 +48,23 @@ pub struct ControllerConfig {
     pub namespaces: Namespaces,
     /// How many new or changed objects are worked on at the same time.
     pub concurrency: usize,
+    /// How ExternalSecrets are served; `None` is not at all.
+    pub external: Option<ExternalConfig>,
 }
 
 impl ControllerConfig {
     /// The defaults, with the keys in `namespace`.
     #[must_use]
     pub fn new(namespace: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), namespaces: Namespaces::All, concurrency: CONCURRENCY }
+        Self { namespace: namespace.into(), namespaces: Namespaces::All, concurrency: CONCURRENCY, external: Some(ExternalConfig::default()) }
     }
 }
 
 /// Enough to keep an API server busy; more only grows its queue.
 pub const CONCURRENCY: usize = 48;
+
+/// How long the parts of the controller may take to end after the dispatcher of SealedSecrets has.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Objects in one page of a list.
 const PAGE: u32 = 250;
@@ -82,7 +89,9 @@ pub struct Controller {
     client: Client,
     config: ControllerConfig,
     metrics: Metrics,
+    external_metrics: external_secret::Metrics,
     is_ready: Arc<AtomicBool>,
+    is_external_ready: Arc<AtomicBool>,
     keys: PublishedKeys,
 }
 
@@ -91,13 +100,16 @@ impl Controller {
     #[must_use]
     pub fn new(client: Client, config: ControllerConfig, registry: &mut Registry) -> Self {
         let metrics = Metrics::register(registry);
-        Self { client, config, metrics, is_ready: Arc::default(), keys: PublishedKeys::default() }
+        let external_metrics = external_secret::Metrics::register(registry);
+        let is_external_ready = Arc::new(AtomicBool::new(config.external.is_none()));
+        let (is_ready, keys) = (Arc::default(), PublishedKeys::default());
+        Self { client, config, metrics, external_metrics, is_ready, is_external_ready, keys }
     }
 
-    /// Turns true when every SealedSecret that was there at the start has been looked at.
+    /// Turns true when every SealedSecret and ExternalSecret that was there at the start has been looked at.
     pub fn readiness(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
-        let is_ready = Arc::clone(&self.is_ready);
-        move || is_ready.load(Ordering::Relaxed)
+        let all = [Arc::clone(&self.is_ready), Arc::clone(&self.is_external_ready)];
+        move || all.iter().all(|is_ready| is_ready.load(Ordering::Relaxed))
     }
 
     /// The public keys as they are at any moment.
@@ -113,9 +125,21 @@ impl Controller {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let api = Api::new(self.client.clone());
         let in_flight = Arc::new(AtomicUsize::new(0));
+        let external = self.config.external.clone();
         let (events, sender) = events::queue(api.clone(), Arc::clone(&in_flight), self.metrics.events_dropped.clone());
         let keys =
             sealing_keys::Keys::new(api.clone(), &self.config.namespace, self.metrics.clone(), self.keys.clone());
+        let parts = external.map(|config| external_secret::Parts {
+            client: self.client.clone(),
+            api: api.clone(),
+            events: events.clone(),
+            metrics: self.external_metrics,
+            namespaces: self.config.namespaces.clone(),
+            config,
+            concurrency: self.config.concurrency,
+            in_flight: Arc::default(),
+            is_ready: self.is_external_ready,
+        });
         let setup = Setup {
             context: Arc::new(sealed_secret::Context { api, events, metrics: self.metrics }),
             namespaces: self.config.namespaces.clone(),
@@ -136,6 +160,18 @@ impl Controller {
             dispatcher.await;
             "dispatcher"
         });
+        let external_ended = CancellationToken::new();
+        if let Some(parts) = parts {
+            let (token, ended) = (stop.clone(), external_ended.clone());
+            tasks.spawn(async move {
+                let ended = ended.drop_guard();
+                external_secret::run(parts, token).await;
+                drop(ended);
+                "external secrets"
+            });
+        } else {
+            external_ended.cancel();
+        }
         let token = stop.clone();
         tasks.spawn(async move {
             keys.run(token).await;
@@ -148,7 +184,11 @@ impl Controller {
         // The first task to end ends the process; after a shutdown the dispatcher's end is the one to wait for.
         loop {
             match tasks.join_next().await {
-                Some(Ok("dispatcher")) if shutdown.is_cancelled() => return Ok(()),
+                Some(Ok("dispatcher")) if shutdown.is_cancelled() => {
+                    // Logins at providers are given back; a part that hangs is not waited for for ever.
+                    drop(tokio::time::timeout(GRACE, external_ended.cancelled()).await);
+                    return Ok(());
+                }
                 Some(Ok(_)) if shutdown.is_cancelled() => {}
                 Some(Ok(task)) => return Err(Error::TaskEnded { task }),
                 Some(Err(_)) => return Err(Error::TaskPanicked),

@@ -79,6 +79,32 @@ where
     merged(apis(client, namespaces), config)
 }
 
+/// Watches whole objects that have no namespace.
+pub(super) fn cluster<K>(client: &Client, config: &watcher::Config) -> Streams<K>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
+{
+    merged(vec![Api::all(client.clone())], config)
+}
+
+/// Watches the metadata of objects that have no namespace.
+pub(super) fn cluster_metadata<K>(client: &Client, config: &watcher::Config) -> Streams<PartialObjectMeta<K>>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static,
+{
+    merged(vec![Api::all(client.clone())], config)
+}
+
 fn apis<K>(client: &Client, namespaces: &Namespaces) -> Vec<Api<K>>
 where
     K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,

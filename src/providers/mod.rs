@@ -20,6 +20,7 @@ pub mod file;
 pub mod gate;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+mod names;
 mod session;
 #[cfg(feature = "vault")]
 pub mod vault;

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::controllers::{CONCURRENCY, ControllerConfig, Namespaces};
+use crate::controllers::{CONCURRENCY, ControllerConfig, ExternalConfig, Namespaces};
+use crate::sync::external::duration::interval;
 
 /// Opens SealedSecrets and writes Secrets.
 #[derive(Debug, Parser)]
@@ -38,6 +40,27 @@ pub struct RunArguments {
     /// How many objects are worked on at the same time.
     #[arg(long, env = "BULLA_CONCURRENCY", default_value_t = CONCURRENCY, value_name = "NUMBER")]
     pub concurrency: usize,
+    /// Whether ExternalSecrets are served.
+    #[arg(long, env = "BULLA_EXTERNAL_SECRETS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub external_secrets: bool,
+    /// Serve the stores of this controller class, and those that name none.
+    #[arg(long, env = "BULLA_CONTROLLER_CLASS", default_value = "default", value_name = "CLASS")]
+    pub controller_class: String,
+    /// How often a store is checked that does not say so itself, such as 5m.
+    #[arg(long, env = "BULLA_STORE_REQUEUE_INTERVAL", default_value = "5m", value_name = "DURATION", value_parser = duration)]
+    pub store_requeue_interval: Duration,
+    /// The folder that the paths of `file` stores are in [default: no store may name a file of the controller].
+    #[arg(long, env = "BULLA_FILE_STORE_ROOT", value_name = "FOLDER")]
+    pub file_store_root: Option<PathBuf>,
+    /// Whether ClusterSecretStores and ClusterExternalSecrets are served; never where namespaces are named.
+    #[arg(long, env = "BULLA_CLUSTER_STORES", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub cluster_stores: bool,
+    /// What opens an action in the templates of ExternalSecrets.
+    #[arg(long, default_value = "{{", value_name = "TEXT")]
+    pub template_left_delimiter: String,
+    /// What closes it.
+    #[arg(long, default_value = "}}", value_name = "TEXT")]
+    pub template_right_delimiter: String,
     /// Where to serve health, metrics and public keys.
     #[arg(long, env = "BULLA_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
@@ -58,6 +81,11 @@ pub enum LogFormat {
     Json,
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = interval(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
 impl RunArguments {
     /// The controller's part of the arguments; `own_namespace` is the one that the connection implies.
     #[must_use]
@@ -68,6 +96,13 @@ impl RunArguments {
         ControllerConfig {
             namespaces: if watched.is_empty() { Namespaces::All } else { Namespaces::These(watched) },
             concurrency: self.concurrency,
+            external: self.external_secrets.then(|| ExternalConfig {
+                class: self.controller_class.clone(),
+                recheck: self.store_requeue_interval,
+                files: self.file_store_root.clone(),
+                delimiters: (self.template_left_delimiter.clone(), self.template_right_delimiter.clone()),
+                cluster: self.cluster_stores,
+            }),
             ..ControllerConfig::new(self.controller_namespace.as_deref().unwrap_or(own_namespace))
         }
     }

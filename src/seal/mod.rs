@@ -12,6 +12,7 @@
 mod binding;
 mod digest;
 mod error;
+mod file;
 mod identity;
 mod inspect;
 mod key;
@@ -29,6 +30,7 @@ use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
 pub use self::binding::{Binding, Place, Scope};
 pub use self::digest::DigestKey;
 pub use self::error::{Damage, KeyError, OpenError, OpenErrors, Refusal, SealError};
+pub use self::file::{FileError, open_file};
 pub use self::identity::Identity;
 pub use self::inspect::{Format, Inspection, inspect};
 pub use self::key::{KeyId, KeyKind, KeyState};

@@ -20,13 +20,13 @@ use super::{Identity, SealError};
 use crate::secret::Plaintext;
 
 /// The type of our stanza.
-const TAG: &str = "bulla";
+pub(super) const TAG: &str = "bulla";
 /// The version of our stanza that this release writes, and the only one that it reads.
 const VERSION: &str = "v1";
 /// The longest body of our stanza: names of 253 characters and 64 key ids leave room to spare.
 const MAX_BINDING: usize = 8 * 1024;
 /// How many unwrappings a file without a binding is worth, which names no key: about 0.2 s.
-const MAX_TRIALS: usize = 1024;
+pub(super) const MAX_TRIALS: usize = 1024;
 
 /// All recipients and the binding as one age recipient, so that mixing kinds is ours to check and to explain.
 struct Envelope<'a> {
@@ -77,7 +77,7 @@ const NONCE_BYTES: usize = 16;
 const SEALED_CHUNK: usize = 64 * 1024 + 16;
 
 /// How many bytes a payload of this length holds; `None` if it is too short for its nonce.
-fn plaintext_length(payload: usize) -> Option<usize> {
+pub(super) fn plaintext_length(payload: usize) -> Option<usize> {
     let chunks = payload.checked_sub(NONCE_BYTES)?;
     Some(chunks.saturating_sub(chunks.div_ceil(SEALED_CHUNK) * 16))
 }
@@ -94,11 +94,7 @@ pub(super) fn open(keyring: &Keyring, bytes: &[u8], place: Place<'_>, declared: 
         Some(binding) => unwrap_bound(keyring, &header.stanzas, &binding.keys)?,
         None => unwrap_any(keyring, &header.stanzas)?,
     };
-    let unwrapped = Unwrapped(file_key);
-    let identity: &dyn age::Identity = &unwrapped;
-    let mut reader = age::Decryptor::new_buffered(bytes)
-        .and_then(|decryptor| decryptor.decrypt(iter::once(identity)))
-        .map_err(|error| explain(&error))?;
+    let payload = decrypt(bytes, file_key, held)?;
 
     // From here on the header's MAC has been checked: the binding is the sealer's word.
     match &binding {
@@ -106,10 +102,33 @@ pub(super) fn open(keyring: &Keyring, bytes: &[u8], place: Place<'_>, declared: 
         None if declared == Scope::ClusterWide => {}
         None => return Err(Refusal::Unbound),
     }
-    // With this much room the buffer never moves and leaves no copy.
-    let mut plaintext = Zeroizing::new(Vec::with_capacity(held + 64));
-    reader.read_to_end(&mut plaintext).map_err(|_| Refusal::Corrupt { what: Damage::Payload })?;
-    Ok(Opened { plaintext: Plaintext::from_guarded(plaintext), key_id, binding })
+    Ok(Opened { plaintext: payload.read()?, key_id, binding })
+}
+
+/// The content of an age file whose header has been authenticated.
+pub(super) struct Payload<'a> {
+    reader: age::stream::StreamReader<&'a [u8]>,
+    held: usize,
+}
+
+/// Checks the MAC of the header of `file` with its file key; the payload holds `held` bytes.
+pub(super) fn decrypt(file: &[u8], file_key: FileKey, held: usize) -> Result<Payload<'_>, Refusal> {
+    let unwrapped = Unwrapped(file_key);
+    let identity: &dyn age::Identity = &unwrapped;
+    let reader = age::Decryptor::new_buffered(file)
+        .and_then(|decryptor| decryptor.decrypt(iter::once(identity)))
+        .map_err(|error| explain(&error))?;
+    Ok(Payload { reader, held })
+}
+
+impl Payload<'_> {
+    /// Decrypts the content.
+    pub(super) fn read(mut self) -> Result<Plaintext, Refusal> {
+        // With this much room the buffer never moves and leaves no copy.
+        let mut plaintext = Zeroizing::new(Vec::with_capacity(self.held + 64));
+        self.reader.read_to_end(&mut plaintext).map_err(|_| Refusal::Corrupt { what: Damage::Payload })?;
+        Ok(Plaintext::from_guarded(plaintext))
+    }
 }
 
 /// What a header says before any key is used. Unauthenticated.

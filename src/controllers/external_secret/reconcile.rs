@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulla_crds::external_secret::DeletionPolicy;
-use bulla_crds::{ExternalSecret, names};
+use bulla_crds::{ExternalSecret, names::external_secrets as names};
 use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -537,7 +537,7 @@ impl Pass<'_> {
 /// finalizer stands for is done first.
 pub(super) async fn finalize(context: &Context, key: &Key, object: &ExternalSecret) -> Result<(), ApiError> {
     let finalizers = object.metadata.finalizers.clone().unwrap_or_default();
-    if !finalizers.iter().any(|name| name == names::EXTERNAL_SECRET_FINALIZER) {
+    if !finalizers.iter().any(|name| name == names::FINALIZER) {
         return Ok(());
     }
     let deletes = object.spec.as_ref().is_ok_and(|spec| spec.deletion_policy() == DeletionPolicy::Delete);
@@ -549,7 +549,7 @@ pub(super) async fn finalize(context: &Context, key: &Key, object: &ExternalSecr
             return Err(error);
         }
     }
-    let rest: Vec<_> = finalizers.iter().filter(|name| *name != names::EXTERNAL_SECRET_FINALIZER).collect();
+    let rest: Vec<_> = finalizers.iter().filter(|name| *name != names::FINALIZER).collect();
     let version = &object.metadata.resource_version;
     let patch = Patch::Merge(json!({ "metadata": { "finalizers": rest, "resourceVersion": version } }));
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };

@@ -35,6 +35,12 @@ impl fmt::Display for Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::controllers) struct Version(u64);
 
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl Version {
     /// Reads a version; what is not a number still compares as equal or not.
     pub(in crate::controllers) fn parse(text: &str) -> Self {

@@ -17,7 +17,7 @@ use super::dispatch::fingerprint;
 use super::status::{self, Verdict};
 use super::{SyncError, status::is_settled};
 use crate::controllers::api::{self, Api, ApiError, FIELD_MANAGER};
-use crate::controllers::events::{Events, Kind};
+use crate::controllers::events::{Events, Kind, Regarding};
 use crate::controllers::metrics::Metrics;
 use crate::controllers::queue::{Key, Version};
 use crate::controllers::{apply, observe};
@@ -155,20 +155,36 @@ async fn write_status(
     api.write(api::with_body(request)).await
 }
 
+/// What events say was being done.
+const ACTION: &str = "Unseal";
+
+fn regarding(object: &SealedSecret) -> Regarding {
+    let (namespace, name) = api::place(&object.metadata);
+    Regarding {
+        api_version: bulla_crds::sealed_secret::API_VERSION,
+        kind: bulla_crds::sealed_secret::KIND,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        uid: object.metadata.uid.clone(),
+    }
+}
+
 /// Says what happened, once: in the log, in the metrics and, as far as there is time, as an event.
 fn announce(context: &Context, key: &Key, object: &SealedSecret, result: &Result<Done, SyncError>, is_news: bool) {
     let (namespace, name) = (key.namespace(), key.name());
     match result {
         Ok(done) if done.wrote => {
             debug!(namespace, name, "unsealed");
-            context.events.post(object, Kind::Normal, "Unsealed", "SealedSecret unsealed successfully");
+            let note = "SealedSecret unsealed successfully";
+            context.events.post(&regarding(object), Kind::Normal, ACTION, "Unsealed", note);
         }
         Ok(_) => {}
         Err(error) => {
             context.metrics.failed(error.metric(), namespace);
             if is_news {
                 warn!(namespace, name, reason = error.reason(), %error, "not in sync");
-                context.events.post(object, Kind::Warning, error.event(), &error.to_string());
+                let note = error.to_string();
+                context.events.post(&regarding(object), Kind::Warning, ACTION, error.event(), &note);
             }
         }
     }

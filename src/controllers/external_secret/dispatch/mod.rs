@@ -1,0 +1,556 @@
+//! Who is worked on, and when.
+//!
+//! One task owns what is known of every ExternalSecret (no locks) and hands objects to passes that run at the same time.
+//! Many passes may be under way, since most of them wait for a provider together: the more there are, the fuller the
+//! batches. New objects go before drifted ones, and those before refreshes.
+
+mod entry;
+mod key;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bulla_crds::ExternalSecret;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::Event;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use self::entry::{Entry, Phase, Target, Work};
+use self::key::fingerprint;
+use super::reconcile::{self, Context, Hints, Outcome, Report, data_hash, due, finalize, is_intact};
+use super::status::{self, SyncReason};
+use super::stores::StoreId;
+use crate::controllers::api::{self, ApiError};
+use crate::controllers::queue::{Key, Known, Timers, Version, sleep_until};
+use crate::controllers::random;
+use crate::controllers::watch::{Namespaces, Said, Streams};
+use crate::resource::external_secret as resource;
+use crate::sync::external::refresh::{self, Due, Synced};
+use crate::sync::schedule::{self, Class};
+use crate::sync::target::{Creation, Marks};
+
+/// Passes at the same time. Most of them wait for a provider.
+const PASSES: usize = 512;
+/// How long passes may take to end at shutdown.
+const GRACE: Duration = Duration::from_secs(10);
+/// Looks at the timers at least this often: they follow a clock that may be set.
+const CLOCK: Duration = Duration::from_secs(3600);
+
+/// What the dispatcher is given.
+pub(super) struct Setup {
+    pub(super) context: Arc<Context>,
+    pub(super) namespaces: Namespaces,
+    pub(super) in_flight: Arc<AtomicUsize>,
+    /// Set once every ExternalSecret that was there at the start has been looked at.
+    pub(super) is_ready: Arc<AtomicBool>,
+}
+
+/// See the module.
+pub(super) struct Dispatcher {
+    setup: Setup,
+    entries: HashMap<Key, Entry>,
+    targets: HashMap<Key, Target>,
+    /// Which objects write a target whose name is not theirs.
+    writers: HashMap<Key, Vec<Key>>,
+    objects: Known,
+    secrets: Known,
+    queues: [VecDeque<Key>; 3],
+    timers: Timers,
+    passes: JoinSet<Done>,
+    working_on: HashMap<Id, Key>,
+    /// Whether failures that looked like an outage are waiting.
+    outage: bool,
+}
+
+/// What a piece of work came to.
+enum Done {
+    Synced(Report),
+    Verified(Result<Option<(Version, bool)>, ApiError>),
+    Finalized(Result<(), ApiError>),
+}
+
+impl Dispatcher {
+    pub(super) fn new(setup: Setup) -> Self {
+        let streams = setup.namespaces.streams();
+        Self {
+            setup,
+            entries: HashMap::new(),
+            targets: HashMap::new(),
+            writers: HashMap::new(),
+            objects: Known::new(streams),
+            secrets: Known::new(streams),
+            queues: Default::default(),
+            timers: Timers::default(),
+            passes: JoinSet::new(),
+            working_on: HashMap::new(),
+            outage: false,
+        }
+    }
+
+    /// Works until `shutdown`, then lets the passes under way end.
+    pub(super) async fn run(
+        mut self,
+        mut objects: Streams<ExternalSecret>,
+        mut secrets: Streams<PartialObjectMeta<Secret>>,
+        mut better: mpsc::UnboundedReceiver<StoreId>,
+        shutdown: CancellationToken,
+    ) {
+        loop {
+            let next_due = self.timers.next();
+            // Objects are of use only once the targets are known.
+            let open = self.secrets.is_complete();
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(done) = self.passes.join_next_with_id(), if !self.passes.is_empty() => self.on_done(done),
+                Some(said) = secrets.next() => self.on_secret(said),
+                Some(said) = objects.next(), if open => self.on_object(said),
+                Some(store) = better.recv() => self.on_better(&store),
+                () = sleep_until(next_due), if next_due.is_some() => self.on_due(),
+                () = std::future::ready(()), if self.may_start() => self.start_next(),
+            }
+            self.show();
+        }
+        drop((objects, secrets));
+        info!(in_flight = self.passes.len(), "shutting down");
+        let all = async { while self.passes.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            warn!("gave up on passes that did not end in time");
+        }
+    }
+
+    fn may_start(&self) -> bool {
+        self.passes.len() < PASSES && self.queues.iter().any(|queue| !queue.is_empty())
+    }
+
+    fn show(&self) {
+        let metrics = &self.setup.context.metrics;
+        let count = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+        metrics.in_flight.set(count(self.passes.len()));
+        metrics.queued.set(count(self.queues.iter().map(VecDeque::len).sum()));
+        metrics.objects.set(count(self.entries.len()));
+        self.setup.in_flight.store(self.passes.len(), Ordering::Relaxed);
+    }
+
+    fn on_object(&mut self, (stream, said): Said<ExternalSecret>) {
+        let Some(event) = self.objects.heard(stream, said, "ExternalSecrets") else { return };
+        match event {
+            Event::Init => self.objects.begin(stream),
+            Event::InitApply(object) | Event::Apply(object) => self.consider(object, stream),
+            Event::Delete(object) => {
+                let (namespace, name) = api::place(&object.metadata);
+                self.forget(&Key::new(namespace, name));
+            }
+            Event::InitDone => {
+                let list = self.objects.finish(stream);
+                let namespaces = &self.setup.namespaces;
+                let stale = |(key, entry): (&Key, &Entry)| {
+                    (namespaces.covers(stream, key.namespace()) && entry.list != list).then(|| key.clone())
+                };
+                let gone: Vec<_> = self.entries.iter().filter_map(stale).collect();
+                gone.iter().for_each(|key| self.forget(key));
+                self.announce_ready();
+            }
+        }
+    }
+
+    fn announce_ready(&self) {
+        if self.objects.is_complete() && !self.setup.is_ready.swap(true, Ordering::Relaxed) {
+            info!(objects = self.entries.len(), "every ExternalSecret has been looked at");
+        }
+    }
+
+    /// Decides what an object that the watch delivered needs.
+    fn consider(&mut self, mut object: ExternalSecret, stream: usize) {
+        let (namespace, name) = api::place(&object.metadata);
+        let key = Key::new(namespace, name);
+        object.metadata.managed_fields = None;
+        let print = fingerprint(&object);
+        let list = self.objects.list(stream);
+        let asked = resource::read(&object);
+        let target = asked.as_ref().map_or(key.name(), |asked| asked.target.as_str());
+        let target = if target == key.name() { key.clone() } else { Key::new(key.namespace(), target) };
+        let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry::new(list, target.clone()));
+        entry.list = list;
+        let is_known = entry.fingerprint == print;
+        entry.keep(&object);
+        if is_known {
+            // Our own status write, or another's: nothing that decides about the Secret.
+            return;
+        }
+        entry.fingerprint = print;
+        entry.writes = asked.as_ref().is_ok_and(|asked| asked.creation != Creation::None);
+        let before = std::mem::replace(&mut entry.target, target.clone());
+        if before != target {
+            entry.right = None;
+            self.unlink(&before, &key);
+        }
+        if target != key {
+            let writers = self.writers.entry(target.clone()).or_default();
+            if !writers.contains(&key) {
+                writers.push(key.clone());
+            }
+        }
+        self.restore_right(&key, &object);
+        match self.work_for(&key, &object, asked.as_ref().ok()) {
+            Ok(work) => self.enqueue(&key, work),
+            Err(next) => self.rest(&key, next),
+        }
+    }
+
+    /// After a restart, the status says which version of the target was left behind.
+    fn restore_right(&mut self, key: &Key, object: &ExternalSecret) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        let secret = object.status.as_ref().and_then(|status| status.secret.as_ref());
+        let bound = object.status.as_ref().and_then(|status| status.binding.as_ref()).map(|binding| &binding.name);
+        if entry.right.is_none() && bound.is_some_and(|name| name == entry.target.name()) {
+            entry.right = secret.map(|secret| Version::parse(&secret.resource_version));
+        }
+    }
+
+    /// What is to be done for an object now, or when it is due.
+    fn work_for(
+        &self,
+        key: &Key,
+        object: &ExternalSecret,
+        asked: Option<&resource::Asked>,
+    ) -> Result<Work, Option<Timestamp>> {
+        if object.metadata.deletion_timestamp.is_some() {
+            let waits = object.metadata.finalizers.as_ref().is_some_and(|all| {
+                all.iter().any(|name| name == bulla_crds::names::external_secrets::FINALIZER)
+            });
+            return if waits { Ok(Work::Finalize) } else { Err(None) };
+        }
+        let first = Work::Sync(SyncReason::Due(refresh::Reason::First));
+        // What cannot be read is reported by a pass.
+        let (Some(asked), Some(entry)) = (asked, self.entries.get(key)) else { return Ok(first) };
+        let status = object.status.as_ref();
+        let synced = status.and_then(|status| {
+            let version = status.synced_resource_version.clone()?;
+            Some(Synced { version, at: status.refresh_time.as_ref()?.0 })
+        });
+        let next = match due(object, asked, synced.as_ref(), Timestamp::now()) {
+            Due::Now(reason) => return Ok(Work::Sync(SyncReason::Due(reason))),
+            Due::At(next) => Some(next),
+            Due::Never => None,
+        };
+        if !status::is_ready(object) {
+            return Ok(Work::Sync(SyncReason::Retry));
+        }
+        if asked.creation == Creation::None {
+            return Err(next);
+        }
+        let ready = bulla_crds::condition::find_condition(
+            status.map(|status| status.conditions.as_slice()).unwrap_or_default(),
+            bulla_crds::ConditionType::Ready,
+        );
+        let wants_none = ready.and_then(|ready| ready.reason.as_deref()).is_some_and(|reason| {
+            matches!(reason, "SecretDeleted" | "SecretMissing")
+        });
+        match (self.targets.get(&entry.target), entry.right) {
+            (None, _) if wants_none => Err(next),
+            (None, _) => Ok(Work::Sync(SyncReason::Drift)),
+            (Some(target), Some(right)) if target.version == right => Err(next),
+            (Some(_), Some(_)) => Ok(Work::Sync(SyncReason::Drift)),
+            // Left by another controller, or its CRD has no place for what we note.
+            (Some(_), None) => Ok(Work::Verify),
+        }
+    }
+
+    fn on_secret(&mut self, (stream, said): Said<PartialObjectMeta<Secret>>) {
+        let Some(event) = self.secrets.heard(stream, said, "target Secrets of ExternalSecrets") else { return };
+        match event {
+            Event::Init => self.secrets.begin(stream),
+            Event::InitApply(secret) | Event::Apply(secret) => {
+                let (namespace, name) = api::place(&secret.metadata);
+                let key = Key::new(namespace, name);
+                let version = Version::parse(secret.metadata.resource_version.as_deref().unwrap_or_default());
+                let annotations = secret.metadata.annotations.as_ref();
+                let hash = annotations.and_then(|all| all.get(Marks::DATA_HASH)).and_then(|text| data_hash(text));
+                let list = self.secrets.list(stream);
+                self.targets.insert(key.clone(), Target { version, list, hash });
+                self.drifted(&key, Some(version));
+            }
+            Event::Delete(secret) => {
+                let (namespace, name) = api::place(&secret.metadata);
+                self.target_gone(&Key::new(namespace, name));
+            }
+            Event::InitDone => {
+                let list = self.secrets.finish(stream);
+                let namespaces = &self.setup.namespaces;
+                let stale = |(key, target): (&Key, &Target)| {
+                    (namespaces.covers(stream, key.namespace()) && target.list != list).then(|| key.clone())
+                };
+                let gone: Vec<_> = self.targets.iter().filter_map(stale).collect();
+                gone.iter().for_each(|key| self.target_gone(key));
+            }
+        }
+    }
+
+    fn target_gone(&mut self, target: &Key) {
+        self.targets.remove(target);
+        self.drifted(target, None);
+    }
+
+    /// A target changed, or went: whoever left it otherwise looks again.
+    fn drifted(&mut self, target: &Key, version: Option<Version>) {
+        let mut writers = self.writers.get(target).cloned().unwrap_or_default();
+        writers.push(target.clone());
+        for key in writers {
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            let changed = entry.right.is_some_and(|right| version.is_none_or(|version| version > right));
+            if !entry.writes || entry.target != *target || !changed {
+                continue;
+            }
+            if version.is_none() {
+                (entry.right, entry.digest) = (None, None);
+            }
+            self.enqueue(&key, Work::Sync(SyncReason::Drift));
+        }
+    }
+
+    /// A store is new or good again: what waits for it goes at once.
+    fn on_better(&mut self, store: &StoreId) {
+        let waiting = |(key, entry): (&Key, &Entry)| entry.waits_for.contains(store).then(|| key.clone());
+        let waiting: Vec<_> = self.entries.iter().filter_map(waiting).collect();
+        if !waiting.is_empty() {
+            info!(%store, objects = waiting.len(), "the store is ready: trying again what waited for it");
+        }
+        for key in waiting {
+            self.enqueue(&key, Work::Sync(SyncReason::Retry));
+        }
+    }
+
+    fn on_due(&mut self) {
+        let now = Instant::now();
+        while let Some(key) = self.timers.pop(now) {
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            let Phase::Waiting(_, work) = entry.phase else { continue };
+            // The clock may have been set, or the wait was longer than a timer's.
+            if entry.next.is_some_and(|next| next > Timestamp::now()) && entry.attempts == 0 {
+                let next = entry.next;
+                entry.phase = Phase::Idle;
+                self.rest(&key, next);
+                continue;
+            }
+            entry.phase = Phase::Queued(work);
+            self.queues[work.lane()].push_back(key);
+        }
+    }
+
+    /// Puts an object into the queue; one in work is done again afterwards.
+    fn enqueue(&mut self, key: &Key, work: Work) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        match &mut entry.phase {
+            Phase::InWork(again) => {
+                *again = Some(work);
+                return;
+            }
+            Phase::Queued(queued) if queued.lane() <= work.lane() && !matches!(work, Work::Finalize) => return,
+            Phase::Queued(_) | Phase::Idle => {}
+            Phase::Waiting(timer, _) => self.timers.cancel(*timer),
+        }
+        entry.phase = Phase::Queued(work);
+        self.queues[work.lane()].push_back(key.clone());
+    }
+
+    fn start_next(&mut self) {
+        let Some(lane) = self.queues.iter().position(|queue| !queue.is_empty()) else { return };
+        let Some(key) = self.queues[lane].pop_front() else { return };
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        // One that moved to another queue is in both.
+        let Phase::Queued(work) = entry.phase else { return };
+        if work.lane() != lane {
+            return;
+        }
+        let Some(object) = entry.read() else { return };
+        entry.phase = Phase::InWork(None);
+        let target = self.targets.get(&entry.target).map(|target| (target.version, target.hash));
+        let hints = Hints { target, right: entry.right, digest: entry.digest };
+        let (context, at, name) = (Arc::clone(&self.setup.context), key.clone(), entry.target.clone());
+        let id = match work {
+            Work::Sync(reason) => self.passes.spawn(async move {
+                Done::Synced(reconcile::reconcile(&context, &at, object, hints, reason).await)
+            }),
+            Work::Verify => {
+                self.passes.spawn(async move { Done::Verified(is_intact(&context, &at, name.name()).await) })
+            }
+            Work::Finalize => {
+                self.passes.spawn(async move { Done::Finalized(finalize(&context, &at, &object).await) })
+            }
+        };
+        self.working_on.insert(id.id(), key);
+    }
+
+    fn on_done(&mut self, done: Result<(Id, Done), JoinError>) {
+        let (id, done) = match done {
+            Ok((id, done)) => (id, Some(done)),
+            Err(panicked) => (panicked.id(), None),
+        };
+        let Some(key) = self.working_on.remove(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        let Phase::InWork(again) = std::mem::take(&mut entry.phase) else { return };
+        match done {
+            Some(Done::Synced(report)) => {
+                if let Some(object) = report.object {
+                    entry.keep(&object);
+                }
+                self.on_outcome(&key, report.outcome, again);
+            }
+            Some(Done::Verified(Ok(found))) => {
+                let next = match found {
+                    Some((version, true)) => {
+                        entry.right = Some(version);
+                        None
+                    }
+                    Some((_, false)) | None => Some(Work::Sync(SyncReason::Drift)),
+                };
+                match again.or(next) {
+                    Some(work) => self.enqueue(&key, work),
+                    None => self.rest_until_due(&key),
+                }
+            }
+            Some(Done::Verified(Err(error))) => self.try_again(&key, error.class(), Work::Verify, None, again),
+            Some(Done::Finalized(Ok(()))) => {}
+            Some(Done::Finalized(Err(error))) => self.try_again(&key, error.class(), Work::Finalize, None, again),
+            None => self.try_again(&key, Class::Terminal, Work::Sync(SyncReason::Retry), None, again),
+        }
+    }
+
+    fn on_outcome(&mut self, key: &Key, outcome: Outcome, again: Option<Work>) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        match outcome {
+            Outcome::Gone => {
+                if again.is_none() {
+                    self.forget(key);
+                }
+            }
+            Outcome::Synced { target, digest, next } => {
+                (entry.attempts, entry.outage) = (0, false);
+                entry.waits_for = Vec::new();
+                (entry.right, entry.digest, entry.next) = (target, digest, next);
+                let stale = match (target, self.targets.get(&entry.target)) {
+                    (Some(right), Some(seen)) => seen.version > right,
+                    (Some(right), None) => {
+                        // The watch will bring it; until then it counts as there.
+                        let list = self.secrets.current(&self.setup.namespaces, key.namespace());
+                        let seen = Target { version: right, list, hash: None };
+                        self.targets.insert(entry.target.clone(), seen);
+                        false
+                    }
+                    (None, _) => false,
+                };
+                let work = stale.then_some(Work::Sync(SyncReason::Drift));
+                // A drift that was noted while the pass was under way was its own write, unless the versions say more.
+                let again = again.filter(|again| *again != Work::Sync(SyncReason::Drift)).or(work);
+                match again {
+                    Some(work) => self.enqueue(key, work),
+                    None => self.rest(key, next),
+                }
+                self.outage_is_over();
+            }
+            Outcome::Failed { class, interval, waits_for, outage } => {
+                (entry.waits_for, entry.outage) = (waits_for, outage);
+                self.outage |= outage;
+                self.try_again(key, class, Work::Sync(SyncReason::Retry), Some(interval), again);
+            }
+        }
+    }
+
+    /// Waits by the class of failure. A provider that refuses is in the end not asked more often than the object's own
+    /// interval says.
+    fn try_again(&mut self, key: &Key, class: Class, work: Work, interval: Option<Duration>, again: Option<Work>) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.attempts = entry.attempts.saturating_add(1);
+        if let Some(work) = again.filter(|again| !matches!(again, Work::Sync(SyncReason::Drift))) {
+            return self.enqueue(key, work);
+        }
+        let mut wait = schedule::delay(class, entry.attempts, random());
+        if let (Class::Refused, Some(interval)) = (class, interval)
+            && entry.attempts > REFUSED_TRIES
+        {
+            wait = wait.max(interval.min(MOST_PATIENT));
+        }
+        debug!(%key, ?class, attempts = entry.attempts, ?wait, "will try again");
+        let timer = self.timers.set(Instant::now() + wait, key.clone());
+        entry.phase = Phase::Waiting(timer, work);
+    }
+
+    /// The API server answers again: what waits because it did not comes first, spread over a second.
+    fn outage_is_over(&mut self) {
+        if !std::mem::take(&mut self.outage) {
+            return;
+        }
+        for (key, entry) in &mut self.entries {
+            if let (Phase::Waiting(timer, work), true) = (entry.phase, entry.outage) {
+                self.timers.cancel(timer);
+                let soon = Instant::now() + Duration::from_millis(random() % 1000);
+                entry.phase = Phase::Waiting(self.timers.set(soon, key.clone()), work);
+            }
+        }
+    }
+
+    fn rest_until_due(&mut self, key: &Key) {
+        let Some(object) = self.entries.get(key).and_then(Entry::read) else { return };
+        let asked = resource::read(&object);
+        match self.work_for(key, &object, asked.as_ref().ok()) {
+            Ok(work) => self.enqueue(key, work),
+            Err(next) => self.rest(key, next),
+        }
+    }
+
+    /// Nothing is to be done for `key` before `next`.
+    fn rest(&mut self, key: &Key, next: Option<Timestamp>) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        match &mut entry.phase {
+            Phase::InWork(again) => {
+                *again = None;
+                return;
+            }
+            Phase::Waiting(timer, _) => self.timers.cancel(*timer),
+            Phase::Idle | Phase::Queued(_) => {}
+        }
+        entry.next = next;
+        entry.attempts = 0;
+        entry.phase = match next {
+            None => Phase::Idle,
+            Some(next) => {
+                let wait = Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or_default();
+                let timer = self.timers.set(Instant::now() + wait.min(CLOCK), key.clone());
+                Phase::Waiting(timer, Work::Sync(SyncReason::Due(refresh::Reason::Interval)))
+            }
+        };
+    }
+
+    fn forget(&mut self, key: &Key) {
+        let Some(entry) = self.entries.remove(key) else { return };
+        if let Phase::Waiting(timer, _) = entry.phase {
+            self.timers.cancel(timer);
+        }
+        self.unlink(&entry.target, key);
+        self.setup.context.metrics.forget(key.namespace(), key.name());
+    }
+
+    fn unlink(&mut self, target: &Key, key: &Key) {
+        if let Some(writers) = self.writers.get_mut(target) {
+            writers.retain(|writer| writer != key);
+            if writers.is_empty() {
+                self.writers.remove(target);
+            }
+        }
+    }
+}
+
+/// Tries of what a provider refuses before the object's own interval is kept to.
+const REFUSED_TRIES: u32 = 3;
+/// The longest wait for another try of what is refused.
+const MOST_PATIENT: Duration = Duration::from_secs(3600);
