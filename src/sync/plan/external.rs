@@ -49,7 +49,7 @@ pub struct Wanted<'a> {
     /// The label value that names the ExternalSecret.
     pub created_by: &'a str,
     /// Makes the annotation that proves the data.
-    pub hash: &'a dyn Fn(&BTreeMap<&str, &Plaintext>) -> String,
+    pub hash: &'a (dyn Fn(&BTreeMap<&str, &Plaintext>) -> String + Sync),
 }
 
 /// Marks on targets, in the words of the External Secrets Operator.

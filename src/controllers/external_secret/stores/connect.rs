@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulla_crds::secret_store::{
-    AwsProvider, AwsService, FakeProvider, FileProvider, RetrySettings, SecretStoreSpec, SessionTagsPolicy,
+    AwsService, FakeProvider, FileProvider, RetrySettings, SecretStoreSpec, SessionTagsPolicy,
     StoreProvider, validate,
 };
 
@@ -13,7 +13,7 @@ use super::id::{StoreError, StoreId};
 use super::materials::Materials;
 use crate::controllers::api::Api;
 use crate::providers::gate::Meter;
-use crate::providers::{Gate, Provider, aws, fake, file};
+use crate::providers::{Gate, Provider, fake, file};
 use crate::seal::Identity;
 use crate::secret::Plaintext;
 use crate::sync::external::duration;
@@ -80,13 +80,11 @@ pub(super) async fn connect(
                 AwsService::ParameterStore => "AWS/ParameterStore",
                 AwsService::SecretsManager | AwsService::CertificateManager => "AWS/SecretsManager",
             });
-            let settings = from_aws(&mut materials, store, settings, retry, user).await?;
-            (aws::connect(settings, gate.clone()).await?, gate)
+            (super::aws::connect(&mut materials, store, settings, retry, user, gate.clone()).await?, gate)
         }
         StoreProvider::Vault(settings) | StoreProvider::OpenBao(settings) => {
             let gate = gate("HashiCorp/Vault");
-            let settings = super::vault::settings(&mut materials, settings, retry).await?;
-            (crate::providers::vault::connect(settings, gate.clone())?, gate)
+            (super::vault::connect(&mut materials, settings, retry, gate.clone()).await?, gate)
         }
         StoreProvider::Kubernetes(settings) => {
             let gate = gate("Kubernetes");
@@ -116,7 +114,7 @@ pub(super) async fn connect(
     Ok(Connected { provider, gate, fingerprint: materials.fingerprint(), fades })
 }
 
-fn unsupported(name: &str) -> StoreError {
+pub(super) fn unsupported(name: &str) -> StoreError {
     StoreError::Invalid(format!(
         "the provider {name:?} is not supported; supported are aws (SecretsManager, ParameterStore), vault, openBao, \
          kubernetes, file and fake"
@@ -133,79 +131,6 @@ pub(super) fn retries(retry: Option<&RetrySettings>) -> Result<(Option<u32>, Opt
         })?),
     };
     Ok((retry.max_retries.map(|most| u32::try_from(most).unwrap_or(0)), interval))
-}
-
-const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
-const AUDIENCE_ANNOTATION: &str = "eks.amazonaws.com/audience";
-const STS_AUDIENCE: &str = "sts.amazonaws.com";
-/// How long the token of a service account lives that is exchanged for a role.
-const TOKEN_SECONDS: i64 = 3600;
-
-async fn from_aws(
-    materials: &mut Materials<'_>,
-    store: &StoreId,
-    settings: &AwsProvider,
-    retry: Option<&RetrySettings>,
-    user: Option<&str>,
-) -> Result<aws::Settings, StoreError> {
-    let service = match settings.service {
-        AwsService::SecretsManager => aws::Service::SecretsManager,
-        AwsService::ParameterStore => aws::Service::ParameterStore,
-        AwsService::CertificateManager => return Err(unsupported("aws (CertificateManager)")),
-    };
-    let auth = settings.auth.as_ref();
-    let account = auth.and_then(|auth| auth.jwt.as_ref()).and_then(|jwt| jwt.service_account_ref.as_ref());
-    let keys = auth.and_then(|auth| auth.secret_ref.as_ref());
-    let credentials = if let Some(account) = account {
-        let (annotations, namespace) = materials.service_account(account).await?;
-        let role_arn = annotations.get(ROLE_ANNOTATION).filter(|arn| !arn.is_empty()).cloned().ok_or_else(|| {
-            let name = &account.name;
-            StoreError::Invalid(format!(
-                "an IAM role must be associated with service account {name} (namespace: {namespace}) by {ROLE_ANNOTATION}"
-            ))
-        })?;
-        let usual = annotations.get(AUDIENCE_ANNOTATION).filter(|audience| !audience.is_empty());
-        let mut audiences = vec![usual.cloned().unwrap_or_else(|| STS_AUDIENCE.to_owned())];
-        audiences.extend(account.audiences.iter().cloned());
-        aws::Credentials::WebIdentity { role_arn, token: materials.tokens(account, audiences, TOKEN_SECONDS)? }
-    } else if let Some(keys) = keys {
-        let missing = |field| StoreError::Invalid(format!("spec.provider.aws.auth.secretRef.{field} is missing"));
-        let id = keys.access_key_id_secret_ref.as_ref().ok_or_else(|| missing("accessKeyIDSecretRef"))?;
-        let secret = keys.secret_access_key_secret_ref.as_ref().ok_or_else(|| missing("secretAccessKeySecretRef"))?;
-        let session_token = match &keys.session_token_secret_ref {
-            None => None,
-            Some(token) => Some(Plaintext::copy_of(materials.text(token, None).await?.as_bytes())),
-        };
-        aws::Credentials::Static {
-            access_key_id: materials.text(id, None).await?.to_string(),
-            secret_access_key: Plaintext::copy_of(materials.text(secret, None).await?.as_bytes()),
-            session_token,
-        }
-    } else {
-        aws::Credentials::Default
-    };
-    let role = |arn: &String| aws::AssumedRole { arn: arn.clone(), ..aws::AssumedRole::default() };
-    let mut roles: Vec<_> = settings.additional_roles.iter().map(role).collect();
-    if let Some(arn) = settings.role.as_ref().filter(|arn| !arn.is_empty()) {
-        roles.push(aws::AssumedRole {
-            arn: arn.clone(),
-            external_id: settings.external_id.clone(),
-            tags: session_tags(store, settings, user)?,
-            transitive_tags: settings.transitive_tag_keys.clone(),
-        });
-    }
-    let (attempts, retry_interval) = retries(retry)?;
-    Ok(aws::Settings {
-        service,
-        region: settings.region.clone(),
-        credentials,
-        roles,
-        prefix: settings.prefix.clone().unwrap_or_default(),
-        endpoint: settings.endpoint.clone(),
-        sts_endpoint: settings.sts_endpoint.clone(),
-        attempts: attempts.map(|retries| retries.saturating_add(1)),
-        retry_interval,
-    })
 }
 
 /// Whether a session is for one namespace only, because it says so to AWS.
@@ -225,33 +150,8 @@ pub(super) fn names_its_user(spec: &SecretStoreSpec) -> bool {
     }
 }
 
-fn session_tags(
-    store: &StoreId,
-    settings: &AwsProvider,
-    user: Option<&str>,
-) -> Result<Vec<(String, String)>, StoreError> {
-    let mut tags: Vec<_> = settings.session_tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
-    let policy = settings.session_tags_policy.unwrap_or_default();
-    if policy == SessionTagsPolicy::None {
-        return Ok(tags);
-    }
-    let namespace = if store.is_cluster() { user.ok_or(StoreError::Referent)? } else { &store.namespace };
-    for (key, value) in
-        [("esoNamespace", namespace), ("esoStoreName", &store.name), ("esoStoreKind", store.kind.as_str())]
-    {
-        tags.push((key.to_owned(), value.to_owned()));
-    }
-    if policy == SessionTagsPolicy::Custom {
-        tags.extend(settings.custom_session_tags.iter().map(|(key, value)| (key.clone(), value.clone())));
-    }
-    Ok(tags)
-}
-
 fn from_fake(settings: &FakeProvider) -> Result<fake::Settings, StoreError> {
-    match settings.validation_result {
-        None | Some(0 | 1) => {}
-        Some(_) => return Err(StoreError::Invalid("spec.provider.fake.validationResult says so".to_owned())),
-    }
+    let fails_validation = settings.validation_result.is_some_and(|result| !matches!(result, 0 | 1));
     let mut data = Vec::new();
     for entry in &settings.data {
         let value = match (&entry.value, &entry.value_map) {
@@ -267,7 +167,7 @@ fn from_fake(settings: &FakeProvider) -> Result<fake::Settings, StoreError> {
         let (key, version) = (entry.key.clone(), entry.version.clone());
         data.push(fake::Entry { key, version, value: Plaintext::from(value) });
     }
-    Ok(fake::Settings { data })
+    Ok(fake::Settings { data, fails_validation })
 }
 
 async fn from_file(

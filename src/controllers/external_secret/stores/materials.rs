@@ -190,7 +190,7 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Issued {
-    token: Zeroizing<String>,
+    token: String,
 }
 
 impl ServiceAccountTokens {
@@ -208,8 +208,8 @@ impl ServiceAccountTokens {
         let bytes = self.api.send(request).await?;
         let answer = serde_json::from_slice::<Answer>(&bytes);
         api::wipe(bytes);
-        let mut token = answer.map_err(|_| ApiError::Unreadable)?.status.token;
-        Ok(Plaintext::from(std::mem::take(&mut *token)))
+        // The one copy is taken over, and wiped in the end.
+        Ok(Plaintext::from(answer.map_err(|_| ApiError::Unreadable)?.status.token))
     }
 }
 

@@ -4,11 +4,20 @@
 //! minutes (a credential that changed gives a new one) and at once when the provider says that the credentials are no
 //! longer good.
 
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(not(feature = "aws"))]
+#[path = "without_aws.rs"]
+mod aws;
 mod check;
 mod cluster;
 mod connect;
 mod id;
 mod materials;
+#[cfg(feature = "vault")]
+mod vault;
+#[cfg(not(feature = "vault"))]
+#[path = "without_vault.rs"]
 mod vault;
 mod watch;
 

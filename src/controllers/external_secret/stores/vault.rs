@@ -11,7 +11,7 @@ use bulla_crds::secret_store::{
 use super::connect::retries;
 use super::id::StoreError;
 use super::materials::{KeptToken, Materials, OwnToken};
-use crate::providers::TokenSource;
+use crate::providers::{Gate, Provider, TokenSource};
 use crate::providers::vault::{self, Auth, ClientCertificate, Settings};
 use crate::secret::Plaintext;
 
@@ -20,8 +20,17 @@ const TOKEN_SECONDS: i64 = 600;
 const CERTIFICATE: Option<&str> = Some("tls.crt");
 const KEY: Option<&str> = Some("tls.key");
 
-/// What a Vault provider is made from.
-pub(super) async fn settings(
+/// Makes a provider of the settings.
+pub(super) async fn connect(
+    materials: &mut Materials<'_>,
+    provider: &VaultProvider,
+    retry: Option<&RetrySettings>,
+    gate: Gate,
+) -> Result<Arc<dyn Provider>, StoreError> {
+    Ok(vault::connect(settings(materials, provider, retry).await?, gate)?)
+}
+
+async fn settings(
     materials: &mut Materials<'_>,
     settings: &VaultProvider,
     retry: Option<&RetrySettings>,
