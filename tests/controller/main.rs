@@ -5,7 +5,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod canary;
 mod drift;
 mod first_sync;
 mod keys;

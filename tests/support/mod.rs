@@ -14,6 +14,7 @@ pub(crate) mod apiserver;
 pub(crate) mod audit;
 pub(crate) mod identities;
 pub(crate) mod leash;
+pub(crate) mod logs;
 pub(crate) mod objects;
 pub(crate) mod servers;
 pub(crate) mod tools;
