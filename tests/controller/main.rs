@@ -7,6 +7,7 @@ mod support;
 
 mod canary;
 mod drift;
+mod external_schema;
 mod first_sync;
 mod keys;
 mod kubeseal;
