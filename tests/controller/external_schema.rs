@@ -416,9 +416,14 @@ async fn the_status_is_kept_and_fields_select() {
     let patch = Patch::Merge(json!({"status": status}));
     let patched = api.patch_status("one", &PatchParams::default(), &patch).await.unwrap();
     assert_eq!(serde_json::to_value(patched.status).unwrap(), status);
-    // What External Secrets' own Go types write for a time that is not set.
-    let patch = json!({"status": {"refreshTime": null, "binding": {"name": ""}}});
-    api.patch_status("two", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    // What External Secrets' own Go types write for a time that is not set. A patch would only take the field away.
+    let mut object = place.get("v1", "externalsecrets", "two").await;
+    object["status"] = json!({"refreshTime": null, "binding": {"name": ""}});
+    let body = serde_json::to_vec(&object).unwrap();
+    let path = place.path("v1", "externalsecrets");
+    let request = Request::new(&path).replace_subresource("status", "two", &PostParams::default(), body).unwrap();
+    let replaced: ExternalSecret = place.client.request(request).await.unwrap();
+    assert_eq!(replaced.status.unwrap().binding.unwrap().name, "");
 
     place.create("v1beta1", "secretstores", "s", &json!({"provider": {"fake": {"data": []}}})).await.unwrap();
     let status = json!({"conditions": [{"type": "Ready", "status": "True", "reason": "Valid"}], "capabilities": "ReadOnly", "observedGeneration": 1});

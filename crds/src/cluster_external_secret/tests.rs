@@ -48,3 +48,13 @@ fn it_is_a_cluster_resource() {
     let path = ClusterExternalSecret::url_path(&(), None);
     assert_eq!(path, "/apis/external-secrets.io/v1/clusterexternalsecrets");
 }
+
+#[test]
+fn rules_are_those_of_the_external_secrets() {
+    let spec = |value: Value| read(json!({"spec": value})).spec.unwrap();
+    let good = json!({"secretStoreRef": {"name": "s"}, "dataFrom": [{"find": {}}]});
+    assert_eq!(validate(&spec(json!({"externalSecretSpec": good, "refreshTime": "5m"}))), []);
+    let broken = validate(&spec(json!({"externalSecretSpec": {"dataFrom": [{"find": {}}]}, "refreshTime": "often"})));
+    let paths: Vec<_> = broken.iter().map(|violation| violation.path.as_str()).collect();
+    assert_eq!(paths, ["spec.externalSecretSpec.dataFrom[0]", "spec.refreshTime"]);
+}

@@ -367,3 +367,14 @@ fn rules_of_the_schema_and_of_the_first_sync_are_told_early() {
         assert_eq!(broken(value.clone()), expected, "{value}");
     }
 }
+
+#[test]
+fn one_odd_object_does_not_end_a_list() {
+    let list: kube::core::ObjectList<ExternalSecret> = serde_json::from_value(json!({
+        "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecretList", "metadata": {"resourceVersion": "1"},
+        "items": [{"metadata": {"name": "odd"}, "spec": {"data": 1}}, {"metadata": {"name": "good"}, "spec": full_spec()}],
+    }))
+    .unwrap();
+    let readable: Vec<_> = list.items.iter().map(|object| object.spec.is_ok()).collect();
+    assert_eq!(readable, [false, true]);
+}
