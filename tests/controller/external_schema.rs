@@ -131,7 +131,8 @@ fn store(provider: Value) -> Value {
     spec
 }
 
-fn vault() -> Value {
+/// `mount` is the field that says where the Kubernetes method is mounted.
+fn vault(mount: &str) -> Value {
     let (secret, account) = (
         json!({"name": "s", "namespace": "n", "key": "k"}),
         json!({"name": "sa", "namespace": "n", "audiences": ["v"]}),
@@ -144,7 +145,7 @@ fn vault() -> Value {
         "auth": {
             "namespace": "ns", "tokenSecretRef": secret,
             "appRole": {"path": "approle", "roleId": "r", "roleRef": secret, "secretRef": secret},
-            "kubernetes": {"mountPath": "kubernetes", "role": "r", "serviceAccountRef": account, "secretRef": secret},
+            "kubernetes": {mount: "kubernetes", "role": "r", "serviceAccountRef": account, "secretRef": secret},
             "ldap": {"path": "ldap", "username": "u", "secretRef": secret},
             "userPass": {"path": "userpass", "username": "u", "secretRef": secret},
             "jwt": {"path": "jwt", "role": "r", "secretRef": secret,
@@ -174,8 +175,8 @@ fn stores() -> Vec<(&'static str, Value)> {
                 "endpoint": "http://localhost:5000", "stsEndpoint": "http://localhost:5000",
             }})),
         ),
-        ("vault", store(json!({"vault": vault()}))),
-        ("openbao", store(json!({"openBao": vault()}))),
+        ("vault", store(json!({"vault": vault("mountPath")}))),
+        ("openbao", store(json!({"openBao": vault("path")}))),
         (
             "kubernetes-token",
             store(json!({"kubernetes": {

@@ -49,11 +49,20 @@ fn full_vault() -> Value {
     })
 }
 
+/// As [`full_vault`], but the mount of the Kubernetes method has another name.
+fn full_openbao() -> Value {
+    let mut settings = full_vault();
+    let method = settings["auth"]["kubernetes"].as_object_mut().unwrap();
+    let mount = method.remove("mountPath").unwrap();
+    method.insert("path".to_owned(), mount);
+    settings
+}
+
 fn providers() -> Vec<(&'static str, Value)> {
     vec![
         ("aws", full_aws()),
         ("vault", full_vault()),
-        ("openBao", full_vault()),
+        ("openBao", full_openbao()),
         (
             "kubernetes",
             json!({
@@ -148,6 +157,17 @@ fn settings_of_vault_that_are_known_by_name_only_are_passed_over() {
     let StoreProvider::Vault(vault) = provider else { panic!("{provider:?}") };
     let auth = vault.auth.unwrap();
     assert_eq!((auth.iam, auth.gcp, auth.method()), (Some(Unsupported), Some(Unsupported), None));
+}
+
+#[test]
+fn the_mount_of_the_kubernetes_method_has_two_names() {
+    for (method, mount) in [
+        (json!({"role": "r"}), "kubernetes"),
+        (json!({"role": "r", "mountPath": "a"}), "a"),
+        (json!({"role": "r", "path": "b"}), "b"),
+    ] {
+        assert_eq!(serde_json::from_value::<VaultKubernetes>(method).unwrap().mount(), mount);
+    }
 }
 
 /// A store may hold secrets itself: neither an error nor a debug print shows one.
