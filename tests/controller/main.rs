@@ -6,6 +6,7 @@
 mod support;
 
 mod drift;
+mod external_schema;
 mod first_sync;
 mod keys;
 mod kubeseal;
