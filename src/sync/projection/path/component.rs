@@ -282,8 +282,7 @@ pub(super) fn parts(path: &str) -> Option<(Vec<Part<'_>>, &str)> {
 pub(super) fn last_name(path: &str) -> &str {
     let is_separator =
         |at: usize, byte: u8| matches!(byte, b'|' | b'.') && (at == 0 || path.as_bytes().get(at - 1) != Some(&b'\\'));
-    let start =
-        path.bytes().enumerate().filter(|(at, byte)| is_separator(*at, *byte)).last().map_or(0, |(at, _)| at + 1);
+    let start = path.bytes().enumerate().rposition(|(at, byte)| is_separator(at, byte)).map_or(0, |at| at + 1);
     let name = path.get(start..).unwrap_or_default();
     let is_simple = name
         .bytes()
