@@ -19,6 +19,13 @@ fn known_vectors() {
     );
 }
 
+/// Made with Go's own printing and hash.
+#[test]
+fn bytes_of_all_lengths_print_in_decimal() {
+    let values = data(&[("", b""), ("ä", b"x"), ("a", &[0, 10, 255])]);
+    assert_eq!(data_hash(&values), "d72d0cd0e7c096ee55edf3664610a0e0cec9c963eadd62e80c3ed33e");
+}
+
 /// The hash of the data is that of what Go prints, whatever the bytes and however long.
 #[test]
 fn data_is_printed_as_go_does() {

@@ -145,7 +145,7 @@ impl Search {
         if depth > DEEPEST {
             return Err(Stop::TooDeep);
         }
-        self.charge(node.raw.len())?;
+        self.charge(node.raw.len() + path.len())?;
         if node.is_array() {
             return self.in_array(node.members(), path, pipe, depth);
         }
