@@ -31,6 +31,7 @@ mod words;
 mod wrap;
 mod yaml;
 
+pub(super) use self::regex::replaced;
 pub(super) use pattern::compile as compile_pattern;
 
 use std::{collections::HashMap, sync::LazyLock};
