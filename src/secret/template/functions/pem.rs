@@ -64,15 +64,15 @@ fn block(text: &[u8]) -> Option<(Block, &[u8])> {
     let (line, mut rest) = line(text);
     let label = line.strip_suffix(DASHES)?.to_str().ok()?.to_owned();
     let mut headers = Vec::new();
-    while !rest.is_empty() {
+    // A line of dashes can only be the end: to look further would take time by the square of the text.
+    while !rest.is_empty() && !rest.starts_with(DASHES) {
         let (header, after) = self::line(rest);
         let Some((name, value)) = header.split_once_str(b":") else { break };
         headers.push((name.trim_ascii().to_str().ok()?.to_owned(), value.trim_ascii().to_str().ok()?.to_owned()));
         rest = after;
     }
     let end = format!("-----END {label}-----");
-    // The end may follow without any content.
-    let at = if rest.starts_with(end.as_bytes()) { 0 } else { rest.find(format!("\n{end}"))? + 1 };
+    let at = if rest.starts_with(DASHES) { 0 } else { rest.find(b"\n-----")? + 1 };
     let (content, after) = rest.split_at_checked(at)?;
     let (closing, after) = self::line(after);
     if closing != end.as_bytes() {

@@ -81,7 +81,10 @@ impl PrivateKey {
         let key = info.next(OCTETS)?;
         match algorithm.next(OID)? {
             RSA => Self::from_pkcs1(key),
-            EC => Self::from_sec1(key, CURVES.iter().find(|curve| algorithm.next(OID) == Some(curve.oid))),
+            EC => {
+                let named = algorithm.next(OID);
+                Self::from_sec1(key, CURVES.iter().find(|curve| named == Some(curve.oid)))
+            }
             ED25519 => {
                 let mut elements = Elements::of(key);
                 Self::from_seed(elements.next(OCTETS)?)
