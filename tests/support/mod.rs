@@ -18,3 +18,4 @@ pub(crate) mod objects;
 pub(crate) mod servers;
 pub(crate) mod tools;
 pub(crate) mod upstream;
+pub(crate) mod vault;
