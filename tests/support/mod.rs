@@ -22,3 +22,4 @@ pub(crate) mod proxy;
 pub(crate) mod servers;
 pub(crate) mod tools;
 pub(crate) mod upstream;
+pub(crate) mod vault;
