@@ -137,7 +137,7 @@ async fn templates_labels_and_types_are_laid_out() {
     world
         .create::<k8s_openapi::api::core::v1::ConfigMap>(json!({
             "metadata": {"name": "templates"},
-            "data": {"app.conf": "user={{ .user }}", "pairs": "x: {{ .password | quote }}\ny: \"2\""},
+            "data": {"app.conf": "user={{ .user }}", "pairs": "x: {{ .password | quote }}\nz: \"2\""},
         }))
         .await;
     let spec = json!({
@@ -155,7 +155,7 @@ async fn templates_labels_and_types_are_laid_out() {
     world.external("db", spec).await;
     world.synced("db").await;
     let secret = world.secret("db").await.unwrap();
-    let wanted = [("app.conf", "user=app"), ("url", "db://app:p%26w@host"), ("x", "p&w"), ("y", "2")];
+    let wanted = [("app.conf", "user=app"), ("url", "db://app:p%26w@host"), ("x", "p&w"), ("z", "2")];
     assert_eq!(data_of(&secret), strings(&wanted));
     assert_eq!(secret.type_.as_deref(), Some("example.com/mine"));
     assert_eq!(secret.metadata.labels.unwrap()["team"], "app");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct FakeProvider {
     /// The values.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub data: Vec<FakeData>,
     /// What checking the store says: 0 good, 1 unknown, 2 bad; absent means 0.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,7 @@ use kube::core::request;
 use serde_json::json;
 use tracing::{debug, info, warn};
 
-use super::{CREDENTIALS, Store, StoreError, StoreId, Stores, Verdict, lock};
+use super::{Store, StoreError, StoreId, Stores, Verdict, lock};
 use crate::controllers::api::{self, ApiError, FIELD_MANAGER};
 use crate::controllers::events::{Kind, Regarding};
 use crate::sync::external::duration;
@@ -50,7 +50,7 @@ impl Stores {
     }
 
     async fn examine(&self, id: &StoreId, store: &Arc<Store>) -> Checked {
-        let session = match self.open(id, store, None, CREDENTIALS / 2).await {
+        let session = match self.open(id, store, None, Duration::ZERO).await {
             Ok(session) => session,
             Err(StoreError::Referent) => {
                 return Checked {
@@ -107,13 +107,16 @@ impl Stores {
     pub(super) fn next_check(&self, store: &Store, checked: &Checked, attempts: u32) -> Duration {
         let random = crate::controllers::random();
         if let Verdict::Bad { class, .. } = &checked.verdict {
-            return crate::sync::schedule::delay(*class, attempts, random);
+            return crate::sync::schedule::delay(*class, attempts, random).min(WORST);
         }
         let interval = store.spec.as_ref().ok().and_then(interval).unwrap_or(self.config.recheck);
         // Spread, so that stores that came together are not checked together for ever.
         interval.mul_f64(((random % 200) as f64).mul_add(-0.001, 1.0))
     }
 }
+
+/// A store that is not good holds up all who use it: somebody who mends it is not kept waiting for longer.
+const WORST: Duration = Duration::from_secs(60);
 
 fn interval(spec: &SecretStoreSpec) -> Option<Duration> {
     let interval = match spec.refresh_interval.as_ref()? {
