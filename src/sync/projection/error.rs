@@ -77,10 +77,10 @@ pub enum ProjectionError {
     /// A key is too long to be a data key of a Secret.
     #[error(
         "invalid secret keys (TIP: use rewrite or conversionStrategy to change keys): key has length {length} but max \
-         is 253: {key}"
+         is 253: (following is truncated): {key}"
     )]
     LongKey {
-        /// The key.
+        /// The beginning of the key.
         key: String,
         /// Its length in bytes.
         length: usize,

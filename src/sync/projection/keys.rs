@@ -72,7 +72,8 @@ pub fn validate_keys(mut values: Values) -> Result<Values, ProjectionError> {
     values.remove("");
     for key in values.keys() {
         if key.len() > LONGEST {
-            return Err(ProjectionError::LongKey { key: key.clone(), length: key.len() });
+            let beginning = (0..=LONGEST).rev().find_map(|end| key.get(..end)).unwrap_or_default();
+            return Err(ProjectionError::LongKey { key: beginning.to_owned(), length: key.len() });
         }
         if let Some(character) = key.chars().find(|character| !is_legal(*character)) {
             return Err(ProjectionError::BadKey { key: key.clone(), character });

@@ -69,7 +69,8 @@ fn in_opaque(value: &Plaintext, property: &str, key: &str) -> Result<Zeroizing<V
         .ok_or_else(|| ProjectionError::NoProperty { property: property.to_owned(), key: key.to_owned() })
 }
 
-/// As a literal key first, then as a path.
+/// As a literal key first, then as a path. What cannot be reached so, such as a label whose name has dots, is looked for
+/// with all dots but the first taken literally.
 fn in_object(value: &Plaintext, property: Option<&str>, key: &str) -> Result<Zeroizing<Vec<u8>>, ProjectionError> {
     let not_an_object = || ProjectionError::NotAnObject(key.to_owned());
     let text = json::text(value.expose());
@@ -78,12 +79,14 @@ fn in_object(value: &Plaintext, property: Option<&str>, key: &str) -> Result<Zer
         return scalar_or_json(raw, OBJECT).ok_or_else(not_an_object);
     }
     let whole = json::write_object(&object, OBJECT).ok_or_else(not_an_object)?;
-    match property {
-        None => Ok(whole),
-        Some(property) => {
-            path::find(&json::text(&whole), property)?.ok_or_else(|| ProjectionError::NoData(property.to_owned()))
-        }
+    let Some(property) = property else { return Ok(whole) };
+    let text = json::text(&whole);
+    if let Some(found) = path::find(&text, property)? {
+        return Ok(found);
     }
+    let beyond = property.split_once('.').map(|(name, rest)| format!("{name}.{}", rest.replace('.', "\\.")));
+    let found = beyond.map_or(Ok(None), |path| path::find(&text, &path))?;
+    found.ok_or_else(|| ProjectionError::NoData(property.to_owned()))
 }
 
 /// As a name first; then the part before the first dot is a name, and the rest a path into its value. What cannot be

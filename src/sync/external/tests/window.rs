@@ -93,6 +93,7 @@ fn what_cannot_be_read_is_left_out_and_told() {
     assert!(!Windows::parse(Effect::Allow, [("x", "1h")]).0.is_allowed(now));
     assert!(Windows::parse(Effect::Deny, [("x", "1h")]).0.is_allowed(now));
     assert!(Windows::default().is_allowed(now));
+    assert!(Windows::parse(Effect::Allow, []).0.is_allowed(now));
 }
 
 proptest! {

@@ -48,7 +48,7 @@ const STEPS: usize = 1000;
 
 impl Windows {
     /// Reads windows, each a schedule and a duration, and tells which are left out. If all windows that allow are left
-    /// out, nothing is allowed.
+    /// out, nothing is allowed; if there are none to begin with, everything is.
     ///
     /// A schedule has five fields (minute, hour, day of month, month, day of week) or is one of `@hourly`, `@daily`,
     /// `@midnight`, `@weekly`, `@monthly`, `@yearly`, `@annually` and `@every 1h`; the last counts from 1970.
@@ -66,6 +66,9 @@ impl Windows {
                 Ok(window) => readable.push(window),
                 Err(reason) => errors.push(WindowError { index, reason }),
             }
+        }
+        if readable.is_empty() && errors.is_empty() {
+            return (Self::default(), errors);
         }
         (Self { effect, windows: readable }, errors)
     }

@@ -104,6 +104,9 @@ fn a_property_of_an_object_is_a_literal_key_then_a_path() {
     ] {
         assert_eq!(one(&document, name).as_deref(), Ok(wanted), "{name}");
     }
+    let labels = object(r#"{"labels":{"app.kubernetes.io/name":"shop","a":{"b":1}},"annotations":{}}"#);
+    assert_eq!(one(&labels, "labels.app.kubernetes.io/name").unwrap(), "shop");
+    assert_eq!(one(&labels, "labels.a.b").unwrap(), "1");
     assert_eq!(one(&document, "a.c").unwrap_err(), "cannot find secret data for key: \"a.c\"");
     assert_eq!(
         one(&object(r#"{"b":"x&y","a":[1, 2.0],"n":12345678901234567890,"l":"\u2028\u0007"}"#), "").unwrap(),
