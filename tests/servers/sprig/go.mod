@@ -91,3 +91,6 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 	software.sslmate.com/src/go-pkcs12 v0.6.0 // indirect
 )
+
+// What Sprig 3.3.0 itself asks for: later ones read "12.5" as the whole number 12.
+replace github.com/spf13/cast => github.com/spf13/cast v1.7.0

@@ -23,6 +23,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/template"
 	"unicode/utf8"
 
@@ -54,7 +55,10 @@ func render(c testCase, option string) result {
 			functions[name] = function
 		}
 	}
-	// The release that can be imported has no certSANs yet; this is what the function is.
+	// The release that can be imported is older than certSANs and than the cut before the first block; this is what they
+	// are.
+	filter := eso.FuncMap()["filterPEM"].(func(string, string) (string, error))
+	functions["filterPEM"] = func(label, input string) (string, error) { return filter(label, fromFirstBlock(input)) }
 	functions["certSANs"] = certSANs
 	for _, name := range []string{"env", "expandenv", "getHostByName"} {
 		delete(functions, name)
@@ -91,8 +95,15 @@ func render(c testCase, option string) result {
 	return result{Binary: out.Bytes()}
 }
 
+func fromFirstBlock(input string) string {
+	if start := strings.Index(input, "-----BEGIN"); start > 0 {
+		return input[start:]
+	}
+	return input
+}
+
 func certSANs(input string) ([]string, error) {
-	block, _ := pem.Decode([]byte(input))
+	block, _ := pem.Decode([]byte(fromFirstBlock(input)))
 	if block == nil {
 		return nil, errors.New("no PEM block")
 	}
