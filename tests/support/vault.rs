@@ -111,7 +111,7 @@ impl Vault {
         let mut leash = Leash::spawn("vault", &command, &file("vault.log"), End::default());
         let began = Instant::now();
         let wanted = if sealed { 503 } else { 200 };
-        while !self.call("GET", "sys/health", "", None).is_some_and(|(status, _)| status == wanted) {
+        while self.call("GET", "sys/health", "", None).is_none_or(|(status, _)| status != wanted) {
             if leash.ended().is_some() || began.elapsed() > START {
                 return Err(leash.log_tail());
             }
@@ -226,7 +226,7 @@ impl Vault {
     pub(crate) fn unseal(&self) {
         self.write("sys/unseal", &json!({"key": self.unseal_key}));
         let began = Instant::now();
-        while !self.call("GET", "sys/health", "", None).is_some_and(|(status, _)| status == 200) {
+        while self.call("GET", "sys/health", "", None).is_none_or(|(status, _)| status != 200) {
             assert!(began.elapsed() < START, "Vault did not unseal");
             thread::sleep(Duration::from_millis(20));
         }
