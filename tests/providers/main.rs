@@ -1,9 +1,19 @@
-//! The providers against the real servers: what they answer, what that costs, and what they do when the server fails.
+//! Every provider against the real thing behind it: one contract for all, and what each has of its own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails says so by panicking, and its files are its own"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod aws;
+mod contract;
+mod fake;
+mod file;
+mod kubernetes;
 mod vault;

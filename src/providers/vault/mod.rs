@@ -22,13 +22,6 @@ mod path;
 mod session;
 mod settings;
 
-<<<<<<< HEAD
-pub use settings::{Auth, ClientCertificate, KvVersion, Settings};
-
-/// TEMPORARY
-pub fn connect(_: Settings, _: super::Gate) -> Result<std::sync::Arc<dyn super::Provider>, super::ProviderError> {
-    Err(super::ProviderError::new(super::Cause::Misconfigured, "not yet"))
-=======
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -105,5 +98,4 @@ fn misconfigured(message: impl Into<String>) -> ProviderError {
 /// An error of a request.
 fn invalid(message: impl Into<String>) -> ProviderError {
     ProviderError::new(Cause::Invalid, message)
->>>>>>> vlt
 }
