@@ -14,6 +14,7 @@
 mod calls;
 mod credentials;
 mod error;
+mod parameter_store;
 mod secrets_manager;
 mod settings;
 mod store;
@@ -29,7 +30,10 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 
 use self::calls::Calls;
 use self::credentials::Identity;
+use self::parameter_store::ParameterStore;
+use self::secrets_manager::SecretsManager;
 pub use self::settings::{AssumedRole, Credentials, Service, Settings};
+use self::store::Store;
 use super::{Cause, Gate, Provider, ProviderError};
 
 /// How long it may take until a connection stands.
@@ -64,12 +68,10 @@ pub async fn connect(settings: Settings, gate: Gate) -> Result<Arc<dyn Provider>
     let keys: Arc<dyn ProvideCredentials> = Arc::<Identity>::clone(&identity);
     let config = config.into_builder().credentials_provider(SharedCredentialsProvider::from(keys)).build();
     let calls = Calls::new(gate, identity, attempts, retry_interval);
-    match service {
+    Ok(match service {
         Service::SecretsManager => {
-            Ok(secrets_manager::connect(secrets_manager::client(&config, endpoint), calls, prefix))
+            Arc::new(Store::new(SecretsManager::new(&config, endpoint, calls), prefix)) as Arc<dyn Provider>
         }
-        Service::ParameterStore => {
-            Err(ProviderError::new(Cause::Misconfigured, "Parameter Store is not there yet"))
-        }
-    }
+        Service::ParameterStore => Arc::new(Store::new(ParameterStore::new(&config, endpoint, calls), prefix)),
+    })
 }

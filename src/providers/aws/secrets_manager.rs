@@ -1,7 +1,6 @@
 //! Secrets Manager.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::primitives::Blob;
@@ -24,8 +23,17 @@ const MOST_FILTERS: usize = 10;
 
 /// Secrets Manager in one region.
 pub(super) struct SecretsManager {
-    pub(super) client: Client,
-    pub(super) calls: Calls,
+    client: Client,
+    calls: Calls,
+}
+
+impl SecretsManager {
+    /// The service; its credentials are those that `calls` keeps ready.
+    pub(super) fn new(config: &aws_config::SdkConfig, endpoint: Option<String>, calls: Calls) -> Self {
+        let mut config = aws_sdk_secretsmanager::config::Builder::from(config);
+        config.set_endpoint_url(endpoint);
+        Self { client: Client::from_conf(config.build()), calls }
+    }
 }
 
 impl Service for SecretsManager {
@@ -215,14 +223,68 @@ fn has_tags(secret: &SecretListEntry, find: &Find) -> bool {
     find.tags.iter().all(has)
 }
 
-/// The client of a region; its credentials are those that `calls` keeps ready.
-pub(super) fn client(config: &aws_config::SdkConfig, endpoint: Option<String>) -> Client {
-    let mut config = aws_sdk_secretsmanager::config::Builder::from(config);
-    config.set_endpoint_url(endpoint);
-    Client::from_conf(config.build())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Secrets Manager by that client.
-pub(super) fn connect(client: Client, calls: Calls, prefix: String) -> Arc<super::store::Store<SecretsManager>> {
-    Arc::new(super::store::Store::new(SecretsManager { client, calls }, prefix))
+    const ARN: &str = "arn:aws:secretsmanager:eu-west-1:1:secret:app/db-AbCdEf";
+
+    fn entry(name: &str, arn: &str, value: &str) -> Entry {
+        let value = Some(Plaintext::copy_of(value.as_bytes()));
+        Entry { name: Some(name.to_owned()), arn: Some(arn.to_owned()), version: None, value }
+    }
+
+    fn picked(id: &str, values: &[Entry], errors: &[ApiErrorType]) -> Option<Result<Vec<u8>, Cause>> {
+        let read = pick(id, values, errors)?;
+        Some(match read {
+            Ok(Fetched { document: Document::Opaque(value), .. }) => Ok(value.expose().to_vec()),
+            Ok(_) => panic!("not opaque"),
+            Err(error) => Err(error.cause),
+        })
+    }
+
+    #[test]
+    fn an_arn_may_lack_its_end() {
+        for (id, is) in [
+            ("app/db", true),
+            ("app", false),
+            ("app/db-AbCdEf", false),
+            ("arn:aws:secretsmanager:eu-west-1:1:secret:app/db", true),
+            ("arn:aws:secretsmanager:eu-west-1:1:secret:app/d", false),
+            ("arn:aws:secretsmanager:eu-west-1:2:secret:app/db", false),
+        ] {
+            assert_eq!(is_arn_of(ARN, id), is, "{id}");
+        }
+        assert!(!is_arn_of("app/db-AbCdEf", "app/db"));
+    }
+
+    #[test]
+    fn a_batch_is_taken_apart() {
+        let error = ApiErrorType::builder().secret_id("gone").error_code("ResourceNotFoundException").build();
+        let denied = ApiErrorType::builder().secret_id(ARN.replace("app/db", "no")).error_code("AccessDeniedException");
+        let errors = [error, denied.build()];
+        let values = [entry("app/db", ARN, "1")];
+        for id in ["app/db", ARN, "arn:aws:secretsmanager:eu-west-1:1:secret:app/db"] {
+            assert_eq!(picked(id, &values, &errors), Some(Ok(b"1".to_vec())), "{id}");
+        }
+        assert_eq!(picked("gone", &values, &errors), Some(Err(Cause::Missing)));
+        assert_eq!(picked("no", &values, &errors), Some(Err(Cause::Denied)));
+        assert_eq!(picked("left out", &values, &errors), None);
+        // The same name in another account: it has to be asked for alone.
+        let other = ARN.replace(":1:", ":2:");
+        let values = [entry("app/db", ARN, "1"), entry("app/db", &other, "2")];
+        assert_eq!(picked("app/db", &values, &[]), None);
+        assert_eq!(picked(&other, &values, &[]), Some(Ok(b"2".to_vec())));
+    }
+
+    #[test]
+    fn filters_are_what_aws_allows() {
+        let find = |tag: &str, value: &str| Find {
+            tags: BTreeMap::from([(tag.to_owned(), value.to_owned())]),
+            ..Find::default()
+        };
+        assert_eq!(filters("app/", &find("env", "prod")).len(), 3);
+        assert_eq!(filters("", &find("env", "!prod")).len(), 1);
+        assert_eq!(filters("a*", &find("env", "")).len(), 1);
+    }
 }
