@@ -67,7 +67,11 @@ fn problem_of(sentence: &str) -> String {
             "a map" => "must be an object".to_owned(),
             "a sequence" => "must be a list".to_owned(),
             "string or map" => "must be a string".to_owned(),
+            "i32" | "i64" | "u32" => "must be a whole number of a sensible size".to_owned(),
+            "f64" => "must be a number".to_owned(),
             _ if wanted.starts_with("struct ") => "must be an object".to_owned(),
+            // Kubernetes' own types say only their names.
+            _ if wanted.chars().all(char::is_alphanumeric) => "must be an object".to_owned(),
             _ => format!("must be {wanted}"),
         };
     }

@@ -56,7 +56,12 @@ impl ControllerConfig {
     /// The defaults, with the keys in `namespace`.
     #[must_use]
     pub fn new(namespace: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), namespaces: Namespaces::All, concurrency: CONCURRENCY, external: Some(ExternalConfig::default()) }
+        Self {
+            namespace: namespace.into(),
+            namespaces: Namespaces::All,
+            concurrency: CONCURRENCY,
+            external: Some(ExternalConfig::default()),
+        }
     }
 }
 

@@ -163,13 +163,16 @@ fn items(spec: &ExternalSecretSpec, stores: &mut Stores, violations: &mut Vec<Vi
         match store.or(usual) {
             Some(store) => Some(stores.index(store)),
             None => {
-                violations.push(Violation::new(path, "no store: spec.secretStoreRef or sourceRef.storeRef must be set"));
+                violations
+                    .push(Violation::new(path, "no store: spec.secretStoreRef or sourceRef.storeRef must be set"));
                 None
             }
         }
     };
     for (index, item) in spec.data.iter().enumerate() {
-        let Some(store) = store_of(item.source_ref.as_ref(), format!("spec.data[{index}]"), violations) else { continue };
+        let Some(store) = store_of(item.source_ref.as_ref(), format!("spec.data[{index}]"), violations) else {
+            continue;
+        };
         let (secret_key, remote) = (item.secret_key.clone(), remote(&item.remote_ref));
         items.data.push(DataItem { secret_key, remote, store });
     }
@@ -394,7 +397,8 @@ fn template_from(from: &api::TemplateFrom, texts: &BTreeMap<TemplateObject, Valu
 
 fn decode(strategy: Option<api::DecodingStrategy>) -> Option<layout::Decode> {
     fn by(strategy: Decoding, value: Plaintext) -> Result<Plaintext, &'static str> {
-        projection::decode(strategy, value).map_err(|_| "the value is not in the encoding that valuesDecodingStrategy says")
+        projection::decode(strategy, value)
+            .map_err(|_| "the value is not in the encoding that valuesDecodingStrategy says")
     }
     match decoding(strategy) {
         Decoding::None => None,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bulla_crds::{Oddity, SealedSecret};
 use jiff::Timestamp;
 
-use crate::seal::{self, KeyId, Keyring, OpenErrors, Scope};
 use super::render;
+use crate::seal::{self, KeyId, Keyring, OpenErrors, Scope};
 use crate::secret::template::Delimiters;
 use crate::secret::{self, Shape, Target, TargetErrors};
 

@@ -122,7 +122,7 @@ async fn malformed_key_secrets_do_not_stop_the_others() {
     world.seal("db", &[("a", "1")]).await;
     world.synced("db").await;
     for name in ["empty", "nonsense", "no-key"] {
-        assert!(crate::canary::logs().contains(&format!("secret=\"{name}\"")), "{name} is named in the log");
+        assert!(crate::support::logs::so_far().contains(&format!("secret=\"{name}\"")), "{name} is named in the log");
     }
     world.create::<Secret>(json!({"metadata": {"name": "later", "labels": ours}, "data": {"identity": "AAAA"}})).await;
     world.seal("after", &[("a", "1")]).await;

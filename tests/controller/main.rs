@@ -5,8 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod canary;
 mod drift;
+mod external_schema;
 mod first_sync;
 mod keys;
 mod kubeseal;

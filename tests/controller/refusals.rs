@@ -4,7 +4,6 @@ use bulla::seal::{Identity, Scope};
 use bulla_crds::SealedSecret;
 use serde_json::{Value, json};
 
-use crate::canary;
 use crate::world::{World, data_of, holding, strings};
 
 async fn create(world: &World<'_>, name: &str, data: Value) {
@@ -104,7 +103,7 @@ async fn nothing_secret_is_said_anywhere() {
     world.until_data("good", &[("a", CANARY)]).await;
     world.calls(world.mark()).await;
 
-    let mut said = canary::logs();
+    let mut said = crate::support::logs::so_far();
     for name in ["good", "refused", "template"] {
         said += &serde_json::to_string(&world.sealed_secret(name).await.status).unwrap();
     }

@@ -51,7 +51,7 @@ impl World<'static> {
 impl<'a> World<'a> {
     /// A world on this server, with a key and without a controller.
     pub(crate) async fn on(server: &'a ApiServer) -> Self {
-        crate::canary::capture_logs();
+        crate::support::logs::capture();
         server.install_crd(&bulla_crds::sealed_secret_crd()).await;
         let namespace = server.namespace().await;
         let identity = Identity::generate_x25519().unwrap();
@@ -66,6 +66,7 @@ impl<'a> World<'a> {
         assert!(self.running.is_none(), "it runs already");
         let config = ControllerConfig {
             namespaces: Namespaces::These(vec![self.namespace.clone()]),
+            external: None,
             ..ControllerConfig::new(&self.namespace)
         };
         let client = self.server.client_as(ADMIN, &self.agent);

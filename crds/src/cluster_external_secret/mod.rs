@@ -7,8 +7,9 @@ use kube::core::ClusterResourceScope;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
-use crate::external_secret::ExternalSecretSpec;
+use crate::external_secret::{self, ExternalSecretSpec};
 use crate::object::{Unreadable, external_secrets_object};
+use crate::validation::{Violation, is_duration};
 
 /// The kind.
 pub const KIND: &str = "ClusterExternalSecret";
@@ -103,6 +104,21 @@ pub struct FailedNamespace {
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+/// Every rule that the spec breaks, those of its ExternalSecrets first.
+pub fn validate(spec: &ClusterExternalSecretSpec) -> Vec<Violation> {
+    let inner = external_secret::validate(&spec.external_secret_spec).into_iter();
+    let mut broken: Vec<_> = inner
+        .map(|Violation { path, message }| Violation {
+            path: path.replacen("spec", "spec.externalSecretSpec", 1),
+            message,
+        })
+        .collect();
+    if spec.refresh_time.as_ref().is_some_and(|interval| !is_duration(interval)) {
+        broken.push(Violation::new("spec.refreshTime", "must be a duration such as 1h30m"));
+    }
+    broken
 }
 
 #[cfg(test)]

@@ -14,12 +14,13 @@ pub use self::spec::{
     Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform, SourceRef, StoreKind, StoreRef, SyncWindow, SyncWindowKind,
     SyncWindows,
 };
-pub use self::status::{Binding, ExternalSecretStatus, WrittenSecret};
+pub use self::status::{Binding, ExternalSecretStatus};
 pub use self::target::{
     CreationPolicy, DeletionPolicy, EngineVersion, Manifest, MergePolicy, Target, Template, TemplateAs, TemplateFrom,
     TemplateItem, TemplateMetadata, TemplateSource,
 };
 pub use self::validate::validate;
+pub use crate::sealed_secret::WrittenSecret;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::NamespaceResourceScope;

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
+use crate::sealed_secret::WrittenSecret;
 
 /// What came of an ExternalSecret. The fields of External Secrets first, then ours.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,14 +43,4 @@ pub struct Binding {
     /// The Secret's name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-}
-
-/// The Secret as it was last written: enough to know that nothing has to be done, not enough to guess a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct WrittenSecret {
-    /// The Secret's resourceVersion after our write.
-    pub resource_version: String,
-    /// A keyed digest of what we wrote.
-    pub digest: String,
 }

@@ -7,13 +7,13 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`sealed_secret`] | `bitnami.com` SealedSecret |
-//! | [`external_secret`] | `external-secrets.io` ExternalSecret |
-//! | [`cluster_external_secret`] | `external-secrets.io` ClusterExternalSecret |
-//! | [`secret_store`] | `external-secrets.io` SecretStore and ClusterSecretStore |
-//! | [`provider`] | the providers of a store |
-//! | [`group`] | what the definitions of `external-secrets.io` have in common |
-//! | [`parts`] | words that schemas are made of |
+//! | `sealed_secret` | `bitnami.com` SealedSecret |
+//! | `external_secret` | `external-secrets.io` ExternalSecret |
+//! | `cluster_external_secret` | `external-secrets.io` ClusterExternalSecret |
+//! | `secret_store` | `external-secrets.io` SecretStore and ClusterSecretStore |
+//! | `provider` | the providers of a store |
+//! | `group` | what the definitions of `external-secrets.io` have in common |
+//! | `parts` | words that schemas are made of |
 
 mod cluster_external_secret;
 mod external_secret;

@@ -14,8 +14,8 @@ pub(super) fn provider() -> Value {
         &[],
         json!({
             "aws": aws(),
-            "vault": vault(&["server"], "HashiCorp Vault."),
-            "openBao": open(vault(&[], "OpenBao, with the settings of vault.")),
+            "vault": vault(vault_auth("mountPath"), "HashiCorp Vault."),
+            "openBao": open(vault(vault_auth("path"), "OpenBao, with the settings of vault.")),
             "kubernetes": kubernetes(),
             "fake": fake(),
             "file": file(),
@@ -124,7 +124,8 @@ fn aws_auth() -> Value {
     )
 }
 
-fn vault(required: &[&str], description: &str) -> Value {
+#[expect(clippy::needless_pass_by_value, reason = "schemas are built from the inside out, and each part is used once")]
+fn vault(auth: Value, description: &str) -> Value {
     let tls = object(
         &[],
         json!({
@@ -134,7 +135,7 @@ fn vault(required: &[&str], description: &str) -> Value {
         "Our certificate for TLS.",
     );
     object(
-        required,
+        &["server"],
         json!({
             "server": string("The server's URL."),
             "path": string("Where the KV engine is mounted."),
@@ -151,13 +152,14 @@ fn vault(required: &[&str], description: &str) -> Value {
                 json!({ "required": boolean("Whether they must.") }),
                 "Whether writes name the version that they replace; only for pushing.",
             ),
-            "auth": vault_auth(),
+            "auth": auth,
         }),
         description,
     )
 }
 
-fn vault_auth() -> Value {
+/// `mount_path` is the field that says where the Kubernetes method is mounted: the two providers disagree.
+fn vault_auth(mount_path: &str) -> Value {
     let mount = |usual: &str| string(&format!("Where the method is mounted; absent means {usual}."));
     let password = |path: &str, description: &str| {
         object(
@@ -183,7 +185,7 @@ fn vault_auth() -> Value {
     let kubernetes = object(
         &["role"],
         json!({
-            "mountPath": mount("kubernetes"),
+            mount_path: mount("kubernetes"),
             "role": string("The role to log in as."),
             "serviceAccountRef": service_account("The service account."),
             "secretRef": secret_key("Where a token is; the usual key is token."),

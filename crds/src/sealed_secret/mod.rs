@@ -117,8 +117,8 @@ pub struct SealedSecretStatus {
 }
 
 /// The Secret as it was last written: enough to know that nothing has to be done, not enough to guess a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct WrittenSecret {
     /// The Secret's resourceVersion after our write.
     pub resource_version: String,

@@ -168,9 +168,12 @@ pub struct VaultAppRole {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VaultKubernetes {
-    /// Where the method is mounted; absent means `kubernetes`.
+    /// Where the method is mounted, in `provider.vault`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mount_path: Option<String>,
+    /// Where the method is mounted, in `provider.openBao`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// The role to log in as.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub role: String,
@@ -180,6 +183,13 @@ pub struct VaultKubernetes {
     /// Where a token is; the usual key is `token`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeySelector>,
+}
+
+impl VaultKubernetes {
+    /// Where the method is mounted: `kubernetes` unless another place is set.
+    pub fn mount(&self) -> &str {
+        self.mount_path.as_deref().or(self.path.as_deref()).unwrap_or("kubernetes")
+    }
 }
 
 /// A user of an LDAP directory.

@@ -126,7 +126,9 @@ impl SyncError {
             Self::Store { store, .. } => vec![store.clone()],
             Self::Items(errors) => {
                 let away = |cause: &ItemCause<Asked>| match cause {
-                    ItemCause::Provider(asked) if asked.error.is_outage() || asked.error.cause == Cause::Unauthenticated => {
+                    ItemCause::Provider(asked)
+                        if asked.error.is_outage() || asked.error.cause == Cause::Unauthenticated =>
+                    {
                         Some(asked.store.clone())
                     }
                     ItemCause::Provider(_) | ItemCause::Projection(_) | ItemCause::WrongAnswer => None,

@@ -91,6 +91,8 @@ pub(super) struct Report {
 pub(super) enum Outcome {
     /// The object is gone.
     Gone,
+    /// It is another controller's.
+    Left,
     /// It is in sync.
     Synced {
         /// The target's version, where there is one.
@@ -122,6 +124,10 @@ pub(super) async fn reconcile(
     reason: SyncReason,
 ) -> Report {
     let began = (Timestamp::now(), Instant::now());
+    if is_of_another(context, key, &object).await {
+        debug!(namespace = key.namespace(), name = key.name(), "its store is another controller's");
+        return Report { object: None, outcome: Outcome::Left };
+    }
     context.metrics.sync_calls(key.namespace(), key.name());
     let asked = resource::read(&object);
     let interval = asked.as_ref().map_or(Duration::ZERO, |asked| asked.interval);
@@ -152,22 +158,34 @@ pub(super) async fn reconcile(
             Err(ApiError::NotFound) => return Report { object: None, outcome: Outcome::Gone },
             Err(error) => {
                 debug!(namespace = key.namespace(), name = key.name(), %error, "cannot write the status");
-                let outcome =
-                    Outcome::Failed { class: error.class(), interval, waits_for: Vec::new(), outage: error.is_outage() };
+                let outcome = Outcome::Failed {
+                    class: error.class(),
+                    interval,
+                    waits_for: Vec::new(),
+                    outage: error.is_outage(),
+                };
                 return Report { object: None, outcome };
             }
         }
     }
     let outcome = match result {
         Ok(done) => Outcome::Synced { target: done.version.as_deref().map(Version::parse), digest: done.digest, next },
-        Err(error) => Outcome::Failed {
-            class: error.class(),
-            interval,
-            waits_for: error.waits_for(),
-            outage: error.is_outage(),
-        },
+        Err(error) => {
+            Outcome::Failed { class: error.class(), interval, waits_for: error.waits_for(), outage: error.is_outage() }
+        }
     };
     Report { object: written, outcome }
+}
+
+/// Whether a store that the object names is of another controller class: the object is left to that controller.
+async fn is_of_another(context: &Context, key: &Key, object: &ExternalSecret) -> bool {
+    let Ok(asked) = resource::read(object) else { return false };
+    for store in &asked.stores {
+        if context.stores.is_of_another(&Stores::id(store, key.namespace())).await {
+            return true;
+        }
+    }
+    false
 }
 
 /// When an object that was just synced is due again.
@@ -205,8 +223,11 @@ async fn write_status(
     let old = serde_json::to_value(object.status.as_ref()).map_err(unreadable)?;
     // In a merge patch, what is to go has to be said.
     if let (Some(new), Value::Object(old)) = (patch.as_object_mut(), old) {
-        let gone: Map<String, Value> =
-            old.into_iter().filter(|(field, _)| !new.contains_key(field)).map(|(field, _)| (field, Value::Null)).collect();
+        let gone: Map<String, Value> = old
+            .into_iter()
+            .filter(|(field, _)| !new.contains_key(field))
+            .map(|(field, _)| (field, Value::Null))
+            .collect();
         new.extend(gone);
     }
     let patch = Patch::Merge(json!({ "metadata": { "uid": object.metadata.uid }, "status": patch }));
@@ -402,8 +423,9 @@ impl Pass<'_> {
             return Some(version);
         }
         // Not written by this process: what it was left with is known by its hash, if all else is as it was then.
-        let object_is_as_it_was = self.object.status.as_ref().and_then(|status| status.synced_resource_version.as_deref())
-            == Some(status::version_of(self.object).as_str());
+        let object_is_as_it_was =
+            self.object.status.as_ref().and_then(|status| status.synced_resource_version.as_deref())
+                == Some(status::version_of(self.object).as_str());
         let exact = matches!(self.asked.creation, Creation::Owner | Creation::Orphan);
         let plain = self.object.spec.as_ref().is_ok_and(|spec| !resource::renders_metadata(spec));
         let same = live_hash.is_some() && live_hash == data_hash(&hash::data_hash(&target.data));
@@ -414,7 +436,8 @@ impl Pass<'_> {
         let digest = self.digest(target);
         if self.unchanged(target, digest).is_some() {
             let status = self.object.status.as_ref();
-            let version = status.and_then(|status| status.secret.as_ref()).map(|secret| secret.resource_version.clone());
+            let version =
+                status.and_then(|status| status.secret.as_ref()).map(|secret| secret.resource_version.clone());
             let version = version.or_else(|| self.hints.right.map(|right| right.to_string()));
             let digest = Some(digest);
             return Ok(Done { good: Good::Synced, version, digest, wrote: Wrote::Nothing, skipped: Vec::new() });
@@ -527,7 +550,13 @@ impl Pass<'_> {
         };
         if old != self.asked.target && self.delete_ours(old).await? {
             let regarding = regarding(self.object);
-            self.context.events.post(&regarding, Kind::Normal, "Sync", "Deleted", "secret deleted because it was orphaned");
+            self.context.events.post(
+                &regarding,
+                Kind::Normal,
+                "Sync",
+                "Deleted",
+                "secret deleted because it was orphaned",
+            );
         }
         Ok(())
     }

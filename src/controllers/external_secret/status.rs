@@ -122,7 +122,8 @@ pub(super) fn news(
             new.next_refresh_time = next.map(|next| Time(whole_second(next)));
             new.sync_reason = Some(reason.to_string());
             new.binding = secret.map(|(name, _)| Binding { name: name.to_owned() });
-            new.secret = secret.map(|(_, version)| WrittenSecret { resource_version: version.to_owned(), ..WrittenSecret::default() });
+            new.secret = secret
+                .map(|(_, version)| WrittenSecret { resource_version: version.to_owned(), ..WrittenSecret::default() });
             let (word, message) = good.words();
             (true, word, message.to_owned())
         }

@@ -201,9 +201,33 @@ mod tests {
     #[test]
     fn a_scalar_is_what_was_written() {
         for written in [
-            "7", "-7", "007", "0x1F", "0o17", "1_000", "1.50", "1e5", ".5", "+3", "123456789012345678901234567890",
-            "18446744073709551616", "3.14159265358979323846264338327950288", "true", "false", "no", "yes", "on", "Off",
-            "2026-11-21", "12:30:45", "1.2.3", ".inf", "text", "a b", "=", "0",
+            "7",
+            "-7",
+            "007",
+            "0x1F",
+            "0o17",
+            "1_000",
+            "1.50",
+            "1e5",
+            ".5",
+            "+3",
+            "123456789012345678901234567890",
+            "18446744073709551616",
+            "3.14159265358979323846264338327950288",
+            "true",
+            "false",
+            "no",
+            "yes",
+            "on",
+            "Off",
+            "2026-11-21",
+            "12:30:45",
+            "1.2.3",
+            ".inf",
+            "text",
+            "a b",
+            "=",
+            "0",
         ] {
             let yaml = format!("# ümlaut\nä: ü\nkey: {written}   # comment\nother: &a {written}\nalias: *a\n");
             for key in ["key", "other", "alias"] {
@@ -221,7 +245,8 @@ mod tests {
 
     #[test]
     fn what_is_no_scalar_is_json() {
-        let yaml = "b:\n  y: 1.50\n  x: [true, null, 007, 0x1F, 'a\"b', 12345678901234567890123]\nl: [1, {a: b}]\ne: {}";
+        let yaml =
+            "b:\n  y: 1.50\n  x: [true, null, 007, 0x1F, 'a\"b', 12345678901234567890123]\nl: [1, {a: b}]\ne: {}";
         let json = r#"{"x":[true,null,"007","0x1F","a\"b",12345678901234567890123],"y":1.50}"#;
         assert_eq!(value(yaml, "b"), json);
         assert_eq!(value(yaml, "l"), r#"[1,{"a":"b"}]"#);
@@ -245,9 +270,8 @@ mod tests {
     #[test]
     fn find_gives_the_outermost_match_below_the_path() {
         let tree = parse(b"db: {user: u, pass: p}\nkey: k\nprod/a: 1\nprod: {a: hidden, b: 2, c: {d: 3}}\n").unwrap();
-        let names = |path, wanted: &str| -> Vec<String> {
-            tree.find(path, |name| name.contains(wanted)).into_keys().collect()
-        };
+        let names =
+            |path, wanted: &str| -> Vec<String> { tree.find(path, |name| name.contains(wanted)).into_keys().collect() };
         assert_eq!(names(None, ""), ["db", "key", "prod", "prod/a"]);
         assert_eq!(names(None, "user"), ["db/user"]);
         assert_eq!(names(None, "/"), ["db/pass", "db/user", "prod/a", "prod/b", "prod/c"]);

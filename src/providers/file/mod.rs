@@ -59,7 +59,10 @@ struct Sealed {
 pub fn connect(settings: Settings, gate: Gate) -> Result<Arc<dyn Provider>, ProviderError> {
     let Settings { source, identities } = settings;
     if identities.is_empty() {
-        return Err(ProviderError::new(Cause::Misconfigured, format!("{}: no identity to open it with", named(&source))));
+        return Err(ProviderError::new(
+            Cause::Misconfigured,
+            format!("{}: no identity to open it with", named(&source)),
+        ));
     }
     Ok(Arc::new(Store { file: Arc::new(Sealed { source, identities }), gate }))
 }
@@ -119,9 +122,8 @@ impl Sealed {
             }
             Source::Bytes(file) => seal::open_file(&self.identities, file, MAX_FILE).map_err(refused)?,
         };
-        content::parse(plaintext.expose()).map_err(|error| {
-            ProviderError::new(Cause::Misconfigured, format!("{name}, decrypted, {error}"))
-        })
+        content::parse(plaintext.expose())
+            .map_err(|error| ProviderError::new(Cause::Misconfigured, format!("{name}, decrypted, {error}")))
     }
 }
 

@@ -249,7 +249,19 @@ struct Case {
 }
 
 /// Texts that this one reads in another way than Go's library, on purpose.
-const KNOWN: &[&str] = &[];
+const KNOWN: &[&str] = &[
+    // Infinite and undefined numbers are refused instead of written as `+Inf`.
+    "a: .inf\n",
+    "a: -.inf\n",
+    "a: .nan\n",
+    // A second document is refused instead of forgotten.
+    "a: b\n---\nc: d\n",
+    // A tab before the first key.
+    "\ta: b\n",
+    // `tRue` and `yEs` are truth values here, and `1__0` is a text.
+    "a: TRUE\nb: False\nc: tRue\nd: Yes\ne: YES\nf: yEs\n",
+    "a: 0x\nb: 0b2\nc: 0o9\nd: 1__0\ne: _1\nf: 1e\n",
+];
 
 #[test]
 fn mappings_are_read_as_go_reads_them() {

@@ -95,6 +95,11 @@ pub(crate) fn compile_pattern(expression: &str) -> Option<regex::bytes::Regex> {
     functions::compile_pattern(expression).ok()
 }
 
+/// Replaces every match as Go does; `$1` and `${name}` in the replacement stand for groups.
+pub(crate) fn replace_pattern(pattern: &regex::bytes::Regex, text: &str, replacement: &str) -> Vec<u8> {
+    functions::replaced(pattern, text.as_bytes(), |captures, out| captures.expand(replacement.as_bytes(), out))
+}
+
 /// Reads a duration of Go, such as `1h30m`, as nanoseconds. Nothing if it is malformed or longer than 292 years.
 pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     time::parse_duration(text.as_bytes()).map(|duration| duration.0)

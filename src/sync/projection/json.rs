@@ -63,7 +63,7 @@ pub(super) fn unquoted(raw: &str) -> Zeroizing<Vec<u8>> {
     let mut rest = inside;
     while let Some(at) = rest.find('\\') {
         let (plain, escaped) = rest.split_at(at);
-        out.extend_from_slice(plain.as_bytes());
+        push(&mut out, plain.as_bytes());
         let mut characters = escaped.get(1..).unwrap_or_default().chars();
         let Some(character) = characters.next() else { return out };
         rest = characters.as_str();
@@ -80,9 +80,9 @@ pub(super) fn unquoted(raw: &str) -> Zeroizing<Vec<u8>> {
             }
             other => other,
         };
-        out.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes());
+        push(&mut out, plain.encode_utf8(&mut [0; 4]).as_bytes());
     }
-    out.extend_from_slice(rest.as_bytes());
+    push(&mut out, rest.as_bytes());
     out
 }
 
@@ -190,16 +190,15 @@ pub(super) fn push(out: &mut Zeroizing<Vec<u8>>, bytes: &[u8]) {
 }
 
 /// A number as Go marshals a `float64`. Integers keep their digits, which a `float64` would not.
-fn float(text: &str) -> Cow<'_, str> {
-    if is_integer(text) {
-        return Cow::Borrowed(text);
-    }
+fn float(text: &str) -> Zeroizing<String> {
     match text.parse::<f64>() {
-        Ok(number) if number != 0.0 && !(1e-6..1e21).contains(&number.abs()) && number.is_finite() => {
-            let written = format!("{number:e}");
-            Cow::Owned(if number.abs() >= 1.0 { written.replace('e', "e+") } else { written })
+        Ok(number)
+            if !is_integer(text) && number != 0.0 && number.is_finite() && !(1e-6..1e21).contains(&number.abs()) =>
+        {
+            let written = Zeroizing::new(format!("{number:e}"));
+            if number.abs() >= 1.0 { Zeroizing::new(written.replace('e', "e+")) } else { written }
         }
-        _ => Cow::Owned(decimal(text).to_string()),
+        _ => decimal(text),
     }
 }
 

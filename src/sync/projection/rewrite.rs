@@ -10,7 +10,10 @@ use super::{
     json::{self, Style},
     lookup::object_entry,
 };
-use crate::secret::{Plaintext, Values, template::compile_pattern};
+use crate::secret::{
+    Plaintext, Values,
+    template::{compile_pattern, replace_pattern},
+};
 
 /// One step of renaming or merging.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,11 +108,20 @@ pub fn rewrite(
 fn replace(values: Values, source: &str, target: &str) -> Result<Values, String> {
     let pattern = compile_pattern(source)
         .ok_or_else(|| format!("the regular expression {source:?} is malformed or too large"))?;
+    let references = target.bytes().filter(|byte| *byte == b'$').count();
     rename(values, |key| {
-        let replaced = pattern.replace_all(key.as_bytes(), target.as_bytes()).into_owned();
+        // A key has one match more than bytes at most, and each reference stands for all of it at most.
+        let size = (key.len() + 1).saturating_mul(target.len()).saturating_add(references.saturating_mul(key.len()));
+        if size > LARGEST {
+            return Err(format!("the replacement is too large for a key of {} bytes", key.len()));
+        }
+        let replaced = replace_pattern(&pattern, key, target);
         String::from_utf8(replaced).map_err(|_| format!("key {key:?} would not be UTF-8 any more"))
     })
 }
+
+/// Memory that replacing may take, in bytes.
+const LARGEST: usize = 16 * 1024 * 1024;
 
 /// Longest key that a step may make, in bytes: anything longer is refused later anyway, after it took memory.
 const LONGEST: usize = 4096;

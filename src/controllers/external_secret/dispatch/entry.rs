@@ -1,6 +1,5 @@
 //! What is remembered of one ExternalSecret: its text and a few dozen bytes.
 
-
 use bulla_crds::{ExternalSecret, Unreadable};
 use jiff::Timestamp;
 
@@ -127,4 +126,3 @@ pub(super) struct Target {
     pub(super) list: u32,
     pub(super) hash: Option<DataHash>,
 }
-

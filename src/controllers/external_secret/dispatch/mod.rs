@@ -28,7 +28,7 @@ use self::entry::{Entry, Phase, Target, Work};
 use self::key::fingerprint;
 use super::reconcile::{self, Context, Hints, Outcome, Report, data_hash, due, finalize, is_intact};
 use super::status::{self, SyncReason};
-use super::stores::StoreId;
+use super::stores::{StoreId, Stores};
 use crate::controllers::api::{self, ApiError};
 use crate::controllers::queue::{Key, Known, Timers, Version, sleep_until};
 use crate::controllers::random;
@@ -225,9 +225,11 @@ impl Dispatcher {
         asked: Option<&resource::Asked>,
     ) -> Result<Work, Option<Timestamp>> {
         if object.metadata.deletion_timestamp.is_some() {
-            let waits = object.metadata.finalizers.as_ref().is_some_and(|all| {
-                all.iter().any(|name| name == bulla_crds::names::external_secrets::FINALIZER)
-            });
+            let waits = object
+                .metadata
+                .finalizers
+                .as_ref()
+                .is_some_and(|all| all.iter().any(|name| name == bulla_crds::names::external_secrets::FINALIZER));
             return if waits { Ok(Work::Finalize) } else { Err(None) };
         }
         let first = Work::Sync(SyncReason::Due(refresh::Reason::First));
@@ -253,9 +255,9 @@ impl Dispatcher {
             status.map(|status| status.conditions.as_slice()).unwrap_or_default(),
             bulla_crds::ConditionType::Ready,
         );
-        let wants_none = ready.and_then(|ready| ready.reason.as_deref()).is_some_and(|reason| {
-            matches!(reason, "SecretDeleted" | "SecretMissing")
-        });
+        let wants_none = ready
+            .and_then(|ready| ready.reason.as_deref())
+            .is_some_and(|reason| matches!(reason, "SecretDeleted" | "SecretMissing"));
         match (self.targets.get(&entry.target), entry.right) {
             (None, _) if wants_none => Err(next),
             (None, _) => Ok(Work::Sync(SyncReason::Drift)),
@@ -378,15 +380,13 @@ impl Dispatcher {
         let hints = Hints { target, right: entry.right, digest: entry.digest };
         let (context, at, name) = (Arc::clone(&self.setup.context), key.clone(), entry.target.clone());
         let id = match work {
-            Work::Sync(reason) => self.passes.spawn(async move {
-                Done::Synced(reconcile::reconcile(&context, &at, object, hints, reason).await)
-            }),
+            Work::Sync(reason) => self
+                .passes
+                .spawn(async move { Done::Synced(reconcile::reconcile(&context, &at, object, hints, reason).await) }),
             Work::Verify => {
                 self.passes.spawn(async move { Done::Verified(is_intact(&context, &at, name.name()).await) })
             }
-            Work::Finalize => {
-                self.passes.spawn(async move { Done::Finalized(finalize(&context, &at, &object).await) })
-            }
+            Work::Finalize => self.passes.spawn(async move { Done::Finalized(finalize(&context, &at, &object).await) }),
         };
         self.working_on.insert(id.id(), key);
     }
@@ -434,6 +434,17 @@ impl Dispatcher {
                     self.forget(key);
                 }
             }
+            Outcome::Left => {
+                // Should its store become ours, that is told as a store that became good.
+                let stores = self.stores_of(key);
+                if let Some(entry) = self.entries.get_mut(key) {
+                    entry.waits_for = stores;
+                }
+                match again {
+                    Some(work) => self.enqueue(key, work),
+                    None => self.rest(key, None),
+                }
+            }
             Outcome::Synced { target, digest, next } => {
                 (entry.attempts, entry.outage) = (0, false);
                 entry.waits_for = Vec::new();
@@ -464,6 +475,13 @@ impl Dispatcher {
                 self.try_again(key, class, Work::Sync(SyncReason::Retry), Some(interval), again);
             }
         }
+    }
+
+    fn stores_of(&self, key: &Key) -> Vec<StoreId> {
+        let object = self.entries.get(key).and_then(Entry::read);
+        let asked = object.and_then(|object| resource::read(&object).ok());
+        let stores = asked.map(|asked| asked.stores).unwrap_or_default();
+        stores.iter().map(|store| Stores::id(store, key.namespace())).collect()
     }
 
     /// Waits by the class of failure. A provider that refuses is in the end not asked more often than the object's own

@@ -117,4 +117,3 @@ fn session_tags(
     }
     Ok(tags)
 }
-

@@ -53,7 +53,12 @@ impl Stores {
         let session = match self.open(id, store, None, CREDENTIALS / 2).await {
             Ok(session) => session,
             Err(StoreError::Referent) => {
-                return Checked { verdict: Verdict::Depends, reason: "ValidationUnknown", stalled: false, improved: false };
+                return Checked {
+                    verdict: Verdict::Depends,
+                    reason: "ValidationUnknown",
+                    stalled: false,
+                    improved: false,
+                };
             }
             Err(error) => return bad(&error, "unable to create client"),
         };
@@ -78,7 +83,9 @@ impl Stores {
             uid: Some(store.uid.clone()),
         };
         match &checked.verdict {
-            Verdict::Bad { problem, .. } => self.events.post(&regarding, Kind::Warning, "Check", checked.reason, problem),
+            Verdict::Bad { problem, .. } => {
+                self.events.post(&regarding, Kind::Warning, "Check", checked.reason, problem)
+            }
             Verdict::Good => self.events.post(&regarding, Kind::Normal, "Check", "Valid", "store validated"),
             Verdict::Depends | Verdict::Unchecked => {}
         }

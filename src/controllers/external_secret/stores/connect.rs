@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulla_crds::secret_store::{
-    AwsService, FakeProvider, FileProvider, RetrySettings, SecretStoreSpec, SessionTagsPolicy,
-    StoreProvider, validate,
+    AwsService, FakeProvider, FileProvider, RetrySettings, SecretStoreSpec, SessionTagsPolicy, StoreProvider, validate,
 };
 
 use super::id::{StoreError, StoreId};
@@ -126,9 +125,10 @@ pub(super) fn retries(retry: Option<&RetrySettings>) -> Result<(Option<u32>, Opt
     let Some(retry) = retry else { return Ok((None, None)) };
     let interval = match retry.retry_interval.as_deref().filter(|text| !text.is_empty()) {
         None => None,
-        Some(text) => Some(duration::interval(text).map_err(|error| {
-            StoreError::Invalid(format!("spec.retrySettings.retryInterval: {error}"))
-        })?),
+        Some(text) => Some(
+            duration::interval(text)
+                .map_err(|error| StoreError::Invalid(format!("spec.retrySettings.retryInterval: {error}")))?,
+        ),
     };
     Ok((retry.max_retries.map(|most| u32::try_from(most).unwrap_or(0)), interval))
 }
@@ -186,7 +186,9 @@ async fn from_file(
         }
     };
     let selector = settings.identity_secret_ref.as_ref().ok_or_else(|| {
-        StoreError::Invalid("spec.provider.file.identitySecretRef is missing: the age identity that opens it".to_owned())
+        StoreError::Invalid(
+            "spec.provider.file.identitySecretRef is missing: the age identity that opens it".to_owned(),
+        )
     })?;
     let text = materials.text(selector, Some("identity")).await?;
     let identities = Identity::parse_all(&text).map_err(|error| {

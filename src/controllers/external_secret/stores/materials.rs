@@ -98,8 +98,9 @@ impl<'a> Materials<'a> {
             Ok(request) => self.api.call::<ConfigMap>(api::with_body(request)).await,
             Err(error) => Err(error.into()),
         };
-        let map = answer
-            .map_err(|error| unread(format!("cannot get ConfigMap {name:?} from namespace {namespace:?}: {error}"), &error))?;
+        let map = answer.map_err(|error| {
+            unread(format!("cannot get ConfigMap {name:?} from namespace {namespace:?}: {error}"), &error)
+        })?;
         (&map.metadata.uid, &map.metadata.resource_version).hash(&mut self.versions);
         let binary = map.binary_data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0);
         let text = || map.data.and_then(|mut data| data.remove(key)).map(String::into_bytes);
@@ -166,7 +167,13 @@ impl<'a> Materials<'a> {
         seconds: i64,
     ) -> Result<Arc<dyn TokenSource>, StoreError> {
         let namespace = self.namespace(selector.namespace.as_deref())?;
-        Ok(Arc::new(ServiceAccountTokens { api: self.api.clone(), namespace, name: selector.name.clone(), audiences, seconds }))
+        Ok(Arc::new(ServiceAccountTokens {
+            api: self.api.clone(),
+            namespace,
+            name: selector.name.clone(),
+            audiences,
+            seconds,
+        }))
     }
 }
 

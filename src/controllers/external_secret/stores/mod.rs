@@ -186,7 +186,9 @@ impl Stores {
         let labels = namespaces.get(namespace).unwrap_or(&nothing);
         access::admit(&id.name, &spec.conditions, namespace, labels).map_err(|error| match error {
             AccessError::Denied { .. } => StoreError::Denied(error.to_string()),
-            AccessError::Invalid { .. } | AccessError::ForeignNamespace { .. } => StoreError::Invalid(error.to_string()),
+            AccessError::Invalid { .. } | AccessError::ForeignNamespace { .. } => {
+                StoreError::Invalid(error.to_string())
+            }
         })
     }
 
@@ -283,9 +285,10 @@ impl Stores {
         }
     }
 
-    /// How many stores there are that are not good.
-    pub(in crate::controllers) fn len(&self) -> usize {
-        lock(&self.known).len()
+    /// Whether another controller serves the store: an object that names it is that controller's.
+    pub(in crate::controllers) async fn is_of_another(&self, id: &StoreId) -> bool {
+        let store = self.get(id).await;
+        store.is_ok_and(|store| store.spec.as_ref().is_ok_and(|spec| !self.is_ours(spec)))
     }
 }
 
@@ -311,7 +314,8 @@ pub(in crate::controllers) async fn ask(
     use crate::providers::Cause;
     let session = stores.session(id, namespace).await?;
     let mut replies = session.fetch(requests, urgency, not_before).await;
-    let refused = |reply: &crate::providers::Reply| matches!(reply, Err(error) if error.cause == Cause::Unauthenticated);
+    let refused =
+        |reply: &crate::providers::Reply| matches!(reply, Err(error) if error.cause == Cause::Unauthenticated);
     if replies.iter().any(refused)
         && let Some(session) = stores.renewed(id, namespace, &session).await
     {

@@ -11,8 +11,8 @@ use bulla_crds::secret_store::{
 use super::connect::retries;
 use super::id::StoreError;
 use super::materials::{KeptToken, Materials, OwnToken};
-use crate::providers::{Gate, Provider, TokenSource};
 use crate::providers::vault::{self, Auth, ClientCertificate, Settings};
+use crate::providers::{Gate, Provider, TokenSource};
 use crate::secret::Plaintext;
 
 /// How long a service account's token lives that is shown to Vault.

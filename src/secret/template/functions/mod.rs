@@ -1,4 +1,4 @@
-//! The functions: Go's own and Sprig's generic ones, by family.
+//! The functions: Go's own, Sprig's generic ones, and those that External Secrets adds, by family.
 //!
 //! Names, order of arguments and results are those of Sprig 3.3. A function reads its arguments through [`Call`], which
 //! also enforces Go's types, and fails with a [`Fault`], which cannot carry an argument.
@@ -6,21 +6,27 @@
 mod base;
 mod builtin;
 mod certificates;
+mod chains;
 mod collections;
 mod compare;
 mod crypto;
 mod dates;
 mod decimal;
 mod defaults;
+mod der;
 mod dictionaries;
 mod encoding;
 mod json;
+mod jwk;
 mod keys;
 mod merge;
 mod numbers;
 mod passwords;
 mod paths;
 mod pattern;
+mod pem;
+mod pkcs12;
+mod pkcs8;
 mod random;
 mod reflection;
 mod regex;
@@ -31,6 +37,7 @@ mod words;
 mod wrap;
 mod yaml;
 
+pub(super) use self::regex::replaced;
 pub(super) use pattern::compile as compile_pattern;
 
 use std::{collections::HashMap, sync::LazyLock};
@@ -113,6 +120,7 @@ pub(super) fn withheld(name: &str) -> Option<&'static str> {
 const FAMILIES: &[&[Function]] = &[
     builtin::FUNCTIONS,
     certificates::FUNCTIONS,
+    chains::FUNCTIONS,
     collections::FUNCTIONS,
     compare::FUNCTIONS,
     crypto::FUNCTIONS,
@@ -121,11 +129,13 @@ const FAMILIES: &[&[Function]] = &[
     dictionaries::FUNCTIONS,
     encoding::FUNCTIONS,
     json::FUNCTIONS,
+    jwk::FUNCTIONS,
     keys::FUNCTIONS,
     merge::FUNCTIONS,
     numbers::FUNCTIONS,
     passwords::FUNCTIONS,
     paths::FUNCTIONS,
+    pkcs12::FUNCTIONS,
     random::FUNCTIONS,
     reflection::FUNCTIONS,
     regex::FUNCTIONS,

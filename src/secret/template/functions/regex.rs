@@ -70,7 +70,11 @@ fn is_whole(text: &[u8], found: &Match<'_>) -> bool {
 }
 
 /// The text with every match replaced by what `put` makes of it.
-fn replaced(regex: &Regex, text: &[u8], mut put: impl FnMut(&Captures<'_>, &mut Vec<u8>)) -> Vec<u8> {
+pub(in crate::secret::template) fn replaced(
+    regex: &Regex,
+    text: &[u8],
+    mut put: impl FnMut(&Captures<'_>, &mut Vec<u8>),
+) -> Vec<u8> {
     let (mut out, mut end) = (Vec::with_capacity(text.len()), 0);
     for captures in regex.captures_iter(text) {
         let Some(found) = captures.get(0).filter(|found| is_whole(text, found)) else { continue };

@@ -1,5 +1,7 @@
 //! `toYaml` and `fromYaml`, which External Secrets adds to Sprig.
 
+use serde_saphyr::options::DuplicateKeyPolicy;
+
 use super::{Call, Function, Outcome, function, json};
 use crate::secret::template::{
     error::Fault,
@@ -12,9 +14,14 @@ pub(super) const FUNCTIONS: &[Function] = &[function("fromYaml", 1, 1, from_yaml
 fn from_yaml(call: &Call<'_>) -> Outcome {
     let text = call.text(0)?;
     call.budget.elements(text.len())?;
-    let parsed = std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| serde_saphyr::from_str::<serde_json::Map<String, serde_json::Value>>(text).ok());
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        legacy_octal_numbers: true,
+        with_snippet: false,
+    };
+    type Entries = serde_json::Map<String, serde_json::Value>;
+    let parsed = std::str::from_utf8(text).ok();
+    let parsed = parsed.and_then(|text| serde_saphyr::from_str_with_options::<Entries>(text, options).ok());
     let parsed = parsed.and_then(|entries| json::from_json(&serde_json::Value::Object(entries)));
     Ok(parsed.unwrap_or_else(|| Value::map([(Text::from("Error"), Value::text("the text is not a YAML mapping"))])))
 }

@@ -2,11 +2,19 @@
 //! error repeats a value.
 
 mod differential;
+mod files;
 
 use std::time::{Duration, Instant};
 
 use super::{Delimiters, Environment, MissingKey, TemplateError, functions, render};
 use crate::secret::Values;
+
+/// The functions that External Secrets adds.
+const EXTERNAL: &str = "
+    certSANs filterCertChain filterPEM fromYaml fullPemToPkcs12 fullPemToPkcs12Pass jwkPrivateKeyPem jwkPublicKeyPem
+    pemToPkcs12 pemToPkcs12Pass pemTruststoreToPKCS12 pemTruststoreToPKCS12Pass pkcs12cert pkcs12certPass pkcs12key
+    pkcs12keyPass rsaDecrypt toYaml
+";
 
 /// The functions of Sprig that both APIs' templates may use.
 const SPRIG: &str = "
@@ -40,7 +48,8 @@ fn rendered(template: &str, values: &[(&str, &str)], missing_key: MissingKey) ->
 #[test]
 fn every_function_is_there_and_the_dangerous_ones_say_why_not() {
     let names = functions::names();
-    let missing: Vec<&str> = SPRIG.split_whitespace().filter(|name| !names.contains(name)).collect();
+    let missing: Vec<&str> =
+        SPRIG.split_whitespace().chain(EXTERNAL.split_whitespace()).filter(|name| !names.contains(name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
     for name in ["env", "expandenv", "getHostByName"] {
         assert!(!names.contains(&name));

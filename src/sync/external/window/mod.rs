@@ -1,6 +1,6 @@
 //! `spec.syncWindows`: when a periodic refresh may happen. All times are UTC.
 
-mod schedule;
+pub(super) mod schedule;
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use crate::sync::external::duration;
 
 /// When something happens again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Schedule {
+pub(in crate::sync::external) enum Schedule {
     /// At moments that a calendar names.
     Calendar(Box<Calendar>),
     /// At multiples of a time, from 1970 on.
@@ -19,7 +19,7 @@ pub(super) enum Schedule {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Calendar {
+pub(in crate::sync::external) struct Calendar {
     minutes: Field,
     hours: Field,
     days: Field,
@@ -61,7 +61,7 @@ const HORIZON: usize = 6 * 366;
 
 impl Schedule {
     /// Reads a schedule, or says what is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::sync::external) fn parse(text: &str) -> Result<Self, String> {
         let fields = match text.trim() {
             "@yearly" | "@annually" => "0 0 1 1 *",
             "@monthly" => "0 0 1 * *",
@@ -109,7 +109,7 @@ impl Schedule {
     }
 
     /// The first moment after `moment` at which it happens; `None` if there is none within five years.
-    pub(super) fn next(&self, moment: Timestamp) -> Option<Timestamp> {
+    pub(in crate::sync::external) fn next(&self, moment: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Every(every) => {
                 let seconds = i64::try_from(every.as_secs()).ok()?;

@@ -1,4 +1,4 @@
-//! Nothing that was sealed appears in anything that the controller says.
+//! Everything that the controllers of this test binary log, down to the last detail of ours.
 
 use std::io::Write;
 use std::sync::{Mutex, Once, PoisonError};
@@ -24,7 +24,7 @@ impl Write for Sink {
 }
 
 /// Keeps everything that any test of this binary logs, down to the last detail of ours.
-pub(crate) fn capture_logs() {
+pub(crate) fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let filter = EnvFilter::new("bulla=trace,info");
@@ -33,6 +33,6 @@ pub(crate) fn capture_logs() {
 }
 
 /// Everything logged so far.
-pub(crate) fn logs() -> String {
+pub(crate) fn so_far() -> String {
     String::from_utf8_lossy(&LOGS.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }

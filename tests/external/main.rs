@@ -1,0 +1,13 @@
+//! ExternalSecrets against a real API server and real providers: what is written, what it costs, how it recovers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod first_sync;
+mod policies;
+mod refresh;
+mod stores;
+mod takeover;
+mod world;
