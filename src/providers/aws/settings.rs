@@ -22,9 +22,9 @@ pub struct Settings {
     pub endpoint: Option<String>,
     /// Where STS answers, instead of the region's own address.
     pub sts_endpoint: Option<String>,
-    /// Tries of one call, the first included; `None` is the SDK's default of 3.
+    /// Tries of one call, the first included; `None` is one, since whoever asks tries again by itself, later.
     pub attempts: Option<u32>,
-    /// A fixed wait between tries instead of the SDK's exponential one.
+    /// A fixed wait between tries; `None` is one that doubles from a second on.
     pub retry_interval: Option<Duration>,
 }
 

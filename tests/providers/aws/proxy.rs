@@ -1,4 +1,4 @@
-//! AWS Secrets Manager and Parameter Store against moto.
+//! The proxy itself: what is counted by it was asked for.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
