@@ -77,8 +77,8 @@ pub type Decode = fn(Plaintext) -> Result<Plaintext, &'static str>;
 
 /// One entry of `templateFrom`.
 pub struct TemplateFrom {
-    /// Where the rendered values go.
-    pub field: Field,
+    /// `target`: where the rendered values go; see [`Field::of`]. Any other word is an error.
+    pub target: String,
     /// The texts.
     pub source: Source,
     /// `valuesDecodingStrategy`, applied to each rendered value.
@@ -191,9 +191,19 @@ fn laid_out<E: fmt::Display>(
         immutable: None,
         labels: rendered.labels,
         annotations: rendered.annotations,
-        finalizers: template.finalizers.clone(),
+        finalizers: once_each(&template.finalizers),
     };
     (shape, data, errors)
+}
+
+fn once_each(names: &[String]) -> Vec<String> {
+    let mut unique: Vec<String> = Vec::new();
+    for name in names {
+        if !unique.contains(name) {
+            unique.push(name.clone());
+        }
+    }
+    unique
 }
 
 #[derive(Default)]
@@ -215,8 +225,12 @@ where
     R: FnMut(&str, &Values) -> Result<Plaintext, E>,
 {
     fn from(&mut self, index: usize, from: &TemplateFrom) {
+        let Some(field) = Field::of(&from.target) else {
+            return self.errors.push(rules::other_field(&from.target));
+        };
+        let decode = from.decode;
         match &from.source {
-            Source::Literal { text } => self.pairs(from, text, &rules::name(index, &from.source)),
+            Source::Literal { text } => self.pairs(field, decode, text, &rules::name(index, &from.source)),
             Source::Object { object, items } => {
                 for item in items {
                     let place = || format!("key {} of {}", shorten(&item.key), rules::name(index, &from.source));
@@ -229,8 +243,8 @@ where
                         continue;
                     };
                     match item.template_as {
-                        TemplateAs::Values => self.value(from.field, &item.key, text, from.decode, place),
-                        TemplateAs::KeysAndValues => self.pairs(from, text, &place()),
+                        TemplateAs::Values => self.value(field, &item.key, text, decode, place),
+                        TemplateAs::KeysAndValues => self.pairs(field, decode, text, &place()),
                     }
                 }
             }
@@ -246,7 +260,7 @@ where
     }
 
     /// One template of a whole mapping.
-    fn pairs(&mut self, from: &TemplateFrom, text: &str, place: &str) {
+    fn pairs(&mut self, field: Field, decode: Option<Decode>, text: &str, place: &str) {
         let rendered = match (self.render)(text, self.fetched) {
             Ok(rendered) => rendered,
             Err(problem) => return self.fail(place.to_owned(), problem),
@@ -255,7 +269,7 @@ where
             Ok(values) => {
                 for (key, value) in values {
                     let place = || format!("{} in {place}", shorten(&key));
-                    self.put(from.field, key.clone(), value, from.decode, place);
+                    self.put(field, key.clone(), value, decode, place);
                 }
             }
             Err(pairs::NotPairs { line }) => {

@@ -28,9 +28,18 @@ pub(super) fn privileges(template: &Template, errors: &mut Vec<TargetError>) {
     if template.annotations.contains_key(ACCOUNT_NAME) {
         refuse(format!("template.type={kind:?} with annotation {ACCOUNT_NAME:?} is not allowed"));
     }
-    if template.template_from.iter().any(|from| from.field == Field::Annotations) {
+    if template.template_from.iter().any(|from| Field::of(&from.target) == Some(Field::Annotations)) {
         refuse(format!("template.type={kind:?} with templateFrom target=\"Annotations\" is not allowed"));
     }
+}
+
+/// A template must not write the type, the owners or anything else of a Secret.
+pub(super) fn other_field(target: &str) -> TargetError {
+    let target = super::shorten(target);
+    let rule = format!(
+        "templateFrom target={target:?} is not allowed when targeting a Secret, must be one of \"Data\", \"Annotations\" or \"Labels\""
+    );
+    TargetError::Forbidden { rule }
 }
 
 /// Labels and annotations as Kubernetes judges them; the errors name the key and never the value.

@@ -32,7 +32,12 @@ fn request(fetched: &[(&str, &str)]) -> Request {
 }
 
 fn literal(field: Field, text: &str) -> TemplateFrom {
-    TemplateFrom { field, source: Source::Literal { text: text.to_owned() }, decode: None }
+    let target = match field {
+        Field::Data => "Data",
+        Field::Annotations => "annotations",
+        Field::Labels => "LABELS",
+    };
+    TemplateFrom { target: target.to_owned(), source: Source::Literal { text: text.to_owned() }, decode: None }
 }
 
 fn object(name: &str, items: &[(&str, Option<&str>, TemplateAs)]) -> TemplateFrom {
@@ -42,7 +47,7 @@ fn object(name: &str, items: &[(&str, Option<&str>, TemplateAs)]) -> TemplateFro
         template_as: *template_as,
     };
     let source = Source::Object { object: name.to_owned(), items: items.iter().map(item).collect() };
-    TemplateFrom { field: Field::Data, source, decode: None }
+    TemplateFrom { target: String::new(), source, decode: None }
 }
 
 fn shown(target: &Target) -> BTreeMap<&str, &str> {
@@ -118,7 +123,7 @@ fn metadata_is_rendered_and_explicit_metadata_wins() {
         kind: Some("kubernetes.io/tls".to_owned()),
         labels: texts(&[("env", "{{ .env }}"), ("bulla.dev/sealing-key", "active")]),
         annotations: texts(&[("note", "for {{ .env }}"), ("argocd.argoproj.io/tracking-id", "x")]),
-        finalizers: vec!["example.com/keep".to_owned()],
+        finalizers: vec!["example.com/keep".to_owned(), "example.com/keep".to_owned()],
         template_from: vec![
             literal(Field::Labels, "env: other\ntier: '{{ .tier }}'\nnumber: 5"),
             literal(Field::Annotations, "note: other\nmore: {{ .env }}"),
@@ -187,6 +192,15 @@ fn privileged_types_are_forbidden() {
         ("spec", None),
     ] {
         assert_eq!(Field::of(target), field, "{target}");
+        let from = TemplateFrom { target: target.to_owned(), ..literal(Field::Data, "a: b") };
+        let template = Template { template_from: vec![from], ..Template::default() };
+        match field {
+            Some(_) => assert_eq!(made(&template, &[]).data.contains_key("a"), field == Some(Field::Data)),
+            None => {
+                let rule = format!("templateFrom target={target:?} is not allowed when targeting a Secret");
+                assert!(refused(&template, &[]).to_string().contains(&rule));
+            }
+        }
     }
 }
 

@@ -120,7 +120,9 @@ impl PrivateKey {
 /// PEM with lines of 64 characters.
 pub(super) fn encode_pem(label: &str, der: &[u8]) -> Vec<u8> {
     let digits = Zeroizing::new(STANDARD.encode(der));
-    let mut pem = format!("-----BEGIN {label}-----\n").into_bytes();
+    // With room for all of it, so that nothing is moved and left behind.
+    let mut pem = Vec::with_capacity(digits.len() + digits.len() / 64 + 2 * label.len() + 40);
+    pem.extend_from_slice(format!("-----BEGIN {label}-----\n").as_bytes());
     for line in digits.as_bytes().chunks(64) {
         pem.extend_from_slice(line);
         pem.push(b'\n');

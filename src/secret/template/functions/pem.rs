@@ -78,10 +78,10 @@ fn block(text: &[u8]) -> Option<(Block, &[u8])> {
     if closing != end.as_bytes() {
         return None;
     }
-    let digits: Vec<u8> =
-        content.iter().filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).copied().collect();
+    let mut digits = Zeroizing::new(Vec::with_capacity(content.len()));
+    digits.extend(content.iter().filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')));
     let engine = GeneralPurpose::new(&STANDARD, PAD.with_decode_allow_trailing_bits(true));
-    let der = Zeroizing::new(engine.decode(Zeroizing::new(digits).as_slice()).ok()?);
+    let der = Zeroizing::new(engine.decode(digits.as_slice()).ok()?);
     Some((Block { label, headers, der }, after))
 }
 
