@@ -370,7 +370,7 @@ fn from_api(template: &api::Template, texts: &BTreeMap<TemplateObject, Values>) 
 }
 
 fn template_from(from: &api::TemplateFrom, texts: &BTreeMap<TemplateObject, Values>) -> Vec<layout::TemplateFrom> {
-    let field = layout::Field::of(from.target.as_deref().unwrap_or_default()).unwrap_or_default();
+    let target = from.target.clone().unwrap_or_default();
     let decode = decode(from.values_decoding_strategy);
     let object = |source: &api::TemplateSource, is_secret: bool| {
         let values = texts.get(&TemplateObject { is_secret, name: source.name.clone() });
@@ -392,7 +392,11 @@ fn template_from(from: &api::TemplateFrom, texts: &BTreeMap<TemplateObject, Valu
         from.secret.as_ref().map(|source| object(source, true)),
         literal,
     ];
-    sources.into_iter().flatten().map(|source| layout::TemplateFrom { field, source, decode }).collect()
+    sources
+        .into_iter()
+        .flatten()
+        .map(|source| layout::TemplateFrom { target: target.clone(), source, decode })
+        .collect()
 }
 
 fn decode(strategy: Option<api::DecodingStrategy>) -> Option<layout::Decode> {

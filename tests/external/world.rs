@@ -73,7 +73,13 @@ impl<'a> World<'a> {
         world
     }
 
-    const fn of(server: &'a ApiServer, client: Client, namespace: String, agent: String, config: ExternalConfig) -> Self {
+    const fn of(
+        server: &'a ApiServer,
+        client: Client,
+        namespace: String,
+        agent: String,
+        config: ExternalConfig,
+    ) -> Self {
         Self { server, client, namespace, agent, config, whole_cluster: false, running: None }
     }
 

@@ -217,7 +217,10 @@ async fn what_our_library_of_age_writes_is_read_too() {
     let recipient: age::x25519::Recipient = file.recipient.parse().unwrap();
     let sealed = age::encrypt(&recipient, b"a: {b: [1, two]}").unwrap();
     let provider = file.of(Source::Bytes(sealed));
-    assert_eq!(content(&one(&*provider, value("a")).await.unwrap_or_else(|error| panic!("{error}"))), br#"{"b":[1,"two"]}"#);
+    assert_eq!(
+        content(&one(&*provider, value("a")).await.unwrap_or_else(|error| panic!("{error}"))),
+        br#"{"b":[1,"two"]}"#
+    );
     assert_eq!(content(&one(&*provider, value("a/b")).await.unwrap_or_else(|e| panic!("{e}"))), br#"[1,"two"]"#);
 }
 

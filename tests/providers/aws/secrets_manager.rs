@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_secretsmanager::primitives::Blob;
 use aws_sdk_secretsmanager::types::Tag;
-use bulla::providers::aws::{Service, Settings};
 use bulla::providers::Cause;
+use bulla::providers::aws::{Service, Settings};
 
 use super::{Bed, ask, connect, error, find, found, metadata, ok, value, versioned};
 use crate::support::proxy::Fault;
@@ -177,7 +177,10 @@ async fn finding_by_name_path_and_tags() {
     assert_eq!(bed.proxy.count("BatchGetSecretValue"), 6);
     assert_eq!(bed.proxy.count("GetSecretValue"), 0);
     assert_eq!(ask(&store, vec![find(None, Some("app/(00)?1$"), &[])]).await, [ok("app/001=1 other/app/1=o")]);
-    assert_eq!(ask(&store, vec![find(Some("app/"), Some("1$"), &[])]).await[0].as_ref().unwrap().split(' ').count(), 12);
+    assert_eq!(
+        ask(&store, vec![find(Some("app/"), Some("1$"), &[])]).await[0].as_ref().unwrap().split(' ').count(),
+        12
+    );
     let tagged = found(&store, find(None, None, &[("team", "a")])).await;
     assert_eq!(tagged.len(), 41);
     assert_eq!(found(&store, find(None, None, &[("team", "a"), ("tier", "b")])).await.len(), 40);
