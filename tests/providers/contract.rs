@@ -142,7 +142,10 @@ pub(crate) async fn one(provider: &dyn Provider, request: Request) -> Result<Fet
 }
 
 /// Finds.
-pub(crate) async fn many(provider: &dyn Provider, request: Request) -> Result<BTreeMap<String, Fetched>, ProviderError> {
+pub(crate) async fn many(
+    provider: &dyn Provider,
+    request: Request,
+) -> Result<BTreeMap<String, Fetched>, ProviderError> {
     match only(provider, request).await? {
         Answer::Many(found) => Ok(found),
         Answer::One(_) => panic!("one answer to a find"),
@@ -189,8 +192,19 @@ async fn filled<B: Backend>(backend: &B, entries: &[(&str, &[u8])]) -> Arc<dyn P
 pub(crate) async fn values_are_read_back_bit_by_bit<B: Backend>(backend: &B) {
     let traits = backend.traits();
     let mut values: Vec<Vec<u8>> = [
-        " around ", "line\nline\r\n\ttab\n", "ünïcödé \u{1F511}", "\"quotes\" 'and' \\ \\n", "007", "1e3", "null", "true",
-        "{\"a\": {\"b\": 1.50}, \"c\":[]}", "- a: b # c", "${HOME} {{ .x }} %s", "<&>\u{2028}", "-----BEGIN X-----\nYQ==\n",
+        " around ",
+        "line\nline\r\n\ttab\n",
+        "ünïcödé \u{1F511}",
+        "\"quotes\" 'and' \\ \\n",
+        "007",
+        "1e3",
+        "null",
+        "true",
+        "{\"a\": {\"b\": 1.50}, \"c\":[]}",
+        "- a: b # c",
+        "${HOME} {{ .x }} %s",
+        "<&>\u{2028}",
+        "-----BEGIN X-----\nYQ==\n",
     ]
     .map(|text| text.as_bytes().to_vec())
     .into();
@@ -227,7 +241,8 @@ pub(crate) async fn answers_are_in_the_order_of_the_requests_also_of_equal_ones<
     let order = ["c", "a", "missing", "c", "b", "missing", "a", "c"];
     let answers = provider.fetch(order.map(|name| value(backend.key(name))).into()).await;
     let found: Vec<_> = answers.iter().map(found).collect();
-    let expected = order.map(|name| if name == "missing" { Err(Cause::Missing) } else { Ok(format!("of {name}").into()) });
+    let expected =
+        order.map(|name| if name == "missing" { Err(Cause::Missing) } else { Ok(format!("of {name}").into()) });
     assert_eq!(found, expected);
 }
 

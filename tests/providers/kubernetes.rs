@@ -156,14 +156,15 @@ async fn tags_are_looked_up_by_the_server() {
     let mark = namespace.server.audit_mark();
     let provider = namespace.provider(gate());
     let found = many(&*provider, tagged("red")).await.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(found.iter().map(|(name, found)| (name.as_str(), content(found))).collect::<Vec<_>>(), [
-        ("a", b"red".to_vec()),
-        ("c", b"red".to_vec())
-    ]);
+    assert_eq!(
+        found.iter().map(|(name, found)| (name.as_str(), content(found))).collect::<Vec<_>>(),
+        [("a", b"red".to_vec()), ("c", b"red".to_vec())]
+    );
     assert!(many(&*provider, tagged("green")).await.is_ok_and(|found| found.is_empty()));
     assert_eq!(cause(&*provider, tagged("red,example.com/team!=blue")).await, Cause::Invalid);
     let quiet = std::time::Duration::from_millis(300);
-    let wanted = |call: &crate::support::audit::AuditEntry| call.namespace == namespace.name && call.is("list", "secrets");
+    let wanted =
+        |call: &crate::support::audit::AuditEntry| call.namespace == namespace.name && call.is("list", "secrets");
     let lists = namespace.server.audit_when_quiet(mark, quiet, wanted).await;
     assert_eq!(lists.len(), 2, "{lists:#?}");
     assert!(lists.iter().all(|call| call.uri.contains("labelSelector=example.com%2Fteam%3D")), "{lists:#?}");

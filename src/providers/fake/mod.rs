@@ -96,7 +96,8 @@ impl Fake {
     fn value(&self, Lookup { key, version }: &Lookup) -> Result<Fetched, ProviderError> {
         let version = version.as_deref().unwrap_or_default();
         let value = self.data.get(key).and_then(|versions| versions.get(version)).ok_or_else(|| {
-            let which = if version.is_empty() { "without a version".to_owned() } else { format!("version {version:?}") };
+            let which =
+                if version.is_empty() { "without a version".to_owned() } else { format!("version {version:?}") };
             ProviderError::new(Cause::Missing, format!("the store holds no {key:?} {which}"))
         })?;
         Ok(fetched(version, value))

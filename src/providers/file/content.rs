@@ -19,21 +19,21 @@ const MAX_REPEATED: usize = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ContentError {
     #[error("is not UTF-8 text")]
-    NotText,
+    Encoding,
     #[error("is not YAML that can be read, at line {line}: {fault}")]
-    NotYaml { line: u64, fault: &'static str },
+    Yaml { line: u64, fault: &'static str },
     #[error("is not a map of keys to values")]
-    NotAMap,
+    Shape,
 }
 
 /// Reads the content of the file: one YAML document that is a map, or nothing at all.
 pub(super) fn parse(content: &[u8]) -> Result<Tree, ContentError> {
-    let source = std::str::from_utf8(content).map_err(|_| ContentError::NotText)?;
+    let source = std::str::from_utf8(content).map_err(|_| ContentError::Encoding)?;
     let read: Located = serde_saphyr::from_str_with_options(source, options()).map_err(|error| explain(&error))?;
     match read.resolve(source) {
         Node::Map(entries) => Ok(Tree(entries)),
         Node::Null => Ok(Tree(Entries::new())),
-        Node::Text(_) | Node::Plain(_) | Node::List(_) => Err(ContentError::NotAMap),
+        Node::Text(_) | Node::Plain(_) | Node::List(_) => Err(ContentError::Shape),
     }
 }
 
@@ -41,7 +41,7 @@ pub(super) fn parse(content: &[u8]) -> Result<Tree, ContentError> {
 fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_documents: 1,
+            max_documents: 2,
             max_total_scalar_bytes: MAX_TEXT,
         },
         alias_limits: serde_saphyr::alias_limits! {
@@ -57,8 +57,15 @@ fn options() -> Options {
 
 fn explain(error: &serde_saphyr::Error) -> ContentError {
     use serde_saphyr::Error;
+    let line = error.location().map_or(0, |location| location.line());
+    let mut error = error;
+    while let Error::AliasError { error: inner, .. } = error {
+        error = inner;
+    }
     let fault = if matches!(error, Error::DuplicateMappingKey { .. }) {
         "a key is there twice"
+    } else if matches!(error, Error::MultipleDocuments { .. }) {
+        "it is more than one document"
     } else if matches!(
         error,
         Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. }
@@ -67,7 +74,7 @@ fn explain(error: &serde_saphyr::Error) -> ContentError {
     } else {
         "it does not follow the format"
     };
-    ContentError::NotYaml { line: error.location().map_or(0, |location| location.line()), fault }
+    ContentError::Yaml { line, fault }
 }
 
 /// A value and where it stands: only there is a number as it was written.
@@ -201,9 +208,33 @@ mod tests {
     #[test]
     fn a_scalar_is_what_was_written() {
         for written in [
-            "7", "-7", "007", "0x1F", "0o17", "1_000", "1.50", "1e5", ".5", "+3", "123456789012345678901234567890",
-            "18446744073709551616", "3.14159265358979323846264338327950288", "true", "false", "no", "yes", "on", "Off",
-            "2026-11-21", "12:30:45", "1.2.3", ".inf", "text", "a b", "=", "0",
+            "7",
+            "-7",
+            "007",
+            "0x1F",
+            "0o17",
+            "1_000",
+            "1.50",
+            "1e5",
+            ".5",
+            "+3",
+            "123456789012345678901234567890",
+            "18446744073709551616",
+            "3.14159265358979323846264338327950288",
+            "true",
+            "false",
+            "no",
+            "yes",
+            "on",
+            "Off",
+            "2026-11-21",
+            "12:30:45",
+            "1.2.3",
+            ".inf",
+            "text",
+            "a b",
+            "=",
+            "0",
         ] {
             let yaml = format!("# ümlaut\nä: ü\nkey: {written}   # comment\nother: &a {written}\nalias: *a\n");
             for key in ["key", "other", "alias"] {
@@ -221,7 +252,8 @@ mod tests {
 
     #[test]
     fn what_is_no_scalar_is_json() {
-        let yaml = "b:\n  y: 1.50\n  x: [true, null, 007, 0x1F, 'a\"b', 12345678901234567890123]\nl: [1, {a: b}]\ne: {}";
+        let yaml =
+            "b:\n  y: 1.50\n  x: [true, null, 007, 0x1F, 'a\"b', 12345678901234567890123]\nl: [1, {a: b}]\ne: {}";
         let json = r#"{"x":[true,null,"007","0x1F","a\"b",12345678901234567890123],"y":1.50}"#;
         assert_eq!(value(yaml, "b"), json);
         assert_eq!(value(yaml, "l"), r#"[1,{"a":"b"}]"#);
@@ -245,9 +277,8 @@ mod tests {
     #[test]
     fn find_gives_the_outermost_match_below_the_path() {
         let tree = parse(b"db: {user: u, pass: p}\nkey: k\nprod/a: 1\nprod: {a: hidden, b: 2, c: {d: 3}}\n").unwrap();
-        let names = |path, wanted: &str| -> Vec<String> {
-            tree.find(path, |name| name.contains(wanted)).into_keys().collect()
-        };
+        let names =
+            |path, wanted: &str| -> Vec<String> { tree.find(path, |name| name.contains(wanted)).into_keys().collect() };
         assert_eq!(names(None, ""), ["db", "key", "prod", "prod/a"]);
         assert_eq!(names(None, "user"), ["db/user"]);
         assert_eq!(names(None, "/"), ["db/pass", "db/user", "prod/a", "prod/b", "prod/c"]);
@@ -266,19 +297,19 @@ mod tests {
             (format!("a: b\nb: [{canary}\nc: d\n"), 2..=4, "does not follow"),
             (format!("a: b\n{canary}: c\n{canary}: d\n"), 3..=3, "twice"),
             (format!("a: b\nb: *{canary}\n"), 2..=2, "does not follow"),
-            (format!("a: b\n---\nb: {canary}\n"), 0..=3, "does not follow"),
+            (format!("a: b\n---\nb: {canary}\n"), 0..=3, "more than one"),
             (format!("a: \"{canary}\n"), 1..=3, "does not follow"),
             (format!("a: !!int {canary}\n"), 1..=1, "does not follow"),
-            (format!("a: {}{canary}", "[".repeat(100)), 1..=1, "too deep"),
+            (format!("a: {}{canary}{}", "[".repeat(100), "]".repeat(100)), 1..=1, "too deep"),
         ] {
             let error = fault(&yaml);
-            let ContentError::NotYaml { line: found, fault } = error else { panic!("{yaml}: {error}") };
+            let ContentError::Yaml { line: found, fault } = error else { panic!("{yaml}: {error}") };
             assert!(line.contains(&found) && fault.contains(what), "{yaml}: {error}");
             assert!(!error.to_string().contains(canary), "{error}");
         }
-        assert_eq!(fault("- a"), ContentError::NotAMap);
-        assert_eq!(fault("text"), ContentError::NotAMap);
-        assert_eq!(parse(b"\xff").map(|_| ()).unwrap_err(), ContentError::NotText);
+        assert_eq!(fault("- a"), ContentError::Shape);
+        assert_eq!(fault("text"), ContentError::Shape);
+        assert_eq!(parse(b"\xff").map(|_| ()).unwrap_err(), ContentError::Encoding);
         assert!(parse(b"").unwrap().find(None, |_| true).is_empty());
     }
 
@@ -290,7 +321,7 @@ mod tests {
             let repeated = vec![format!("*a{above}"); 10].join(", ");
             bomb.push_str(&format!("a{level}: &a{level} [{repeated}]\n"));
         }
-        assert!(fault(&bomb).to_string().contains("repeat too much"));
+        assert!(fault(&bomb).to_string().contains("repeat too much"), "{}", fault(&bomb));
         // Few aliases of one long text.
         let long = "x".repeat(1 << 20);
         let aliases: String = (0..90).map(|index| format!("b{index}: *a\n")).collect();

@@ -34,9 +34,8 @@ struct Review<T> {
 impl Rule {
     /// Also a rule for some names only: the store may be meant for these.
     fn lets_get_secrets(&self) -> bool {
-        let has = |list: &Option<Vec<String>>, wanted: &str| {
-            list.iter().flatten().any(|one| one == wanted || one == "*")
-        };
+        let has =
+            |list: &Option<Vec<String>>, wanted: &str| list.iter().flatten().any(|one| one == wanted || one == "*");
         has(&self.verbs, "get") && has(&self.api_groups, "") && has(&self.resources, "secrets")
     }
 }

@@ -112,8 +112,11 @@ impl Secret {
         let room = |labels: &Labels| labels.iter().map(|(key, value)| (key.len() + value.len() + 1) * 6).sum::<usize>();
         let room = 64 + room(&self.labels) + room(&self.annotations);
         let mut json = Zeroizing::new(Vec::with_capacity(room));
-        serde_json::to_writer(&mut *json, &Shape { labels: texts(&self.labels), annotations: texts(&self.annotations) })
-            .map_err(|_| ProviderError::new(Cause::Invalid, "its metadata cannot be written as JSON"))?;
+        serde_json::to_writer(
+            &mut *json,
+            &Shape { labels: texts(&self.labels), annotations: texts(&self.annotations) },
+        )
+        .map_err(|_| ProviderError::new(Cause::Invalid, "its metadata cannot be written as JSON"))?;
         Ok(Plaintext::from_guarded(json))
     }
 }
