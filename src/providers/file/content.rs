@@ -15,6 +15,10 @@ const MAX_TEXT: usize = 2 * super::MAX_FILE;
 /// Values that aliases may repeat.
 const MAX_REPEATED: usize = 100_000;
 
+/// Levels of lists and maps. The library goes down by recursion, with large frames: 64 levels, its own limit, are too
+/// many for a thread of 2 MiB in a debug build.
+const MAX_DEPTH: usize = 16;
+
 /// Why the content could not be read. It says where, never what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ContentError {
@@ -42,10 +46,13 @@ fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_documents: 2,
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH + 1,
             max_total_scalar_bytes: MAX_TEXT,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: MAX_REPEATED,
+            max_replay_stack_depth: MAX_DEPTH,
         },
         duplicate_keys: DuplicateKeyPolicy::Error,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
@@ -300,13 +307,17 @@ mod tests {
             (format!("a: b\n---\nb: {canary}\n"), 0..=3, "more than one"),
             (format!("a: \"{canary}\n"), 1..=3, "does not follow"),
             (format!("a: !!int {canary}\n"), 1..=1, "does not follow"),
-            (format!("a: {}{canary}{}", "[".repeat(100), "]".repeat(100)), 1..=1, "too deep"),
+            (format!("a: {}{canary}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH)), 1..=1, "too deep"),
+            // The parser has a word to say before its reader.
+            (format!("a: {}{canary}{}", "[".repeat(1000), "]".repeat(1000)), 1..=1, ""),
         ] {
             let error = fault(&yaml);
             let ContentError::Yaml { line: found, fault } = error else { panic!("{yaml}: {error}") };
             assert!(line.contains(&found) && fault.contains(what), "{yaml}: {error}");
             assert!(!error.to_string().contains(canary), "{error}");
         }
+        let deepest = format!("a: {}x{}", "[".repeat(MAX_DEPTH - 1), "]".repeat(MAX_DEPTH - 1));
+        assert_eq!(value(&deepest, "a").len(), (MAX_DEPTH - 1) * 2 + 3);
         assert_eq!(fault("- a"), ContentError::Shape);
         assert_eq!(fault("text"), ContentError::Shape);
         assert_eq!(parse(b"\xff").map(|_| ()).unwrap_err(), ContentError::Encoding);
