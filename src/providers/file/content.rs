@@ -15,25 +15,29 @@ const MAX_TEXT: usize = 2 * super::MAX_FILE;
 /// Values that aliases may repeat.
 const MAX_REPEATED: usize = 100_000;
 
+/// Levels of lists and maps. The library goes down by recursion, with large frames: 64 levels, its own limit, are too
+/// many for a thread of 2 MiB in a debug build.
+const MAX_DEPTH: usize = 16;
+
 /// Why the content could not be read. It says where, never what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ContentError {
     #[error("is not UTF-8 text")]
-    NotText,
+    Encoding,
     #[error("is not YAML that can be read, at line {line}: {fault}")]
-    NotYaml { line: u64, fault: &'static str },
+    Yaml { line: u64, fault: &'static str },
     #[error("is not a map of keys to values")]
-    NotAMap,
+    Shape,
 }
 
 /// Reads the content of the file: one YAML document that is a map, or nothing at all.
 pub(super) fn parse(content: &[u8]) -> Result<Tree, ContentError> {
-    let source = std::str::from_utf8(content).map_err(|_| ContentError::NotText)?;
+    let source = std::str::from_utf8(content).map_err(|_| ContentError::Encoding)?;
     let read: Located = serde_saphyr::from_str_with_options(source, options()).map_err(|error| explain(&error))?;
     match read.resolve(source) {
         Node::Map(entries) => Ok(Tree(entries)),
         Node::Null => Ok(Tree(Entries::new())),
-        Node::Text(_) | Node::Plain(_) | Node::List(_) => Err(ContentError::NotAMap),
+        Node::Text(_) | Node::Plain(_) | Node::List(_) => Err(ContentError::Shape),
     }
 }
 
@@ -41,11 +45,14 @@ pub(super) fn parse(content: &[u8]) -> Result<Tree, ContentError> {
 fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_documents: 1,
+            max_documents: 2,
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH + 1,
             max_total_scalar_bytes: MAX_TEXT,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: MAX_REPEATED,
+            max_replay_stack_depth: MAX_DEPTH,
         },
         duplicate_keys: DuplicateKeyPolicy::Error,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
@@ -57,8 +64,15 @@ fn options() -> Options {
 
 fn explain(error: &serde_saphyr::Error) -> ContentError {
     use serde_saphyr::Error;
+    let line = error.location().map_or(0, |location| location.line());
+    let mut error = error;
+    while let Error::AliasError { error: inner, .. } = error {
+        error = inner;
+    }
     let fault = if matches!(error, Error::DuplicateMappingKey { .. }) {
         "a key is there twice"
+    } else if matches!(error, Error::MultipleDocuments { .. }) {
+        "it is more than one document"
     } else if matches!(
         error,
         Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. }
@@ -67,7 +81,7 @@ fn explain(error: &serde_saphyr::Error) -> ContentError {
     } else {
         "it does not follow the format"
     };
-    ContentError::NotYaml { line: error.location().map_or(0, |location| location.line()), fault }
+    ContentError::Yaml { line, fault }
 }
 
 /// A value and where it stands: only there is a number as it was written.
@@ -290,19 +304,23 @@ mod tests {
             (format!("a: b\nb: [{canary}\nc: d\n"), 2..=4, "does not follow"),
             (format!("a: b\n{canary}: c\n{canary}: d\n"), 3..=3, "twice"),
             (format!("a: b\nb: *{canary}\n"), 2..=2, "does not follow"),
-            (format!("a: b\n---\nb: {canary}\n"), 0..=3, "does not follow"),
+            (format!("a: b\n---\nb: {canary}\n"), 0..=3, "more than one"),
             (format!("a: \"{canary}\n"), 1..=3, "does not follow"),
             (format!("a: !!int {canary}\n"), 1..=1, "does not follow"),
-            (format!("a: {}{canary}", "[".repeat(100)), 1..=1, "too deep"),
+            (format!("a: {}{canary}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH)), 1..=1, "too deep"),
+            // The parser has a word to say before its reader.
+            (format!("a: {}{canary}{}", "[".repeat(1000), "]".repeat(1000)), 1..=1, ""),
         ] {
             let error = fault(&yaml);
-            let ContentError::NotYaml { line: found, fault } = error else { panic!("{yaml}: {error}") };
+            let ContentError::Yaml { line: found, fault } = error else { panic!("{yaml}: {error}") };
             assert!(line.contains(&found) && fault.contains(what), "{yaml}: {error}");
             assert!(!error.to_string().contains(canary), "{error}");
         }
-        assert_eq!(fault("- a"), ContentError::NotAMap);
-        assert_eq!(fault("text"), ContentError::NotAMap);
-        assert_eq!(parse(b"\xff").map(|_| ()).unwrap_err(), ContentError::NotText);
+        let deepest = format!("a: {}x{}", "[".repeat(MAX_DEPTH - 1), "]".repeat(MAX_DEPTH - 1));
+        assert_eq!(value(&deepest, "a").len(), (MAX_DEPTH - 1) * 2 + 3);
+        assert_eq!(fault("- a"), ContentError::Shape);
+        assert_eq!(fault("text"), ContentError::Shape);
+        assert_eq!(parse(b"\xff").map(|_| ()).unwrap_err(), ContentError::Encoding);
         assert!(parse(b"").unwrap().find(None, |_| true).is_empty());
     }
 
@@ -314,7 +332,7 @@ mod tests {
             let repeated = vec![format!("*a{above}"); 10].join(", ");
             bomb.push_str(&format!("a{level}: &a{level} [{repeated}]\n"));
         }
-        assert!(fault(&bomb).to_string().contains("repeat too much"));
+        assert!(fault(&bomb).to_string().contains("repeat too much"), "{}", fault(&bomb));
         // Few aliases of one long text.
         let long = "x".repeat(1 << 20);
         let aliases: String = (0..90).map(|index| format!("b{index}: *a\n")).collect();

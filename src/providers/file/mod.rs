@@ -137,12 +137,14 @@ enum ReadError {
 impl ReadError {
     fn named(&self, name: &str) -> ProviderError {
         let (cause, why) = match self {
-            Self::Io(error) => match error.kind() {
-                // The one secret that is missing would be deleted; the file that holds all of them is another matter.
-                io::ErrorKind::NotFound => (Cause::Misconfigured, "does not exist".to_owned()),
-                io::ErrorKind::PermissionDenied => (Cause::Denied, "may not be read".to_owned()),
-                other => (Cause::Unavailable, format!("cannot be read: {other}")),
-            },
+            // The one secret that is missing would be deleted; the file that holds all of them is another matter.
+            Self::Io(error) if error.kind() == io::ErrorKind::NotFound => {
+                (Cause::Misconfigured, "does not exist".to_owned())
+            }
+            Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                (Cause::Denied, "may not be read".to_owned())
+            }
+            Self::Io(error) => (Cause::Unavailable, format!("cannot be read: {}", error.kind())),
             Self::NotAFile => (Cause::Misconfigured, "is not a regular file".to_owned()),
             Self::TooLarge => (Cause::Misconfigured, format!("is too large: at most {MAX_FILE} bytes are read")),
         };
