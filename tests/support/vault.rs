@@ -32,9 +32,16 @@ pub(crate) struct Vault {
     /// Removes the folder in the end, so it is dropped after the server.
     _keeper: Leash,
     port: u16,
-    tls_port: Option<u16>,
+    /// And whether clients have to show a certificate there.
+    tls_port: Option<(u16, bool)>,
     root_token: String,
     unseal_key: String,
+}
+
+#[derive(Clone, Copy)]
+enum Tls {
+    Without,
+    With { must_show: bool },
 }
 
 /// PEM of a certificate and its private key.
@@ -49,16 +56,21 @@ pub(crate) struct Pair {
 impl Vault {
     /// Starts a server that speaks HTTP and waits until it is unsealed (about 2 s).
     pub(crate) fn start() -> Self {
-        Self::start_with(false)
+        Self::start_with(Tls::Without)
     }
 
     /// The same with HTTPS beside it ([`Vault::tls_address`]), by a certificate of [`Vault::ca`]. Clients may show a
     /// certificate of that CA ([`Vault::client_pair`]).
     pub(crate) fn start_tls() -> Self {
-        Self::start_with(true)
+        Self::start_with(Tls::With { must_show: false })
     }
 
-    fn start_with(tls: bool) -> Self {
+    /// The same, and by HTTPS only clients are served that show a certificate.
+    pub(crate) fn start_mutual_tls() -> Self {
+        Self::start_with(Tls::With { must_show: true })
+    }
+
+    fn start_with(tls: Tls) -> Self {
         let mut said = String::new();
         // A free port may be taken before the server binds it: then everything starts afresh.
         for _ in 0..5 {
@@ -70,16 +82,19 @@ impl Vault {
         panic!("Vault did not start in 5 attempts; {said}");
     }
 
-    fn attempt(tls: bool) -> Result<Self, String> {
+    fn attempt(tls: Tls) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("bulla-vault-").tempdir().expect("a temporary folder").keep();
         let end = End { remove: Some(&folder), ..End::default() };
         let mut idle = Command::new("sleep");
         idle.arg("1000000");
         let keeper = Leash::spawn("the folder's keeper", &idle, &folder.join("keeper.log"), end);
-        let tls_port = tls.then(|| {
-            write_certificates(&folder);
-            free_port()
-        });
+        let tls_port = match tls {
+            Tls::Without => None,
+            Tls::With { must_show } => {
+                write_certificates(&folder);
+                Some((free_port(), must_show))
+            }
+        };
         let (root_token, unseal_key) = (String::new(), String::new());
         let (leash, port) = (Mutex::new(None), free_port());
         let mut this = Self { leash, folder, _keeper: keeper, port, tls_port, root_token, unseal_key };
@@ -88,8 +103,10 @@ impl Vault {
         let keys: Value = serde_json::from_slice(&keys).expect("Vault's keys as JSON");
         this.root_token = keys["root_token"].as_str().expect("a root token").to_owned();
         this.unseal_key = keys["unseal_key"].as_str().expect("an unseal key").to_owned();
-        // The namespace header is logged in the clear: tests look for it.
-        this.write("sys/config/auditing/request-headers/X-Vault-Namespace", &json!({"hmac": false}));
+        // These headers are logged in the clear: tests look for them.
+        for header in ["X-Vault-Namespace", "X-Team"] {
+            this.write(&format!("sys/config/auditing/request-headers/{header}"), &json!({"hmac": false}));
+        }
         let options = json!({"file_path": this.audit_file()});
         this.write("sys/audit/file", &json!({"type": "file", "options": options}));
         Ok(this)
@@ -103,7 +120,10 @@ impl Vault {
         if sealed {
             command.arg("-sealed");
         }
-        if let Some(port) = self.tls_port {
+        if let Some((port, must_show)) = self.tls_port {
+            if must_show {
+                command.arg("-require-client-cert");
+            }
             command.arg("-listen-tls").arg(format!("127.0.0.1:{port}"));
             command.arg("-cert").arg(file("server.pem")).arg("-key").arg(file("server.key"));
             command.arg("-client-ca").arg(file("ca.pem"));
@@ -128,7 +148,7 @@ impl Vault {
 
     /// `https://127.0.0.1:<port>` of a server with TLS.
     pub(crate) fn tls_address(&self) -> String {
-        format!("https://127.0.0.1:{}", self.tls_port.expect("a Vault of start_tls"))
+        format!("https://127.0.0.1:{}", self.tls_port.expect("a Vault of start_tls").0)
     }
 
     /// The token that may do everything.

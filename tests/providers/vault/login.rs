@@ -151,23 +151,55 @@ async fn only_a_server_with_a_certificate_of_the_ca_is_spoken_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn namespaces_are_sent_with_the_login_and_the_reads() {
+async fn a_server_that_wants_a_certificate_is_shown_ours() {
+    let vault = Vault::start_mutual_tls();
+    let pair = vault.client_pair();
+    let own = |key: &str| ClientCertificate { certificate: secret(&pair.certificate), key: secret(key) };
+    let with = |client_certificate: Option<ClientCertificate>| {
+        let auth = Auth::Token(secret(vault.root_token()));
+        let mut settings = settings(&vault.tls_address(), "any", KvVersion::V2, auth);
+        settings.ca = Some(vault.ca().into_bytes());
+        settings.client_certificate = client_certificate;
+        settings
+    };
+    Store::new(with(Some(own(&pair.key)))).provider.validate().await.unwrap();
+    let error = Store::new(with(None)).provider.validate().await.unwrap_err();
+    assert_eq!(error.cause, Cause::Unavailable, "{error}");
+    let gate = bulla::providers::Gate::unmetered("HashiCorp/Vault");
+    let error = bulla::providers::vault::connect(with(Some(own("key-canary"))), gate).err().unwrap();
+    assert_eq!(error.cause, Cause::Misconfigured);
+    assert!(!error.message.contains("canary"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_and_headers_are_sent_with_the_login_and_the_reads() {
     let vault = Vault::start();
     vault.enable_kv("spaces", 2);
     let auth = approle(&vault, "spaces", "spaces", &json!({}));
     let mut settings = settings(&vault.address(), "spaces", KvVersion::V2, auth);
     settings.namespace = Some("team/a".to_owned());
     settings.auth_namespace = Some("logins".to_owned());
+    settings.headers.insert("X-Team".to_owned(), "core".to_owned());
     let store = Store::new(settings);
     // This edition has no namespaces and serves or refuses as it likes: what was sent is in its audit log.
     drop(store.read("a").await);
     let sent = |path: &str| -> Vec<Value> {
         let is_it = |entry: &&Value| entry["request"]["path"] == path;
-        let all = vault.audit();
-        all.iter().filter(is_it).map(|entry| entry["request"]["headers"]["x-vault-namespace"].clone()).collect()
+        vault.audit().iter().filter(is_it).map(|entry| entry["request"]["headers"].clone()).collect()
     };
-    assert_eq!(sent("auth/approle/login"), [json!(["logins"])]);
-    assert_eq!(sent("spaces/data/a"), [json!(["team/a"])]);
+    let headers = |namespace: &str| [json!({"x-vault-namespace": [namespace], "x-team": ["core"]})];
+    assert_eq!(sent("auth/approle/login"), headers("logins"));
+    assert_eq!(sent("spaces/data/a"), headers("team/a"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_active_node_is_asked_for() {
+    let vault = shared();
+    let mut settings = settings(&vault.address(), "any", KvVersion::V2, Auth::Token(secret(vault.root_token())));
+    settings.forward_inconsistent = true;
+    // This server is not set up to forward, and says that it was asked to.
+    let error = Store::new(settings).read("a").await.unwrap_err();
+    assert!(error.message.contains("forward-active-node"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

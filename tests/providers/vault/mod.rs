@@ -1,5 +1,6 @@
 //! HashiCorp Vault against the real server.
 
+mod log;
 mod login;
 mod outage;
 mod reads;
@@ -56,6 +57,7 @@ struct Store {
 
 impl Store {
     fn new(settings: Settings) -> Self {
+        log::listen();
         let calls = Arc::new(Calls::default());
         let meter = Arc::clone(&calls) as Arc<dyn Meter>;
         let gate = Gate::new("HashiCorp/Vault", Budget::new(100_000.0, 100_000.0), meter);
