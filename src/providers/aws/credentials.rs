@@ -12,6 +12,7 @@ use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_sts::types;
+use tokio::time::Instant;
 
 use super::error::{explain, sanitised};
 use super::{AssumedRole, Credentials};
@@ -34,9 +35,17 @@ pub(super) struct Identity {
     sts: aws_sdk_sts::Client,
     gate: Gate,
     held: Mutex<Option<Held>>,
-    /// Held by whoever gets new ones.
-    renewal: tokio::sync::Mutex<()>,
-    number: std::sync::atomic::AtomicU64,
+    /// Locked by whoever gets new ones.
+    renewal: tokio::sync::Mutex<Renewal>,
+}
+
+/// What became of the attempts to get credentials.
+#[derive(Default)]
+struct Renewal {
+    /// How often there were new ones.
+    number: u64,
+    /// The last attempt if it failed, and when that was.
+    failed: Option<(Instant, ProviderError)>,
 }
 
 /// Who a store is at first.
@@ -86,8 +95,8 @@ impl Identity {
                 Source::Chain(Box::new(DefaultCredentialsChain::builder().region(region).build().await))
             }
         };
-        let (held, renewal, number) = Default::default();
-        Ok(Self { source, roles, sts, gate, held, renewal, number })
+        let (held, renewal) = Default::default();
+        Ok(Self { source, roles, sts, gate, held, renewal })
     }
 
     /// Sees to it that good credentials are held; gives their number.
@@ -95,31 +104,38 @@ impl Identity {
         if let Some(number) = self.number_if_good() {
             return Ok(number);
         }
-        let renewal = self.renewal.lock().await;
+        let asked = Instant::now();
+        let mut renewal = self.renewal.lock().await;
         if let Some(number) = self.number_if_good() {
             return Ok(number);
         }
+        // Many may have waited for the attempt that failed just now: it counts for all of them.
+        if let Some((at, error)) = &renewal.failed
+            && *at >= asked
+        {
+            return Err(error.clone());
+        }
         let renewed = self.renewed().await;
         let mut held = self.held();
-        let number = match renewed {
+        match renewed {
             Ok(keys) => {
-                let number = 1 + self.number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                renewal.number += 1;
                 let renew = keys.expiry().map(early);
-                *held = Some(Held { keys, number, renew });
-                number
+                *held = Some(Held { keys, number: renewal.number, renew });
+                Ok(renewal.number)
             }
             Err(error) => match held.as_mut() {
                 Some(old) if old.keys.expiry().is_none_or(|end| end > SystemTime::now() + REST) => {
                     old.renew = Some(SystemTime::now() + REST);
                     tracing::warn!(%error, "credentials for AWS could not be renewed; the old ones are still good");
-                    old.number
+                    Ok(old.number)
                 }
-                Some(_) | None => return Err(error),
+                Some(_) | None => {
+                    renewal.failed = Some((Instant::now(), error.clone()));
+                    Err(error)
+                }
             },
-        };
-        drop(held);
-        drop(renewal);
-        Ok(number)
+        }
     }
 
     /// Drops the credentials of that number, which AWS does not take. Says whether others may be had.

@@ -17,7 +17,7 @@ where
 {
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     let (cause, why) = match error {
-        SdkError::ServiceError(refusal) => {
+        SdkError::ServiceError(refusal) if refusal.err().code().is_some() || status >= 300 => {
             let header = |name| error.raw_response().and_then(|response| response.headers().get(name));
             let after = header("retry-after").and_then(|seconds| seconds.trim().parse().ok());
             let (code, message) = (refusal.err().code().unwrap_or_default(), refusal.err().message());
@@ -32,7 +32,7 @@ where
             (Cause::Throttled { after: None }, "AWS answered 429".to_owned())
         }
         // What could not be read may be a secret: nothing of it is repeated.
-        SdkError::ResponseError(_) => {
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => {
             (Cause::Unavailable, format!("AWS answered {status}, and the answer does not make sense"))
         }
         SdkError::ConstructionFailure(_) => {

@@ -4,6 +4,7 @@ mod credentials;
 mod parameter_store;
 mod proxy;
 mod secrets_manager;
+mod surroundings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
