@@ -10,13 +10,17 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::stores::StoreId;
 use crate::providers::gate::Meter;
 
 /// The metrics; clones share them.
 #[derive(Clone, Default)]
 pub(in crate::controllers) struct Metrics {
     sync_calls: Family<Object, Counter>,
-    sync_errors: Family<Object, Counter>,
+    // ESO's names of these do not end in `_total`, as a counter's must here: gauges that only grow.
+    sync_errors: Family<Object, Gauge>,
+    stores: Family<Condition, Gauge>,
+    cluster_stores: Family<Condition, Gauge>,
     conditions: Family<Condition, Gauge>,
     durations: Family<Object, Gauge>,
     provider_calls: Arc<ProviderCalls>,
@@ -30,7 +34,7 @@ pub(in crate::controllers) struct Metrics {
 
 #[derive(Default)]
 struct ProviderCalls {
-    calls: Family<Call, Counter>,
+    calls: Family<Call, Gauge>,
     seconds: Family<Provider, Counter<f64, AtomicU64>>,
 }
 
@@ -66,12 +70,15 @@ impl Metrics {
         let metrics = Self::default();
         let theirs = registry.sub_registry_with_prefix("externalsecret");
         theirs.register("sync_calls", "Passes over ExternalSecrets", metrics.sync_calls.clone());
-        // The encoder ends a counter's name in _total, which ESO's second name does not have.
         theirs.register("sync_calls_error", "Passes that failed", metrics.sync_errors.clone());
         theirs.register("status_condition", "Conditions of ExternalSecrets", metrics.conditions.clone());
         theirs.register("reconcile_duration", "Nanoseconds of the last pass", metrics.durations.clone());
         let calls = &metrics.provider_calls;
         theirs.register("provider_api_calls_count", "Calls to providers", calls.calls.clone());
+        let theirs = registry.sub_registry_with_prefix("secretstore");
+        theirs.register("status_condition", "Conditions of SecretStores", metrics.stores.clone());
+        let theirs = registry.sub_registry_with_prefix("clustersecretstore");
+        theirs.register("status_condition", "Conditions of ClusterSecretStores", metrics.cluster_stores.clone());
         let ours = registry.sub_registry_with_prefix("bulla_external");
         ours.register("provider_seconds", "Time spent waiting for providers", calls.seconds.clone());
         ours.register("in_flight", "ExternalSecrets in work", metrics.in_flight.clone());
@@ -102,6 +109,24 @@ impl Metrics {
         }
     }
 
+    /// A store was checked.
+    pub(super) fn checked(&self, store: &StoreId, is_good: bool) {
+        for (status, holds) in [("True", is_good), ("False", !is_good)] {
+            self.family_of(store).get_or_create(&condition(&of_store(store), status)).set(i64::from(holds));
+        }
+    }
+
+    /// A store is gone, and its series with it.
+    pub(super) fn forget_store(&self, store: &StoreId) {
+        for status in ["True", "False"] {
+            self.family_of(store).remove(&condition(&of_store(store), status));
+        }
+    }
+
+    fn family_of(&self, store: &StoreId) -> &Family<Condition, Gauge> {
+        if store.is_cluster() { &self.cluster_stores } else { &self.stores }
+    }
+
     /// An object is gone, and its series with it.
     pub(super) fn forget(&self, namespace: &str, name: &str) {
         let object = object(namespace, name);
@@ -116,6 +141,10 @@ impl Metrics {
 
 fn object(namespace: &str, name: &str) -> Object {
     Object { name: name.to_owned(), namespace: namespace.to_owned() }
+}
+
+fn of_store(store: &StoreId) -> Object {
+    object(&store.namespace, &store.name)
 }
 
 fn condition(object: &Object, status: &'static str) -> Condition {

@@ -102,7 +102,7 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
     let targets = watch::metadata(&client, &namespaces, &ours);
     let ExternalConfig { class, recheck, files, delimiters, .. } = config;
     let stores = StoreConfig { class, recheck, files };
-    let stores = Arc::new(Stores::new(api.clone(), events.clone(), stores, metrics.meter()));
+    let stores = Arc::new(Stores::new(api.clone(), events.clone(), stores, metrics.clone()));
     let context = Arc::new(Context {
         api,
         events,

@@ -451,6 +451,8 @@ impl Dispatcher {
                 (entry.right, entry.digest, entry.next) = (target, digest, next);
                 let stale = match (target, self.targets.get(&entry.target)) {
                     (Some(right), Some(seen)) => seen.version > right,
+                    // Deleted while the pass was under way, which may have written it before.
+                    (Some(_), None) if again == Some(Work::Sync(SyncReason::Drift)) => true,
                     (Some(right), None) => {
                         // The watch will bring it; until then it counts as there.
                         let list = self.secrets.current(&self.setup.namespaces, key.namespace());

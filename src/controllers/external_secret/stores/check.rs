@@ -45,6 +45,7 @@ impl Stores {
                 Verdict::Unchecked => {}
             }
         }
+        self.metrics.checked(id, !matches!(checked.verdict, Verdict::Bad { .. }));
         self.report(id, store, &checked).await;
         checked
     }

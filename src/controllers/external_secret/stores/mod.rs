@@ -37,9 +37,9 @@ pub(super) use self::watch::{Watches, run};
 
 use self::connect::{Surroundings, connect, names_its_user};
 use super::access;
+use super::metrics::Metrics;
 use crate::controllers::api::Api;
 use crate::controllers::events::Events;
-use crate::providers::gate::Meter;
 use crate::providers::{Session, Urgency};
 use crate::sync::external::access::{AccessError, is_ours};
 use crate::sync::remote::Request;
@@ -67,6 +67,7 @@ pub(in crate::controllers) struct StoreConfig {
 pub(in crate::controllers) struct Stores {
     around: Surroundings,
     events: Events,
+    metrics: Metrics,
     config: StoreConfig,
     known: Mutex<HashMap<StoreId, Arc<Store>>>,
     sessions: Mutex<HashMap<Use, Slot>>,
@@ -119,11 +120,12 @@ struct Open {
 }
 
 impl Stores {
-    pub(in crate::controllers) fn new(api: Api, events: Events, config: StoreConfig, meter: Arc<dyn Meter>) -> Self {
-        let around = Surroundings { api, meter, files: config.files.clone() };
+    pub(in crate::controllers) fn new(api: Api, events: Events, config: StoreConfig, metrics: Metrics) -> Self {
+        let around = Surroundings { api, meter: metrics.meter(), files: config.files.clone() };
         Self {
             around,
             events,
+            metrics,
             config,
             known: Mutex::default(),
             sessions: Mutex::default(),

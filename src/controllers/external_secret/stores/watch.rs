@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::check::Checked;
 use super::{Store, StoreId, Stores, Verdict, lock};
@@ -32,6 +33,8 @@ pub(in crate::controllers::external_secret) struct Watches {
     pub(in crate::controllers::external_secret) streams: usize,
 }
 
+/// How long the first lists may take before stores are used without them.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 /// At most this many stores are checked at the same time.
 const CHECKS: usize = 16;
 
@@ -58,7 +61,10 @@ pub(in crate::controllers::external_secret) async fn run(
         checking: HashMap::new(),
         lists: [Known::new(streams), Known::new(count), Known::new(count)],
     };
+    // Where something of it may not be seen, those that can be used are used all the same.
+    let patience = Instant::now() + PATIENCE;
     loop {
+        let waits = !*follower.stores.complete.borrow();
         let due = follower.timers.next();
         let free = follower.checks.len() < CHECKS;
         tokio::select! {
@@ -75,6 +81,7 @@ pub(in crate::controllers::external_secret) async fn run(
             Some(said) = namespaced.next() => follower.on_store(said),
             Some(said) = wide.next() => follower.on_cluster_store(said),
             () = sleep_until(due), if due.is_some() && free => follower.on_due(),
+            () = sleep_until(Some(patience)), if waits => follower.give_up_waiting(),
         }
     }
 }
@@ -170,6 +177,11 @@ impl Follower {
         self.announce_complete();
     }
 
+    fn give_up_waiting(&self) {
+        warn!("stores or namespaces cannot be listed; going on with what is known");
+        self.stores.complete.send_replace(true);
+    }
+
     fn announce_complete(&self) {
         if self.lists.iter().all(Known::is_complete) {
             self.stores.complete.send_if_modified(|complete| !std::mem::replace(complete, true));
@@ -221,6 +233,7 @@ impl Follower {
             self.timers.cancel(timer);
         }
         lock(&self.stores.known).remove(id);
+        self.stores.metrics.forget_store(id);
         self.stores.forget_sessions(id);
     }
 
