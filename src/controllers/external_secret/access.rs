@@ -27,7 +27,7 @@ fn condition(condition: &StoreCondition) -> Condition {
 }
 
 /// A label selector in the words of the rule.
-pub(super) fn selector(selector: &LabelSelector) -> Selector {
+pub(in crate::controllers) fn selector(selector: &LabelSelector) -> Selector {
     let requirements = selector.match_expressions.iter().flatten().map(|expression| Requirement {
         key: expression.key.clone(),
         operator: match expression.operator.as_str() {
