@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cluster_external_secret;
 mod first_sync;
 mod policies;
 mod refresh;
