@@ -91,7 +91,8 @@ async fn from_aws(
         prefix: settings.prefix.clone().unwrap_or_default(),
         endpoint: settings.endpoint.clone(),
         sts_endpoint: settings.sts_endpoint.clone(),
-        attempts: attempts.map(|retries| retries.saturating_add(1)),
+        // What the External Secrets Operator takes for `maxRetries` is the number of tries; 3 unless it is said.
+        attempts: retry.map(|_| attempts.unwrap_or(3).max(1)),
         retry_interval,
     })
 }

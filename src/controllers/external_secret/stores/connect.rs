@@ -120,6 +120,7 @@ pub(super) fn unsupported(name: &str) -> StoreError {
     ))
 }
 
+#[cfg(any(feature = "aws", feature = "vault"))]
 /// Tries and the wait between them, as a store's `retrySettings` say.
 pub(super) fn retries(retry: Option<&RetrySettings>) -> Result<(Option<u32>, Option<Duration>), StoreError> {
     let Some(retry) = retry else { return Ok((None, None)) };

@@ -139,6 +139,7 @@ impl<'a> Materials<'a> {
         }))
     }
 
+    #[cfg(feature = "aws")]
     /// The annotations of a service account, and a source of its tokens.
     pub(super) async fn service_account(
         &mut self,
@@ -243,20 +244,25 @@ impl TokenSource for ServiceAccountTokens {
     }
 }
 
+#[cfg(feature = "vault")]
 /// A token that was kept in a Secret.
 pub(super) struct KeptToken(pub(super) Plaintext);
 
+#[cfg(feature = "vault")]
 impl TokenSource for KeptToken {
     fn token(&self) -> BoxFuture<'_, Result<Plaintext, ProviderError>> {
         async { Ok(Plaintext::copy_of(self.0.expose())) }.boxed()
     }
 }
 
+#[cfg(feature = "vault")]
 /// The token of the controller's own service account, as the kubelet keeps it fresh.
 pub(super) struct OwnToken;
 
+#[cfg(feature = "vault")]
 const OWN_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
+#[cfg(feature = "vault")]
 impl TokenSource for OwnToken {
     fn token(&self) -> BoxFuture<'_, Result<Plaintext, ProviderError>> {
         async {
@@ -271,6 +277,7 @@ impl TokenSource for OwnToken {
     }
 }
 
+#[cfg(feature = "vault")]
 fn unreadable() -> ProviderError {
     ProviderError::new(Cause::Misconfigured, format!("the controller has no service account token at {OWN_TOKEN}"))
 }
