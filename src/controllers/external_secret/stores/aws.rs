@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bulla_crds::secret_store::{AwsProvider, AwsService, RetrySettings, SessionTagsPolicy};
 
-use super::connect::{retries, unsupported};
+use super::connect::unsupported;
 use super::id::{StoreError, StoreId};
 use super::materials::Materials;
+use super::retry::retries;
 use crate::providers::{Gate, Provider, aws};
 use crate::secret::Plaintext;
 

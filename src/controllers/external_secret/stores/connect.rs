@@ -2,10 +2,9 @@
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bulla_crds::secret_store::{
-    AwsService, FakeProvider, FileProvider, RetrySettings, SecretStoreSpec, SessionTagsPolicy, StoreProvider, validate,
+    AwsService, FakeProvider, FileProvider, SecretStoreSpec, SessionTagsPolicy, StoreProvider, validate,
 };
 
 use super::id::{StoreError, StoreId};
@@ -15,7 +14,6 @@ use crate::providers::gate::Meter;
 use crate::providers::{Gate, Provider, fake, file};
 use crate::seal::Identity;
 use crate::secret::Plaintext;
-use crate::sync::external::duration;
 use crate::sync::pressure::Budget;
 
 /// What connecting needs besides the store.
@@ -118,20 +116,6 @@ pub(super) fn unsupported(name: &str) -> StoreError {
         "the provider {name:?} is not supported; supported are aws (SecretsManager, ParameterStore), vault, openBao, \
          kubernetes, file and fake"
     ))
-}
-
-#[cfg(any(feature = "aws", feature = "vault"))]
-/// Tries and the wait between them, as a store's `retrySettings` say.
-pub(super) fn retries(retry: Option<&RetrySettings>) -> Result<(Option<u32>, Option<Duration>), StoreError> {
-    let Some(retry) = retry else { return Ok((None, None)) };
-    let interval = match retry.retry_interval.as_deref().filter(|text| !text.is_empty()) {
-        None => None,
-        Some(text) => Some(
-            duration::interval(text)
-                .map_err(|error| StoreError::Invalid(format!("spec.retrySettings.retryInterval: {error}")))?,
-        ),
-    };
-    Ok((retry.max_retries.map(|most| u32::try_from(most).unwrap_or(0)), interval))
 }
 
 /// Whether a session is for one namespace only, because it says so to AWS.

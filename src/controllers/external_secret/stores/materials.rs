@@ -3,6 +3,7 @@
 //! Namespaces: those in a SecretStore never count, it reads its own. A ClusterSecretStore reads where its selectors say,
 //! and where they say nothing, in the namespace of the ExternalSecret that uses it.
 
+#[cfg(feature = "aws")]
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;

@@ -14,6 +14,8 @@ mod cluster;
 mod connect;
 mod id;
 mod materials;
+#[cfg(any(feature = "aws", feature = "vault"))]
+mod retry;
 #[cfg(feature = "vault")]
 mod vault;
 #[cfg(not(feature = "vault"))]
@@ -275,8 +277,8 @@ impl Stores {
 
     /// Gives back every login.
     pub(in crate::controllers) async fn close(&self) {
-        let slots: Vec<_> = lock(&self.sessions).drain().map(|(_, slot)| slot).collect();
-        let closing = slots.into_iter().map(|slot| async move {
+        let sessions = std::mem::take(&mut *lock(&self.sessions));
+        let closing = sessions.into_values().map(|slot| async move {
             if let Some(open) = slot.lock().await.take() {
                 open.session.close().await;
             }

@@ -8,9 +8,9 @@ use bulla_crds::secret_store::{
     VaultProvider,
 };
 
-use super::connect::retries;
 use super::id::StoreError;
 use super::materials::{KeptToken, Materials, OwnToken};
+use super::retry::retries;
 use crate::providers::vault::{self, Auth, ClientCertificate, Settings};
 use crate::providers::{Gate, Provider, TokenSource};
 use crate::secret::Plaintext;
