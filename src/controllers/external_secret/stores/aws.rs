@@ -71,6 +71,12 @@ async fn from_aws(
             session_token,
         }
     } else {
+        // What is sent there is signed as the controller: that goes to AWS, or to where who rules the cluster says.
+        if !store.is_cluster() && (settings.endpoint.is_some() || settings.sts_endpoint.is_some()) {
+            let rule =
+                "endpoint and stsEndpoint of a SecretStore need credentials of its own (auth.secretRef or auth.jwt)";
+            return Err(StoreError::Invalid(format!("spec.provider.aws: {rule}")));
+        }
         aws::Credentials::Default
     };
     let role = |arn: &String| aws::AssumedRole { arn: arn.clone(), ..aws::AssumedRole::default() };

@@ -40,6 +40,12 @@ impl<'a> Materials<'a> {
         Self { api, store, user, versions: DefaultHasher::new() }
     }
 
+    /// Whether the store is one of the whole cluster.
+    #[cfg(feature = "vault")]
+    pub(super) fn is_of_cluster(&self) -> bool {
+        self.store.is_cluster()
+    }
+
     /// A number that changes when anything that was read does.
     pub(super) fn fingerprint(&self) -> u64 {
         self.versions.finish()

@@ -134,6 +134,10 @@ async fn kubernetes_token(
         let token = materials.text(secret, Some("token")).await?;
         return Ok(Arc::new(KeptToken(plain(token.as_bytes()))));
     }
+    // With it, whoever names the server could be the controller: that is for those who rule the cluster.
+    if !materials.is_of_cluster() {
+        return Err(invalid("kubernetes of a SecretStore needs serviceAccountRef or secretRef"));
+    }
     Ok(Arc::new(OwnToken))
 }
 
