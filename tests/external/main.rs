@@ -5,9 +5,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aws;
+mod canary;
+mod cloud;
+mod faults;
 mod first_sync;
 mod policies;
 mod refresh;
 mod stores;
 mod takeover;
+mod vault;
 mod world;

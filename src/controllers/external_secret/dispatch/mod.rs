@@ -325,7 +325,7 @@ impl Dispatcher {
         let waiting = |(key, entry): (&Key, &Entry)| entry.waits_for.contains(store).then(|| key.clone());
         let waiting: Vec<_> = self.entries.iter().filter_map(waiting).collect();
         if !waiting.is_empty() {
-            info!(%store, objects = waiting.len(), "the store is ready: trying again what waited for it");
+            info!(namespace = %store.namespace, %store, objects = waiting.len(), "the store is ready: trying again what waited for it");
         }
         for key in waiting {
             self.enqueue(&key, Work::Sync(SyncReason::Retry));

@@ -249,7 +249,7 @@ impl Stores {
             read: Instant::now(),
         };
         if let Some(old) = slot.replace(open) {
-            info!(store = %id, "the store's settings or credentials changed");
+            info!(namespace = %id.namespace, store = %id, "the store's settings or credentials changed");
             // What is under way with the old one may still be good.
             tokio::spawn(async move { retire(old.session).await });
         }
