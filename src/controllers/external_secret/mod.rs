@@ -3,7 +3,8 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `dispatch` | who is worked on, and when |
-//! | `reconcile` | one pass over one ExternalSecret |
+//! | `reconcile` | one pass over one ExternalSecret, and its report |
+//! | `pass`, `target` | the work of a pass: fetch and lay out; keep, write or delete |
 //! | `stores` | SecretStores and ClusterSecretStores, and the sessions with what they name |
 //! | `access` | who may use a ClusterSecretStore |
 //! | `status`, `error`, `metrics` | what is said about it |
@@ -12,9 +13,11 @@ mod access;
 mod dispatch;
 mod error;
 mod metrics;
+mod pass;
 mod reconcile;
 mod status;
 mod stores;
+mod target;
 
 use std::hash::RandomState;
 use std::path::PathBuf;

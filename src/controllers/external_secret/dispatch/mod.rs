@@ -26,9 +26,10 @@ use tracing::{debug, info, warn};
 
 use self::entry::{Entry, Phase, Target, Work};
 use self::key::fingerprint;
-use super::reconcile::{self, Context, Hints, Outcome, Report, data_hash, due, finalize, is_intact};
+use super::reconcile::{self, Context, Hints, Outcome, Report, data_hash, due};
 use super::status::{self, SyncReason};
 use super::stores::{StoreId, Stores};
+use super::target::{finalize, is_intact};
 use crate::controllers::api::{self, ApiError};
 use crate::controllers::queue::{Key, Known, Timers, Version, sleep_until};
 use crate::controllers::random;
