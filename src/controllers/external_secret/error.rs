@@ -127,7 +127,8 @@ impl SyncError {
             Self::Items(errors) => {
                 let away = |cause: &ItemCause<Asked>| match cause {
                     ItemCause::Provider(asked)
-                        if asked.error.is_outage() || asked.error.cause == Cause::Unauthenticated =>
+                        // One that wants fewer calls is not asked sooner because others got through.
+                        if matches!(asked.error.cause, Cause::Unavailable | Cause::Unauthenticated) =>
                     {
                         Some(asked.store.clone())
                     }

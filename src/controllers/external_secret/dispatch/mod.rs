@@ -7,7 +7,7 @@
 mod entry;
 mod key;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -70,6 +70,8 @@ pub(super) struct Dispatcher {
     working_on: HashMap<Id, Key>,
     /// Whether failures that looked like an outage are waiting.
     outage: bool,
+    /// Stores that somebody waits for.
+    away: HashSet<StoreId>,
 }
 
 /// What a piece of work came to.
@@ -94,6 +96,7 @@ impl Dispatcher {
             passes: JoinSet::new(),
             working_on: HashMap::new(),
             outage: false,
+            away: HashSet::new(),
         }
     }
 
@@ -321,8 +324,21 @@ impl Dispatcher {
         }
     }
 
+    /// An object was synced: its stores answer, whoever else waits for them.
+    fn stores_answer(&mut self, key: &Key) {
+        if self.away.is_empty() {
+            return;
+        }
+        for store in self.stores_of(key) {
+            if self.away.contains(&store) {
+                self.on_better(&store);
+            }
+        }
+    }
+
     /// A store is new or good again: what waits for it goes at once.
     fn on_better(&mut self, store: &StoreId) {
+        self.away.remove(store);
         let waiting = |(key, entry): (&Key, &Entry)| entry.waits_for.contains(store).then(|| key.clone());
         let waiting: Vec<_> = self.entries.iter().filter_map(waiting).collect();
         if !waiting.is_empty() {
@@ -471,9 +487,11 @@ impl Dispatcher {
                     None => self.rest(key, next),
                 }
                 self.outage_is_over();
+                self.stores_answer(key);
             }
             Outcome::Failed { class, interval, waits_for, outage } => {
                 (entry.waits_for, entry.outage) = (waits_for, outage);
+                self.away.extend(entry.waits_for.iter().cloned());
                 self.outage |= outage;
                 self.try_again(key, class, Work::Sync(SyncReason::Retry), Some(interval), again);
             }
