@@ -5,10 +5,8 @@
 //! | `dispatch` | who is worked on, and when |
 //! | `reconcile` | one pass over one ExternalSecret |
 //! | `stores` | SecretStores and ClusterSecretStores, and the sessions with what they name |
-//! | `access` | who may use a ClusterSecretStore |
 //! | `status`, `error`, `metrics` | what is said about it |
 
-mod access;
 mod dispatch;
 mod error;
 mod metrics;
