@@ -42,6 +42,8 @@ pub(crate) enum Verb {
     Open(OpenArguments),
     /// Show what sealed values tell without any key: format, scope, keys, date
     Inspect(InspectArguments),
+    /// Show what ExternalSecrets would write, without a cluster; refuse what cannot work
+    Plan(PlanArguments),
     /// See the whole path work in a temporary folder: seal, commit, open, refuse, rotate
     Demo(DemoArguments),
     /// Print shell completions
@@ -268,6 +270,37 @@ pub(crate) struct InspectArguments {
     /// SealedSecrets in YAML or JSON; - for standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub(crate) file: PathBuf,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Report,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla plan -f clusters/prod/*.yaml
+  bulla plan -f db.yaml --store stores.yaml --identity files.key   opens the age file of a `file` store
+  kustomize build clusters/prod | bulla plan -f - --output json | jq '.plans[].data[].key'
+
+Values never show: a digest under a key of this machine tells whether one has changed since the last plan.
+Stores of the providers fake and file are opened; those behind a network (aws, vault, kubernetes) are never asked, and
+what they hold is shown as not asked. Everything that the schema or a rule refuses is a finding, all at once: exit code 1.")]
+pub(crate) struct PlanArguments {
+    /// ExternalSecrets in YAML or JSON, several documents each, with their stores or without; - for standard input
+    #[arg(short, long, value_name = "FILE", required = true, num_args = 1..)]
+    pub(crate) file: Vec<PathBuf>,
+    /// Stores, and the Secrets, ConfigMaps and Namespaces that they and the templates name
+    #[arg(short, long, value_name = "FILE", num_args = 1..)]
+    pub(crate) store: Vec<PathBuf>,
+    /// Private keys for the age files of `file` stores, beside those that the stores name. Repeatable
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) identity: Vec<PathBuf>,
+    /// Namespace of manifests that name none [default: what .bulla.yaml says for the file]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// The folder that a `file` store's path is in [default: the folder of the store's manifest]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) file_store_root: Option<PathBuf>,
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Report,

@@ -5,6 +5,7 @@ mod inspect;
 mod keys;
 mod manual;
 mod open;
+mod plan;
 mod seal;
 mod set;
 
@@ -19,6 +20,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Verb::Set(arguments) => set::set(&arguments),
         Verb::Unset(arguments) => set::unset(&arguments),
         Verb::Open(arguments) => open::run(&arguments),
+        Verb::Plan(arguments) => plan::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Completions { shell } => manual::completions(shell),
