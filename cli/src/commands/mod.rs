@@ -8,6 +8,7 @@ mod open;
 mod plan;
 mod seal;
 mod set;
+mod sync;
 
 use crate::args::{Arguments, Verb};
 use crate::failure::{Failure, Outcome, refuse, usage};
@@ -21,6 +22,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Verb::Unset(arguments) => set::unset(&arguments),
         Verb::Open(arguments) => open::run(&arguments),
         Verb::Plan(arguments) => plan::run(&arguments),
+        Verb::Sync(arguments) => sync::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Completions { shell } => manual::completions(shell),
