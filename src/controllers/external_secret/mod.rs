@@ -6,10 +6,8 @@
 //! | `reconcile` | one pass over one ExternalSecret, and its report |
 //! | `pass`, `target` | the work of a pass: fetch and lay out; keep, write or delete |
 //! | `stores` | SecretStores and ClusterSecretStores, and the sessions with what they name |
-//! | `access` | who may use a ClusterSecretStore |
 //! | `status`, `error`, `metrics` | what is said about it |
 
-mod access;
 mod dispatch;
 mod error;
 mod metrics;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bulla_crds::condition::{find_condition, remove_condition};
 use bulla_crds::external_secret::{Binding, WrittenSecret};
+use bulla_crds::names::external_secrets::FORCE_SYNC;
 use bulla_crds::{Condition, ConditionStatus, ConditionType, ExternalSecret, ExternalSecretStatus, set_condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -115,6 +116,8 @@ pub(super) fn news(
     let old = object.status.clone().unwrap_or_default();
     let mut new = old.clone();
     new.observed_generation = object.metadata.generation;
+    let annotations = object.metadata.annotations.as_ref();
+    new.last_force_sync = annotations.and_then(|annotations| annotations.get(FORCE_SYNC)).cloned();
     let (holds, word, message) = match verdict {
         Verdict::Good { good, began, next, secret } => {
             new.refresh_time = Some(Time(whole_second(*began)));

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::stage::Stage;
 use super::{FIRST, SECOND, USER, plain_secret};
-use crate::cluster::{self, CONFIG_MAP, ClusterArguments};
+use crate::cluster::{self, CONFIG_MAP, ConnectionArguments};
 use crate::failure::{OrFail as _, Outcome, refuse};
 use crate::output::{self, HEAD};
 
@@ -52,7 +52,7 @@ pub(super) fn story(stage: &Stage, kubeconfig: &Path) -> Outcome {
 
 impl Guest {
     async fn arrive(kubeconfig: &Path) -> Outcome<Self> {
-        let arguments = ClusterArguments { kubeconfig: Some(kubeconfig.to_path_buf()), ..ClusterArguments::default() };
+        let arguments = ConnectionArguments { kubeconfig: Some(kubeconfig.to_path_buf()), context: None };
         let client = cluster::connect(&arguments).await?;
         let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
         let crd = bulla_crds::sealed_secret_crd();

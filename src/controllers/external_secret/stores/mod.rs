@@ -38,11 +38,11 @@ pub(in crate::controllers) use self::id::{StoreError, StoreId};
 pub(super) use self::watch::{Watches, run};
 
 use self::connect::{Surroundings, connect, names_its_user};
-use super::access;
 use super::metrics::Metrics;
 use crate::controllers::api::Api;
 use crate::controllers::events::Events;
 use crate::providers::{Session, Urgency};
+use crate::resource::secret_store as resource;
 use crate::sync::external::access::{AccessError, is_ours};
 use crate::sync::remote::Request;
 use crate::sync::schedule::Class;
@@ -188,7 +188,7 @@ impl Stores {
         let namespaces = lock(&self.namespaces);
         let nothing = BTreeMap::new();
         let labels = namespaces.get(namespace).unwrap_or(&nothing);
-        access::admit(&id.name, &spec.conditions, namespace, labels).map_err(|error| match error {
+        resource::admit(&id.name, &spec.conditions, namespace, labels).map_err(|error| match error {
             AccessError::Denied { .. } => StoreError::Denied(error.to_string()),
             AccessError::Invalid { .. } | AccessError::ForeignNamespace { .. } => {
                 StoreError::Invalid(error.to_string())
