@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `sealed_secret` | SealedSecrets: who is worked on and when, and one pass over one of them |
 //! | `external_secret` | the same for ExternalSecrets, and the stores that they name |
+//! | `cluster_external_secret` | ClusterExternalSecrets: the same ExternalSecret in many namespaces |
 //! | `queue` | what both queues are made of |
 //! | `sealing_keys` | keys: loaded, made, published |
 //! | `apply` | the only writer of Secrets |
@@ -12,6 +13,7 @@
 
 mod api;
 mod apply;
+mod cluster_external_secret;
 mod events;
 mod external_secret;
 mod metrics;

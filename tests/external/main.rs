@@ -8,6 +8,7 @@ mod support;
 mod aws;
 mod canary;
 mod cloud;
+mod cluster_external_secret;
 mod faults;
 mod first_sync;
 mod policies;

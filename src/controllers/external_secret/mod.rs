@@ -37,6 +37,7 @@ use self::reconcile::Context;
 use self::stores::{StoreConfig, Stores, Watches};
 use super::PAGE;
 use super::api::{Api, ApiError};
+use super::cluster_external_secret;
 use super::events::Events;
 use super::watch::{self, Namespaces};
 use crate::sync::target::Marks;
@@ -99,7 +100,22 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
         cluster: is_wide.then(|| (watch::cluster(&client, &settings), watch::cluster_metadata(&client, &settings))),
         streams: namespaces.streams(),
     };
-    let objects = watch::objects(&client, &namespaces, &settings);
+    let mut objects = watch::objects(&client, &namespaces, &settings);
+    let (heard, hears) = mpsc::unbounded_channel();
+    let clusterwide = is_wide.then(|| cluster_external_secret::Watches {
+        objects: watch::cluster(&client, &settings),
+        namespaces: watch::cluster_metadata(&client, &settings),
+        heard: hears,
+    });
+    if is_wide {
+        objects = cluster_external_secret::listen(objects, heard);
+    }
+    let (api_too, events_too, until) = (api.clone(), events.clone(), shutdown.clone());
+    let providing = async move {
+        if let Some(watches) = clusterwide {
+            cluster_external_secret::run(api_too, events_too, watches, until).await;
+        }
+    };
     let targets = watch::metadata(&client, &namespaces, &ours);
     let ExternalConfig { class, recheck, files, delimiters, .. } = config;
     let stores = StoreConfig { class, recheck, files };
@@ -117,7 +133,7 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
     let following = stores::run(Arc::clone(&stores), watches, sender, shutdown.clone());
     let dispatcher = Dispatcher::new(Setup { context, namespaces, in_flight, is_ready });
     let dispatching = dispatcher.run(objects, targets, better, shutdown.clone());
-    tokio::join!(following, dispatching);
+    tokio::join!(following, dispatching, providing);
     stores.close().await;
 }
 
