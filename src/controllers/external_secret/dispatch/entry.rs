@@ -3,6 +3,7 @@
 use bulla_crds::{ExternalSecret, Unreadable};
 use jiff::Timestamp;
 
+use super::key::fingerprint;
 use crate::controllers::external_secret::reconcile::DataHash;
 use crate::controllers::external_secret::status::SyncReason;
 use crate::controllers::external_secret::stores::StoreId;
@@ -104,6 +105,16 @@ impl Entry {
             object.spec = Err(Unreadable::clone(unreadable));
         }
         Some(object)
+    }
+
+    /// Remembers the object that a pass reports. One that was edited meanwhile stays as it is now, with that status.
+    pub(super) fn keep_status(&mut self, reported: ExternalSecret) {
+        if fingerprint(&reported) == self.fingerprint {
+            self.keep(&reported);
+        } else if let Some(mut current) = self.read() {
+            current.status = reported.status;
+            self.keep(&current);
+        }
     }
 
     /// Remembers the object.

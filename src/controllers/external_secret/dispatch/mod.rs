@@ -419,7 +419,7 @@ impl Dispatcher {
         match done {
             Some(Done::Synced(report)) => {
                 if let Some(object) = report.object {
-                    entry.keep(&object);
+                    entry.keep_status(*object);
                 }
                 self.on_outcome(&key, report.outcome, again);
             }
