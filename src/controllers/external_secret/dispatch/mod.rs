@@ -26,6 +26,7 @@ use tracing::{debug, info, warn};
 
 use self::entry::{Entry, Phase, Target, Work};
 use self::key::fingerprint;
+use super::error::Away;
 use super::reconcile::{self, Context, Hints, Outcome, Report, data_hash, due, finalize, is_intact};
 use super::status::{self, SyncReason};
 use super::stores::{StoreId, Stores};
@@ -67,8 +68,10 @@ pub(super) struct Dispatcher {
     timers: Timers,
     passes: JoinSet<Done>,
     working_on: HashMap<Id, Key>,
-    /// Whether failures that looked like an outage are waiting.
+    /// Whether failures that looked like an outage of the API server are waiting.
     outage: bool,
+    /// Whether failures are waiting because a store seems to be away.
+    stores_away: bool,
 }
 
 /// What a piece of work came to.
@@ -93,6 +96,7 @@ impl Dispatcher {
             passes: JoinSet::new(),
             working_on: HashMap::new(),
             outage: false,
+            stores_away: false,
         }
     }
 
@@ -446,7 +450,7 @@ impl Dispatcher {
                 }
             }
             Outcome::Synced { target, digest, next } => {
-                (entry.attempts, entry.outage) = (0, false);
+                (entry.attempts, entry.away) = (0, Away::Nobody);
                 entry.waits_for = Vec::new();
                 (entry.right, entry.digest, entry.next) = (target, digest, next);
                 let stale = match (target, self.targets.get(&entry.target)) {
@@ -468,18 +472,21 @@ impl Dispatcher {
                     None => self.rest(key, next),
                 }
                 self.outage_is_over();
+                self.store_answered(key);
             }
-            Outcome::Failed { class, interval, waits_for, outage } => {
-                (entry.waits_for, entry.outage) = (waits_for, outage);
-                self.outage |= outage;
+            Outcome::Failed { class, interval, waits_for, away } => {
+                // One that asked again in vain is not left behind when others succeed.
+                let stays = entry.away == Away::Store && away == Away::Nobody && !waits_for.is_empty();
+                (entry.waits_for, entry.away) = (waits_for, if stays { Away::Store } else { away });
+                self.outage |= away == Away::ApiServer;
+                self.stores_away |= entry.away == Away::Store;
                 self.try_again(key, class, Work::Sync(SyncReason::Retry), Some(interval), again);
             }
         }
     }
 
     fn stores_of(&self, key: &Key) -> Vec<StoreId> {
-        let object = self.entries.get(key).and_then(Entry::read);
-        let asked = object.and_then(|object| resource::read(&object).ok());
+        let asked = self.entries.get(key).and_then(Entry::read).and_then(|object| resource::read(&object).ok());
         let stores = asked.map(|asked| asked.stores).unwrap_or_default();
         stores.iter().map(|store| Stores::id(store, key.namespace())).collect()
     }
@@ -509,12 +516,31 @@ impl Dispatcher {
             return;
         }
         for (key, entry) in &mut self.entries {
-            if let (Phase::Waiting(timer, work), true) = (entry.phase, entry.outage) {
+            if let (Phase::Waiting(timer, work), Away::ApiServer) = (entry.phase, entry.away) {
                 self.timers.cancel(timer);
                 let soon = Instant::now() + Duration::from_millis(random() % 1000);
                 entry.phase = Phase::Waiting(self.timers.set(soon, key.clone()), work);
             }
         }
+    }
+
+    /// What `key` asks answers: whatever waits because the same store did not goes now, once.
+    fn store_answered(&mut self, key: &Key) {
+        if !self.stores_away {
+            return;
+        }
+        let answering = self.stores_of(key);
+        self.stores_away = false;
+        let mut ready = Vec::new();
+        for (key, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.away == Away::Store) {
+            if entry.waits_for.iter().any(|store| answering.contains(store)) {
+                entry.away = Away::Nobody;
+                ready.push(key.clone());
+            } else {
+                self.stores_away = true;
+            }
+        }
+        ready.iter().for_each(|key| self.enqueue(key, Work::Sync(SyncReason::Retry)));
     }
 
     fn rest_until_due(&mut self, key: &Key) {

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use bulla_crds::external_secret::StoreRef;
 use bulla_crds::{SecretStoreSpec, SecretStoreStatus, Unreadable};
-use tokio::sync::watch as latest;
+use tokio::sync::{mpsc, watch as latest};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -68,6 +68,8 @@ pub(in crate::controllers) struct Stores {
     around: Surroundings,
     events: Events,
     config: StoreConfig,
+    /// Is told of each store whose credentials changed: whatever they were refused for may be tried again.
+    better: mpsc::UnboundedSender<StoreId>,
     known: Mutex<HashMap<StoreId, Arc<Store>>>,
     sessions: Mutex<HashMap<Use, Slot>>,
     /// Labels of namespaces, for the conditions of cluster stores.
@@ -119,12 +121,19 @@ struct Open {
 }
 
 impl Stores {
-    pub(in crate::controllers) fn new(api: Api, events: Events, config: StoreConfig, meter: Arc<dyn Meter>) -> Self {
+    pub(in crate::controllers) fn new(
+        api: Api,
+        events: Events,
+        config: StoreConfig,
+        meter: Arc<dyn Meter>,
+        better: mpsc::UnboundedSender<StoreId>,
+    ) -> Self {
         let around = Surroundings { api, meter, files: config.files.clone() };
         Self {
             around,
             events,
             config,
+            better,
             known: Mutex::default(),
             sessions: Mutex::default(),
             namespaces: Mutex::default(),
@@ -248,6 +257,10 @@ impl Stores {
             info!(namespace = %id.namespace, store = %id, "the store's settings or credentials changed");
             // What is under way with the old one may still be good.
             tokio::spawn(async move { retire(old.session).await });
+            if !connected.fades {
+                // Nobody listens any more at shutdown only.
+                self.better.send(id.clone()).ok();
+            }
         }
         Ok(session)
     }
