@@ -293,7 +293,7 @@ async fn a_value_that_makes_no_sense_is_not_repeated() {
     cloud.put("text", &value("%%% not base64")).await;
     cloud.store().await;
     let (broken, other, text) = (cloud.key("broken"), cloud.key("other"), cloud.key("text"));
-    cloud.world.external("broken", spec("aws", &[("k", &broken, "user")])).await;
+    cloud.world.external("broken", spec("aws", &[("k", &broken, "nothing")])).await;
     cloud.world.external("absent", spec("aws", &[("k", &other, "no.such")])).await;
     cloud
         .world

@@ -119,7 +119,9 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
     let targets = watch::metadata(&client, &namespaces, &ours);
     let ExternalConfig { class, recheck, files, delimiters, .. } = config;
     let stores = StoreConfig { class, recheck, files };
-    let stores = Arc::new(Stores::new(api.clone(), events.clone(), stores, metrics.clone()));
+    let (sender, better) = mpsc::unbounded_channel();
+    let stores = Stores::new(api.clone(), events.clone(), stores, metrics.clone(), sender.clone());
+    let stores = Arc::new(stores);
     let context = Arc::new(Context {
         api,
         events,
@@ -129,7 +131,6 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
         delimiters,
         digests: RandomState::new(),
     });
-    let (sender, better) = mpsc::unbounded_channel();
     let following = stores::run(Arc::clone(&stores), watches, sender, shutdown.clone());
     let dispatcher = Dispatcher::new(Setup { context, namespaces, in_flight, is_ready });
     let dispatching = dispatcher.run(objects, targets, better, shutdown.clone());

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::error::SyncError;
+use super::error::{Away, SyncError};
 use super::metrics::Metrics;
 use super::pass::{Done, Pass, Wrote};
 use super::status::{self, SyncReason, Verdict};
@@ -100,8 +100,8 @@ pub(super) enum Outcome {
         interval: Duration,
         /// The stores that have to get better first.
         waits_for: Vec<StoreId>,
-        /// Whether the API server seems to be away.
-        outage: bool,
+        /// Who seems to be away.
+        away: Away,
     },
 }
 
@@ -148,12 +148,8 @@ pub(super) async fn reconcile(
             Err(ApiError::NotFound) => return Report { object: None, outcome: Outcome::Gone },
             Err(error) => {
                 debug!(namespace = key.namespace(), name = key.name(), %error, "cannot write the status");
-                let outcome = Outcome::Failed {
-                    class: error.class(),
-                    interval,
-                    waits_for: Vec::new(),
-                    outage: error.is_outage(),
-                };
+                let outcome =
+                    Outcome::Failed { class: error.class(), interval, waits_for: Vec::new(), away: Away::of(&error) };
                 return Report { object: None, outcome };
             }
         }
@@ -161,7 +157,7 @@ pub(super) async fn reconcile(
     let outcome = match result {
         Ok(done) => Outcome::Synced { target: done.version.as_deref().map(Version::parse), digest: done.digest, next },
         Err(error) => {
-            Outcome::Failed { class: error.class(), interval, waits_for: error.waits_for(), outage: error.is_outage() }
+            Outcome::Failed { class: error.class(), interval, waits_for: error.waits_for(), away: error.away() }
         }
     };
     Report { object: written, outcome }

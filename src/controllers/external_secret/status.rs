@@ -130,7 +130,11 @@ pub(super) fn news(
             let (word, message) = good.words();
             (true, word, message.to_owned())
         }
-        Verdict::Failed(error) => (false, "SecretSyncedError", error.to_string().chars().take(MESSAGE).collect()),
+        Verdict::Failed(error) => {
+            let said = said_before(&old, object).filter(|_| error.is_held_back());
+            let message = said.unwrap_or_else(|| error.to_string().chars().take(MESSAGE).collect());
+            (false, "SecretSyncedError", message)
+        }
     };
     let mut set = |kind, holds: bool| {
         let condition = Condition::new(kind, holds, word, message.clone(), None, now);
@@ -144,6 +148,13 @@ pub(super) fn news(
         }
     }
     (new != old && !is_pruned(&old, &new)).then_some(new)
+}
+
+/// What is said of the failure that lasts: the reason that the provider gave is worth more than that it was not asked.
+fn said_before(old: &ExternalSecretStatus, object: &ExternalSecret) -> Option<String> {
+    let ready = find_condition(&old.conditions, ConditionType::Ready)?;
+    let lasts = ready.status == ConditionStatus::False && old.observed_generation == object.metadata.generation;
+    ready.message.clone().filter(|_| lasts)
 }
 
 /// Statuses have whole seconds.

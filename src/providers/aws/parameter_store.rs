@@ -100,6 +100,10 @@ impl Service for ParameterStore {
         &self.calls
     }
 
+    fn what(name: &str) -> String {
+        what(name)
+    }
+
     fn version(version: Option<&str>) -> Option<String> {
         version.map(str::to_owned)
     }
@@ -119,12 +123,11 @@ impl Service for ParameterStore {
     async fn several(&self, ids: &[&Id]) -> Result<BTreeMap<Id, Read>, ProviderError> {
         // Two ids may be the same in the words of AWS.
         let names: BTreeSet<_> = ids.iter().map(|id| asked(id)).collect();
-        let what = format!("{} parameters", names.len());
         let send = || {
             let call = self.client.get_parameters().set_names(Some(names.iter().cloned().collect()));
             call.with_decryption(true).send()
         };
-        let answer = self.calls.make("GetParameters", &what, send).await?;
+        let answer = self.calls.make("GetParameters", "", send).await?;
         let mut values: Vec<_> = answer.parameters.unwrap_or_default().into_iter().map(Entry::of).collect();
         let mut read = BTreeMap::new();
         for &id in ids {

@@ -4,6 +4,7 @@ use bulla_crds::{ExternalSecret, Unreadable};
 use jiff::Timestamp;
 
 use super::key::fingerprint;
+use crate::controllers::external_secret::error::Away;
 use crate::controllers::external_secret::reconcile::DataHash;
 use crate::controllers::external_secret::status::SyncReason;
 use crate::controllers::external_secret::stores::StoreId;
@@ -75,8 +76,8 @@ pub(super) struct Entry {
     pub(super) attempts: u32,
     /// The stores that have to get better before another try makes sense.
     pub(super) waits_for: Vec<StoreId>,
-    /// Whether the last failure looked like an outage of the API server.
-    pub(super) outage: bool,
+    /// Who seemed to be away when it failed last.
+    pub(super) away: Away,
 }
 
 impl Entry {
@@ -94,7 +95,7 @@ impl Entry {
             next: None,
             attempts: 0,
             waits_for: Vec::new(),
-            outage: false,
+            away: Away::Nobody,
         }
     }
 

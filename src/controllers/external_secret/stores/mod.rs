@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use bulla_crds::external_secret::StoreRef;
 use bulla_crds::{SecretStoreSpec, SecretStoreStatus, Unreadable};
-use tokio::sync::watch as latest;
+use tokio::sync::{mpsc, watch as latest};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -71,6 +71,8 @@ pub(in crate::controllers) struct Stores {
     events: Events,
     metrics: Metrics,
     config: StoreConfig,
+    /// Is told of each store whose credentials changed: whatever they were refused for may be tried again.
+    better: mpsc::UnboundedSender<StoreId>,
     known: Mutex<HashMap<StoreId, Arc<Store>>>,
     sessions: Mutex<HashMap<Use, Slot>>,
     /// Labels of namespaces, for the conditions of cluster stores.
@@ -122,13 +124,20 @@ struct Open {
 }
 
 impl Stores {
-    pub(in crate::controllers) fn new(api: Api, events: Events, config: StoreConfig, metrics: Metrics) -> Self {
+    pub(in crate::controllers) fn new(
+        api: Api,
+        events: Events,
+        config: StoreConfig,
+        metrics: Metrics,
+        better: mpsc::UnboundedSender<StoreId>,
+    ) -> Self {
         let around = Surroundings { api, meter: metrics.meter(), files: config.files.clone() };
         Self {
             around,
             events,
             metrics,
             config,
+            better,
             known: Mutex::default(),
             sessions: Mutex::default(),
             namespaces: Mutex::default(),
@@ -252,6 +261,10 @@ impl Stores {
             info!(namespace = %id.namespace, store = %id, "the store's settings or credentials changed");
             // What is under way with the old one may still be good.
             tokio::spawn(async move { retire(old.session).await });
+            if !connected.fades {
+                // Nobody listens any more at shutdown only.
+                self.better.send(id.clone()).ok();
+            }
         }
         Ok(session)
     }
