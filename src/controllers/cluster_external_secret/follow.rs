@@ -21,6 +21,7 @@ use super::entry::{Entry, Object};
 use super::hear::Heard;
 use super::pass::{Context, Report};
 use super::places::Place;
+use super::wanted::Wanted;
 use crate::controllers::api::Api;
 use crate::controllers::events::Events;
 use crate::controllers::queue::{Key, Known, Timers, sleep_until};
@@ -129,7 +130,7 @@ impl Follower {
         }
         entry.object = Some(object);
         if !same {
-            entry.attempts = 0;
+            (entry.attempts, entry.recheck) = (0, None);
             entry.foreign.clear();
             self.mark(&name, DEBOUNCE);
         }
@@ -153,32 +154,32 @@ impl Follower {
             Event::InitApply(namespace) | Event::Apply(namespace) => {
                 let name = namespace.metadata.name.clone().unwrap_or_default();
                 self.listed.insert(name.clone());
-                self.place(name, Some(Place::read(namespace.metadata)));
+                self.place(&name, Some(Place::read(namespace.metadata)));
             }
-            Event::Delete(namespace) => self.place(namespace.metadata.name.unwrap_or_default(), None),
+            Event::Delete(namespace) => self.place(namespace.metadata.name.as_deref().unwrap_or_default(), None),
             Event::InitDone => {
                 self.lists[1].finish(stream);
                 let stale: Vec<_> = self.places.keys().filter(|name| !self.listed.contains(*name)).cloned().collect();
-                stale.into_iter().for_each(|name| self.place(name, None));
+                stale.iter().for_each(|name| self.place(name, None));
             }
         }
     }
 
     /// A namespace is there, changed or, with `None`, is gone.
-    fn place(&mut self, name: String, now: Option<Place>) {
-        let before = self.places.remove(&name);
+    fn place(&mut self, name: &str, now: Option<Place>) {
+        let before = self.places.remove(name);
         if before == now {
-            self.places.extend(now.map(|now| (name, now)));
+            self.places.extend(now.map(|now| (name.to_owned(), now)));
             return;
         }
         let concerned = |(ces, entry): (&String, &Entry)| {
             let selection = &entry.wanted()?.selection;
-            let takes = |place: &Option<Place>| place.as_ref().is_some_and(|place| selection.takes(&name, place));
+            let takes = |place: &Option<Place>| place.as_ref().is_some_and(|place| selection.takes(name, place));
             (takes(&before) != takes(&now)).then(|| ces.clone())
         };
         let mut concerned: Vec<_> = self.entries.iter().filter_map(concerned).collect();
         concerned.extend(now.iter().flat_map(Place::waits_for).map(str::to_owned));
-        self.places.extend(now.map(|now| (name, now)));
+        self.places.extend(now.map(|now| (name.to_owned(), now)));
         for ces in concerned {
             self.mark(&ces, DEBOUNCE);
         }
@@ -226,19 +227,21 @@ impl Follower {
     /// An ExternalSecret is gone: whoever had it, or could not have it, looks again.
     fn freed(&mut self, key: &Key) {
         let mut concerned: Vec<_> = self.children.remove(key).map(|parent| parent.name).into_iter().collect();
+        let place = self.places.get(key.namespace());
         for (name, entry) in &mut self.entries {
-            if entry.wanted().is_none_or(|wanted| wanted.name != key.name()) {
+            let takes = |wanted: &Arc<Wanted>| {
+                wanted.name == key.name() && place.is_some_and(|place| wanted.selection.takes(key.namespace(), place))
+            };
+            if !entry.wanted().is_some_and(takes) {
                 continue;
             }
             if entry.working {
                 entry.freed.insert(key.namespace().to_owned());
             }
-            if entry.foreign.remove(key.namespace()) || entry.working {
-                concerned.push(name.clone());
-            }
+            entry.foreign.remove(key.namespace());
+            concerned.push(name.clone());
         }
-        for name in concerned.iter().filter(|name| self.entries.contains_key(*name)).cloned().collect::<Vec<_>>() {
-            self.mark(&name, DEBOUNCE);
-        }
+        concerned.retain(|name| self.entries.contains_key(name));
+        concerned.iter().for_each(|name| self.mark(name, DEBOUNCE));
     }
 }

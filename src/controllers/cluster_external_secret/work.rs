@@ -85,8 +85,10 @@ impl Follower {
             match (&entry.object, entry.wanted().map(|wanted| wanted.refresh)) {
                 (None, _) => drop(self.entries.remove(&name)),
                 (Some(_), Some(Some(refresh))) => {
-                    entry.recheck = Some(Instant::now() + refresh);
-                    self.mark(&name, refresh);
+                    let now = Instant::now();
+                    let at = entry.recheck.filter(|at| *at > now).unwrap_or(now + refresh);
+                    entry.recheck = Some(at);
+                    self.mark(&name, at - now);
                 }
                 (Some(_), _) => {}
             }

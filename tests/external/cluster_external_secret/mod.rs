@@ -2,187 +2,21 @@
 //!
 //! Whoever serves them serves the whole cluster: these tests take turns on a server of their own.
 
-use std::sync::OnceLock;
+mod cluster;
+
 use std::time::Instant;
 
-use bulla_crds::{ClusterExternalSecret, ClusterExternalSecretStatus, ClusterSecretStore, ExternalSecret};
+use bulla_crds::{ClusterExternalSecret, ClusterSecretStore, ExternalSecret};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard};
 
-use crate::support::apiserver::ApiServer;
-use crate::support::audit::{AuditEntry, AuditMark};
-use crate::world::{QUIET, SOON, World, data_of, fake, one_key, strings};
+use self::cluster::{Cluster, create, merge, says};
+use crate::world::{QUIET, SOON, data_of, fake, one_key, strings};
 
 const CLEANUP: &str = "externalsecrets.external-secrets.io/clusterexternalsecret-cleanup";
 const FOREIGN: &str = "external secret already exists in namespace";
-
-/// A controller for the whole cluster, and a ClusterExternalSecret to watch.
-struct Cluster {
-    world: World<'static>,
-    /// Its name, and the value of the label `team` that no other test uses.
-    name: String,
-    _turn: MutexGuard<'static, ()>,
-}
-
-impl Cluster {
-    async fn new(name: &str) -> Self {
-        static SERVER: OnceLock<ApiServer> = OnceLock::new();
-        static TURN: Mutex<()> = Mutex::const_new(());
-        let turn = TURN.lock().await;
-        let mut world = World::on(SERVER.get_or_init(ApiServer::start)).await;
-        world.whole_cluster = true;
-        Self { world, name: name.to_owned(), _turn: turn }
-    }
-
-    fn all<K>(&self) -> Api<K>
-    where
-        K: kube::Resource<DynamicType = ()>,
-    {
-        Api::all(self.world.client.clone())
-    }
-
-    fn children(&self, namespace: &str) -> Api<ExternalSecret> {
-        Api::namespaced(self.world.client.clone(), &self.at(namespace))
-    }
-
-    /// Names of namespaces are of this test only.
-    fn at(&self, namespace: &str) -> String {
-        format!("{}-{namespace}", self.name)
-    }
-
-    /// Makes a namespace, with the label or without.
-    async fn namespace(&self, name: &str, labelled: bool, finalizers: &[&str]) {
-        let labels = if labelled { json!({"team": self.name}) } else { json!({}) };
-        let metadata = json!({"name": self.at(name), "labels": labels, "finalizers": finalizers});
-        create(&self.all::<Namespace>(), json!({"metadata": metadata})).await;
-    }
-
-    async fn label(&self, namespace: &str, value: Value) {
-        merge(&self.all::<Namespace>(), &self.at(namespace), json!({"metadata": {"labels": {"team": value}}})).await;
-    }
-
-    async fn create(&self, mut spec: Value) -> ClusterExternalSecret {
-        self.fill(&mut spec);
-        create(&self.all(), json!({"metadata": {"name": self.name}, "spec": spec})).await
-    }
-
-    fn fill(&self, spec: &mut Value) {
-        spec["externalSecretSpec"] = one_key("vault", "a");
-        spec["externalSecretSpec"]["secretStoreRef"]["kind"] = json!("ClusterSecretStore");
-        if spec.get("namespaceSelectors").is_none() {
-            spec["namespaceSelectors"] = json!([{"matchLabels": {"team": self.name}}]);
-        }
-    }
-
-    async fn patch(&self, patch: Value) {
-        merge(&self.all::<ClusterExternalSecret>(), &self.name, patch).await;
-    }
-
-    /// Waits until the status is as wanted.
-    async fn until(&self, what: &str, wanted: impl Fn(&ClusterExternalSecretStatus) -> bool) {
-        let began = Instant::now();
-        loop {
-            let object = self.all::<ClusterExternalSecret>().get(&self.name).await.unwrap();
-            let status = object.status.unwrap_or_default();
-            if wanted(&status) {
-                return;
-            }
-            assert!(began.elapsed() < SOON, "not {what}: {status:?}");
-            tokio::time::sleep(QUIET / 20).await;
-        }
-    }
-
-    /// Waits until it is provisioned in just these namespaces and nothing failed.
-    async fn is_in(&self, namespaces: &[&str]) {
-        let wanted: Vec<_> = namespaces.iter().map(|name| self.at(name)).collect();
-        self.until(&format!("in {wanted:?}"), |status| {
-            status.provisioned_namespaces == wanted
-                && status.failed_namespaces.is_empty()
-                && says(status, "Ready", true)
-        })
-        .await;
-    }
-
-    /// Waits until the ExternalSecret is there and as wanted.
-    async fn child(&self, namespace: &str, name: &str, wanted: impl Fn(&ExternalSecret) -> bool) -> ExternalSecret {
-        let began = Instant::now();
-        loop {
-            let found = self.children(namespace).get_opt(name).await.unwrap();
-            if let Some(found) = found.clone().filter(&wanted) {
-                return found;
-            }
-            assert!(began.elapsed() < SOON, "{namespace}/{name} is not as it should be: {found:?}");
-            tokio::time::sleep(QUIET / 20).await;
-        }
-    }
-
-    async fn until_gone<K>(&self, api: &Api<K>, name: &str)
-    where
-        K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
-    {
-        let began = Instant::now();
-        while api.get_metadata_opt(name).await.unwrap().is_some() {
-            assert!(began.elapsed() < SOON, "{name} stays");
-            tokio::time::sleep(QUIET / 20).await;
-        }
-    }
-
-    async fn finalizers(&self, namespace: &str) -> Vec<String> {
-        self.all::<Namespace>().get(&self.at(namespace)).await.unwrap().metadata.finalizers.unwrap_or_default()
-    }
-
-    async fn finalizers_are(&self, namespace: &str, wanted: &[&str]) {
-        let began = Instant::now();
-        while self.finalizers(namespace).await != wanted {
-            assert!(began.elapsed() < SOON, "{namespace} has {:?}", self.finalizers(namespace).await);
-            tokio::time::sleep(QUIET / 20).await;
-        }
-    }
-
-    /// The calls for ClusterExternalSecrets since `mark`, sorted.
-    async fn calls(&self, mark: AuditMark) -> Vec<String> {
-        let of_ours = |entry: &AuditEntry| {
-            let resource = matches!(entry.resource.as_str(), "clusterexternalsecrets" | "namespaces")
-                || (entry.resource == "externalsecrets" && entry.subresource.is_empty());
-            entry.user_agent == self.world.agent && resource && !matches!(entry.verb.as_str(), "list" | "watch")
-        };
-        let entries = self.world.server.audit_when_quiet(mark, QUIET, of_ours).await;
-        let word = |entry: &AuditEntry| format!("{} {} {}", entry.verb, entry.resource, entry.subresource);
-        let mut calls: Vec<_> = entries.iter().map(|entry| word(entry).trim_end().to_owned()).collect();
-        calls.sort();
-        calls
-    }
-
-    async fn end(mut self) {
-        self.world.stop().await;
-        let api = self.all::<ClusterExternalSecret>();
-        if api.get_opt(&self.name).await.unwrap().is_some() {
-            api.delete(&self.name, &DeleteParams::default()).await.unwrap();
-        }
-    }
-}
-
-fn says(status: &ClusterExternalSecretStatus, kind: &str, holds: bool) -> bool {
-    status.conditions.iter().any(|condition| condition.r#type == kind && condition.status == holds.into())
-}
-
-async fn create<K>(api: &Api<K>, object: Value) -> K
-where
-    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned + serde::Serialize,
-{
-    api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap()
-}
-
-async fn merge<K>(api: &Api<K>, name: &str, patch: Value)
-where
-    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
-{
-    let parameters = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
-    api.patch(name, &parameters, &Patch::Merge(patch)).await.unwrap();
-}
 
 const STATUS: &str = "patch clusterexternalsecrets status";
 
@@ -238,10 +72,14 @@ async fn namespaces_get_it_and_lose_it_as_they_are_selected() {
     assert_eq!(calls.iter().filter(|call| *call == "create externalsecrets").count(), 4);
     assert!(calls.len() <= 6, "a burst is one pass, or two: {calls:?}");
 
+    // After a restart all is found in order: the only calls are those for what is new.
     cluster.world.stop().await;
     let mark = cluster.world.mark();
     cluster.world.start();
-    assert_eq!(cluster.calls(mark).await, [""; 0], "a restart finds all in order");
+    cluster.calls(mark).await;
+    cluster.namespace("m5", true, &[]).await;
+    cluster.is_in(&["m1", "m2", "m3", "m4", "m5", "named", "neither"]).await;
+    assert_eq!(cluster.calls(mark).await, ["create externalsecrets", STATUS]);
     cluster.end().await;
 }
 
@@ -311,6 +149,24 @@ async fn what_is_theirs_stays_and_what_is_ours_is_put_back() {
     cluster.until_gone(&cluster.children("taken"), "repair").await;
     cluster.until("renamed", |status| status.external_secret_name.as_deref() == Some("renamed")).await;
     cluster.is_in(&["free", "taken"]).await;
+
+    // Two that want the same: who came first has it, and the other one gets it as soon as it is free.
+    let mut rival = json!({"externalSecretName": "renamed"});
+    cluster.fill(&mut rival);
+    let rivals: Api<ClusterExternalSecret> = cluster.all();
+    create(&rivals, json!({"metadata": {"name": "rival"}, "spec": rival})).await;
+    let failures = async || rivals.get("rival").await.unwrap().status.map(|status| status.failed_namespaces.len());
+    let began = Instant::now();
+    while failures().await != Some(2) {
+        assert!(began.elapsed() < SOON, "it is not told what is in the way");
+        tokio::time::sleep(QUIET / 20).await;
+    }
+    cluster.patch(json!({"spec": {"externalSecretName": "again"}})).await;
+    let of_rival =
+        |child: &ExternalSecret| child.metadata.owner_references.iter().flatten().any(|owner| owner.name == "rival");
+    cluster.child("free", "renamed", of_rival).await;
+    cluster.child("free", "again", |_| true).await;
+    rivals.delete("rival", &DeleteParams::default()).await.unwrap();
     cluster.end().await;
 }
 
