@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::args::{PlanArguments, Report};
+use crate::cluster;
 use crate::external::{self, Documents, Finding, Offline, Plan, Take};
 use crate::failure::{Outcome, refuse};
 use crate::memory::Memory;
 use crate::output::{self, BAD};
-use crate::cluster;
 
 #[derive(Serialize)]
 struct Found<'a> {

@@ -43,7 +43,9 @@ struct Answer {
 }
 
 /// An object whose controller can be asked for a sync.
-trait Synced: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + fmt::Debug {
+trait Synced:
+    kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + fmt::Debug
+{
     /// The annotation that asks.
     const ANNOTATION: &'static str;
     /// Kind in words.
@@ -205,6 +207,10 @@ impl Request<'_> {
                     }
                 }
                 Some(_) | None => failing_since = None,
+            }
+            // Its one sync may have been under way when this one was asked for.
+            if let Some(why) = now.refusal() {
+                return Err(refuse!("{object}: {why}"));
             }
             if began.elapsed() >= *timeout {
                 break (now, false);

@@ -45,7 +45,9 @@ pub(crate) fn check(documents: &Documents) -> Vec<Finding> {
                     match allowed(documents, external, reference) {
                         Ok(store) if used.iter().any(|known| std::ptr::eq(*known, store)) => {}
                         Ok(store) => used.push(store),
-                        Err(message) => findings.push(Finding::of(&external.place, path_of(external, reference, &asked), message)),
+                        Err(message) => {
+                            findings.push(Finding::of(&external.place, path_of(external, reference, &asked), message))
+                        }
                     }
                 }
             }
@@ -129,7 +131,9 @@ pub(super) fn conditions(documents: &Documents, store: &Store, spec: &SecretStor
     }
     if namespace.is_empty() {
         let (kind, name) = ("ClusterSecretStore", &store.name);
-        return Verdict::Unknown(format!("{kind} {name} has conditions, and the namespace is not known: pass --namespace"));
+        return Verdict::Unknown(format!(
+            "{kind} {name} has conditions, and the namespace is not known: pass --namespace"
+        ));
     }
     let known = documents.namespaces.get(namespace);
     let mut labels = known.cloned().unwrap_or_default();

@@ -126,7 +126,8 @@ impl Documents {
                     return Ok(());
                 }
                 if api_version != API_VERSION && api_version != format!("{GROUP}/{OLDER_VERSION}") {
-                    let message = format!("{api_version} is not served: write {API_VERSION} or {GROUP}/{OLDER_VERSION}");
+                    let message =
+                        format!("{api_version} is not served: write {API_VERSION} or {GROUP}/{OLDER_VERSION}");
                     self.findings.push(Finding::of(&place, "apiVersion", message));
                 }
                 if name.is_empty() {

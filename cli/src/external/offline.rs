@@ -40,9 +40,7 @@ pub(super) async fn open(documents: &Documents, store: &Store, user: &str, offli
         return Ok(Opened::Broken(findings));
     }
     let provider = match &spec.provider {
-        StoreProvider::Fake(settings) => {
-            fake::connect(secret_store::fake_settings(settings), Gate::unmetered("Fake"))
-        }
+        StoreProvider::Fake(settings) => fake::connect(secret_store::fake_settings(settings), Gate::unmetered("Fake")),
         StoreProvider::File(settings) => {
             let source = match source(documents, store, settings, user, offline) {
                 Ok(source) => source,
@@ -50,7 +48,8 @@ pub(super) async fn open(documents: &Documents, store: &Store, user: &str, offli
             };
             let identities = identities(documents, store, settings, user, offline)?;
             if identities.is_empty() {
-                let why = "no key to open its file with: pass --identity, or give the Secret that it names with --store";
+                let why =
+                    "no key to open its file with: pass --identity, or give the Secret that it names with --store";
                 return Ok(Opened::No(why.to_owned()));
             }
             file::connect(file::Settings { source, identities }, Gate::unmetered("File"))

@@ -135,7 +135,8 @@ pub(crate) async fn plan(
                 opened.insert(name, known);
             }
         }
-        let planner = Planner { documents, external, spec, asked: &asked, stores: &stores, opened: &opened, memory, now };
+        let planner =
+            Planner { documents, external, spec, asked: &asked, stores: &stores, opened: &opened, memory, now };
         let (plan, found) = planner.plan().await;
         plans.push(plan);
         findings.extend(found);
@@ -241,7 +242,9 @@ impl Planner<'_> {
         };
         // Items keep the numbers that they have in the manifest.
         let renumber = |place: &mut Place| match place {
-            Place::Extract { index, .. } | Place::Find { index } => *index = from_at.get(*index).copied().unwrap_or(*index),
+            Place::Extract { index, .. } | Place::Find { index } => {
+                *index = from_at.get(*index).copied().unwrap_or(*index)
+            }
             Place::Data { index, .. } => *index = data_at.get(*index).copied().unwrap_or(*index),
         };
         match resource::assemble(&asked, &mut answer, self.now) {
@@ -291,8 +294,7 @@ impl Planner<'_> {
         });
         for (place, store, key, remote) in many.chain(single) {
             let brought_by = |origin: &&external::Origin| origin.place == place;
-            let mut of_item =
-                brought.values.origins.iter().filter(|(_, origin)| brought_by(origin)).peekable();
+            let mut of_item = brought.values.origins.iter().filter(|(_, origin)| brought_by(origin)).peekable();
             if of_item.peek().is_some() {
                 for (key, origin) in of_item {
                     let value = brought.values.values.get(key);

@@ -72,7 +72,8 @@ fn a_plan_names_target_sources_and_digests_and_no_value() {
     assert_eq!(first["plans"][0]["target"]["creationPolicy"], "Owner");
     assert_eq!(first["findings"], serde_json::json!([]));
     // Equal values in two places must not look equal.
-    let both = format!("{EXTERNAL}  - secretKey: copy\n    remoteRef: {{key: production/database, property: password}}\n");
+    let both =
+        format!("{EXTERNAL}  - secretKey: copy\n    remoteRef: {{key: production/database, property: password}}\n");
     let both = json(&plan(&bench, &both, &fake(CANARY), &["--output", "json"]).exits(0));
     let data = both["plans"][0]["data"].as_array().unwrap();
     assert_eq!(data.len(), 2);
@@ -95,9 +96,19 @@ fn standard_input_lists_and_json_are_read_and_find_and_extract_expand() {
     ]});
     let run = without_values(bench.pipe(&["plan", "-f", "-", "--output", "json"], &list.to_string()).exits(0));
     let plan = &json(&run)["plans"][0];
-    let values: Vec<_> = plan["values"].as_array().unwrap().iter().map(|value| {
-        (value["key"].as_str().unwrap_or("-"), value["remoteKey"].as_str().unwrap(), value["version"].as_str().unwrap_or("-"), value["state"].as_str().unwrap())
-    }).collect();
+    let values: Vec<_> = plan["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|value| {
+            (
+                value["key"].as_str().unwrap_or("-"),
+                value["remoteKey"].as_str().unwrap(),
+                value["version"].as_str().unwrap_or("-"),
+                value["state"].as_str().unwrap(),
+            )
+        })
+        .collect();
     assert_eq!(
         values,
         [("user", "db", "7", "there"), ("flag-a", "flag-a", "-", "there"), ("-", "absent", "-", "left-out")]
@@ -117,7 +128,10 @@ spec: {provider: {aws: {service: SecretsManager, region: eu-central-1}}}
     assert!(run.out.contains("not asked SecretStore aws-secrets-manager: aws is asked over a network"), "{}", run.out);
     let run = json(&plan(&bench, EXTERNAL, aws, &["--output", "json"]).exits(0));
     assert_eq!(run["plans"][0]["values"][0]["state"], "not-asked");
-    assert_eq!(run["plans"][0]["data"], serde_json::json!([{"key": "password", "fromTemplate": false, "digest": null}]));
+    assert_eq!(
+        run["plans"][0]["data"],
+        serde_json::json!([{"key": "password", "fromTemplate": false, "digest": null}])
+    );
     // Beside one that is: every item keeps its own answer.
     let second = "  - secretKey: user\n    remoteRef: {key: a}\n    sourceRef: {storeRef: {name: other}}\n";
     let other = "---\napiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: other}\nspec: {provider: {fake: {data: [{key: a, value: canary-a}]}}}\n";
@@ -159,7 +173,9 @@ data:
     let run = plan(&bench, &external, &store, &["-i", "cluster.key"]).exits(1);
     assert!(run.out.contains("spec.provider.file") && run.out.contains("is opened by none"), "{}", run.out);
     let key = bench.read("small.key").replace('\n', "\n    ");
-    let secret = format!("---\napiVersion: v1\nkind: Secret\nmetadata: {{name: opens}}\nstringData:\n  identity: |\n    {key}\n");
+    let secret = format!(
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: opens}}\nstringData:\n  identity: |\n    {key}\n"
+    );
     let run = plan(&bench, &external, &format!("{store}{secret}"), &[]).exits(0);
     assert!(run.out.contains("there") && !run.out.contains("AGE-SECRET-KEY"), "{}", run.out);
     // The same file beside the manifests, named by a path.

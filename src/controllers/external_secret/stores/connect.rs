@@ -157,9 +157,9 @@ async fn from_file(
     files: Option<&Path>,
 ) -> Result<file::Settings, StoreError> {
     let source = match (&settings.path, &settings.config_map_ref, &settings.secret_ref) {
-        (Some(path), None, None) => file::Source::Path(
-            resource::file_path(store.is_cluster(), files, path).map_err(StoreError::Invalid)?,
-        ),
+        (Some(path), None, None) => {
+            file::Source::Path(resource::file_path(store.is_cluster(), files, path).map_err(StoreError::Invalid)?)
+        }
         (None, Some(map), None) => file::Source::Bytes(materials.file(map, false).await?),
         (None, None, Some(secret)) => file::Source::Bytes(materials.file(secret, true).await?),
         _ => {
