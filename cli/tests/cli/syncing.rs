@@ -73,6 +73,7 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sync_waits_for_the_very_sync_that_it_asked_for() {
+    crate::support::logs::capture();
     let world = World::new().await;
     // Nobody is there yet.
     world.sync(&["db", "--timeout", "300ms"]).await.exits(2).says("no controller has answered within 0.3 s");

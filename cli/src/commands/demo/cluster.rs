@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bulla::controllers::{self, ControllerConfig, ExternalConfig, Namespaces};
-use bulla_crds::{ClusterSecretStore, ExternalSecret, SealedSecret};
+use bulla_crds::{ExternalSecret, SealedSecret, SecretStore};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -42,8 +42,7 @@ pub(super) fn story(stage: &Stage, kubeconfig: &Path) -> Outcome {
         let guest = Guest::arrive(&kubeconfig).await?;
         let stop = CancellationToken::new();
         let namespaces = Namespaces::These(vec![guest.prod.clone(), guest.staging.clone()]);
-        let files = Some(stage.path("clusters/prod"));
-        let external = guest.serves_external().then(|| ExternalConfig { files, ..ExternalConfig::default() });
+        let external = guest.serves_external().then(ExternalConfig::default);
         let config = ControllerConfig { namespaces, external, ..ControllerConfig::new(guest.system.clone()) };
         let controller = tokio::spawn(controllers::run(guest.client.clone(), config, stop.clone()));
         let told = tell(stage, &guest, &kubeconfig).await;
@@ -127,6 +126,16 @@ impl Guest {
         Ok(())
     }
 
+    /// Applies what the store holds.
+    async fn fill(&self, vault: &str) -> Outcome {
+        let map: serde_json::Value =
+            serde_saphyr::from_str(vault).map_err(|error| refuse!("the store: {}", error.without_snippet()))?;
+        let config_maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.prod);
+        let as_gitops = PatchParams::apply("bulla-demo").force();
+        config_maps.patch("vault", &as_gitops, &Patch::Apply(&map)).await.or_usage("applying the store's content")?;
+        Ok(())
+    }
+
     /// Whether the Secret holds this password, and the user beside it.
     async fn holds(&self, password: &str) -> Outcome<bool> {
         let secret = self.secrets(&self.prod).get_opt("db").await.or_usage("reading the Secret")?;
@@ -194,17 +203,17 @@ async fn tell(stage: &Stage, guest: &Guest, kubeconfig: &Path) -> Outcome {
 async fn from_a_store(stage: &Stage, guest: &Guest, kubeconfig: &str) -> Outcome {
     stage
         .step("An external secret", "from the age-encrypted file; the cluster has the key, the repository does not")?;
-    external::fill(stage, external::FIRST)?;
     let secrets = guest.secrets(&guest.prod);
     let identity = json!({"metadata": {"name": "vault-key"}, "stringData": {"identity": stage.read(external::KEY)?}});
     let identity: Secret = serde_json::from_value(identity).or_usage("the key's Secret")?;
     secrets.create(&PostParams::default(), &identity).await.or_usage("making the key's Secret")?;
+    guest.fill(&external::vault(stage, &guest.prod, external::FIRST)?).await?;
     let as_gitops = PatchParams::apply("bulla-demo").force();
-    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&external::manifests(&guest.prod, &guest.prod))
+    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&external::manifests(&guest.prod))
         .map_err(|error| refuse!("the manifests: {}", error.without_snippet()))?;
     if let [store, object] = documents.as_slice() {
-        let stores: Api<ClusterSecretStore> = Api::all(guest.client.clone());
-        stores.patch(&guest.prod, &as_gitops, &Patch::Apply(store)).await.or_usage("applying the store")?;
+        let stores: Api<SecretStore> = Api::namespaced(guest.client.clone(), &guest.prod);
+        stores.patch("vault", &as_gitops, &Patch::Apply(store)).await.or_usage("applying the store")?;
         let objects: Api<ExternalSecret> = Api::namespaced(guest.client.clone(), &guest.prod);
         objects.patch("api", &as_gitops, &Patch::Apply(object)).await.or_usage("applying the ExternalSecret")?;
     }
@@ -220,7 +229,7 @@ async fn from_a_store(stage: &Stage, guest: &Guest, kubeconfig: &str) -> Outcome
     stage.check(true, "fetched, decrypted and written, as planned")?;
 
     stage.step("Sync now", "the value changes at the source, an hour before it is looked for")?;
-    external::fill(stage, external::SECOND)?;
+    guest.fill(&external::vault(stage, &guest.prod, external::SECOND)?).await?;
     let arguments = ["sync", "api", "-n", &guest.prod, "--kubeconfig", kubeconfig];
     // On a thread of its own: the controller, in this one, has to answer.
     let said = tokio::task::block_in_place(|| stage.bulla(&arguments, ""))?;

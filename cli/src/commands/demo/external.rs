@@ -11,10 +11,10 @@ use crate::memory::Memory;
 
 pub(super) const FIRST: &str = "sk-live-first-0f9d2c";
 pub(super) const SECOND: &str = "sk-live-second-77ab31";
-/// The manifests.
+/// The store, and the ExternalSecret that names it.
 pub(super) const FILE: &str = "clusters/prod/api.yaml";
-/// The store's content, beside them.
-pub(super) const STORE: &str = "clusters/prod/vault.age";
+/// What the store holds: an age file in a ConfigMap.
+pub(super) const VAULT: &str = "clusters/prod/vault.yaml";
 /// Where the key is that opens it.
 pub(super) const KEY: &str = "../vault.key";
 
@@ -24,29 +24,24 @@ pub(super) fn story(stage: &Stage) -> Outcome {
     follow(stage)
 }
 
-/// A store and what is to be made of it. The one manifest serves the demo with a cluster, too.
-pub(super) fn manifests(store: &str, namespace: &str) -> String {
+/// A store and what is to be made of it.
+pub(super) fn manifests(namespace: &str) -> String {
     format!(
         "apiVersion: external-secrets.io/v1
-kind: ClusterSecretStore
-metadata:
-  name: {store}
+kind: SecretStore
+metadata: {{name: vault, namespace: {namespace}}}
 spec:
-  conditions:
-  - namespaces: [{namespace}]
   provider:
     file:
-      path: vault.age
-      identitySecretRef: {{name: vault-key, namespace: {namespace}, key: identity}}
+      configMapRef: {{name: vault, key: vault.age}}
+      identitySecretRef: {{name: vault-key, key: identity}}
 ---
 apiVersion: external-secrets.io/v1
 kind: ExternalSecret
-metadata:
-  name: api
-  namespace: {namespace}
+metadata: {{name: api, namespace: {namespace}}}
 spec:
   refreshInterval: 1h
-  secretStoreRef: {{name: {store}, kind: ClusterSecretStore}}
+  secretStoreRef: {{name: vault}}
   data:
   - secretKey: token
     remoteRef: {{key: payments/api, property: token}}
@@ -54,30 +49,34 @@ spec:
     )
 }
 
-/// Puts this token into the store: what `age -r` does.
-pub(super) fn fill(stage: &Stage, token: &str) -> Outcome {
+/// The content of the store with this token in it: what `age -r` makes, in a ConfigMap.
+pub(super) fn vault(stage: &Stage, namespace: &str, token: &str) -> Outcome<String> {
     let public = stage.read(KEY)?;
     let public = public.lines().find_map(|line| line.strip_prefix("# public key: "));
     let public = public.ok_or_else(|| usage!("{KEY} names no public key"))?;
     let recipient: age::x25519::Recipient = public.parse().map_err(|error: &str| usage!("{KEY}: {error}"))?;
     let yaml = format!("payments/api:\n  token: {token}\n");
-    stage.write(STORE, &age::encrypt_and_armor(&recipient, yaml.as_bytes()).or_usage("encrypting the store")?)
+    let sealed = age::encrypt_and_armor(&recipient, yaml.as_bytes()).or_usage("encrypting the store")?;
+    let sealed = sealed.trim_end().replace('\n', "\n    ");
+    Ok(format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: vault, namespace: {namespace}}}\ndata:\n  vault.age: |\n    {sealed}\n"
+    ))
 }
 
 fn plan(stage: &Stage) -> Outcome {
     stage.step("An external secret", "the value is in a store: here an age-encrypted file, elsewhere AWS or Vault")?;
     stage.bulla_quietly(&["keys", "generate", "--type", "x25519", "-o", KEY], "")?;
-    fill(stage, FIRST)?;
-    stage.write(FILE, &manifests("vault", "prod"))?;
-    let shown = stage.bulla(&["plan", "-f", FILE, "--identity", KEY], "")?;
+    stage.write(VAULT, &vault(stage, "prod", FIRST)?)?;
+    stage.write(FILE, &manifests("prod"))?;
+    let shown = stage.bulla(&["plan", "-f", FILE, "--store", VAULT, "--identity", KEY], "")?;
     stage.show(&shown)?;
-    stage.git(&["add", FILE, STORE])?;
+    stage.git(&["add", FILE, VAULT])?;
     stage.git(&["commit", "-m", "Add the API's token, from the vault"])?;
-    let wrong = manifests("vault", "prod").replace("[prod]", "[staging]");
-    let refused = stage.bulla_quietly(&["plan", "-f", "-", "--identity", KEY], &wrong);
+    let moved = manifests("prod").replacen("namespace: prod", "namespace: staging", 1);
+    let refused = stage.bulla_quietly(&["plan", "-f", "-"], &moved);
     stage.check(
         shown.contains("there") && !shown.contains(FIRST) && refused.is_err(),
-        "what would be written is known before it is pushed; a store that prod may not use is refused",
+        "what would be written is known before it is pushed; a store of another namespace is refused",
     )
 }
 
@@ -86,7 +85,7 @@ fn follow(stage: &Stage) -> Outcome {
     let before = digest(stage)?;
     let first = sync(stage)? == Written::Changed && holds(stage, FIRST);
     let again = sync(stage)? == Written::Unchanged;
-    fill(stage, SECOND)?;
+    stage.write(VAULT, &vault(stage, "prod", SECOND)?)?;
     stage.git(&["commit", "-am", "Roll the API's token"])?;
     let after = digest(stage)?;
     stage.say(&format!("prod/api/token: {before}, then {after}"))?;
@@ -99,7 +98,8 @@ fn follow(stage: &Stage) -> Outcome {
 
 /// The digest that a plan shows.
 fn digest(stage: &Stage) -> Outcome<String> {
-    let plan = stage.bulla_quietly(&["plan", "-f", FILE, "--identity", KEY, "--output", "json"], "")?;
+    let plan =
+        stage.bulla_quietly(&["plan", "-f", FILE, "--store", VAULT, "--identity", KEY, "--output", "json"], "")?;
     let plan: serde_json::Value = serde_json::from_str(&plan).or_refuse("the plan")?;
     let digest = plan.pointer("/plans/0/data/0/digest").and_then(serde_json::Value::as_str);
     let digest = digest.and_then(|digest| digest.split_once(':'));
@@ -110,6 +110,7 @@ fn digest(stage: &Stage) -> Outcome<String> {
 fn sync(stage: &Stage) -> Outcome<Written> {
     let mut documents = Documents::default();
     documents.read(&stage.path(FILE), None, Take::All)?;
+    documents.read(&stage.path(VAULT), None, Take::Stores)?;
     let offline = Offline { identities: vec![stage.path(KEY)], files: None };
     let memory = Memory::none();
     let (plans, findings) = cluster::block_on(external::plan(&documents, &offline, &memory, Timestamp::now()))?;
