@@ -208,6 +208,10 @@ impl Request<'_> {
                 }
                 Some(_) | None => failing_since = None,
             }
+            // Its one sync may have been under way when this one was asked for.
+            if let Some(why) = now.refusal() {
+                return Err(refuse!("{object}: {why}"));
+            }
             if began.elapsed() >= *timeout {
                 break (now, false);
             }

@@ -73,6 +73,7 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sync_waits_for_the_very_sync_that_it_asked_for() {
+    crate::support::logs::capture();
     let world = World::new().await;
     // Nobody is there yet.
     world.sync(&["db", "--timeout", "300ms"]).await.exits(2).says("no controller has answered within 0.3 s");
@@ -113,7 +114,9 @@ async fn sync_waits_for_the_very_sync_that_it_asked_for() {
         "data": [{"secretKey": "password", "remoteRef": {"key": "db"}}],
     });
     world.external("once", once).await;
-    world.sync(&["once"]).await.exits(0);
+    while world.objects::<Secret>().get_opt("once").await.unwrap().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     world.sync(&["once"]).await.exits(1).says("CreatedOnce");
 
     // A SealedSecret, by the name alone.

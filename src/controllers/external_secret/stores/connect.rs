@@ -133,6 +133,21 @@ pub(super) fn names_its_user(spec: &SecretStoreSpec) -> bool {
     }
 }
 
+/// Whether all that the store holds is read when it is set up, and nothing when it is asked.
+pub(super) const fn is_read_with_settings(spec: &SecretStoreSpec) -> bool {
+    match &spec.provider {
+        StoreProvider::File(file) => file.path.is_none(),
+        StoreProvider::Aws(_)
+        | StoreProvider::Vault(_)
+        | StoreProvider::OpenBao(_)
+        | StoreProvider::Kubernetes(_)
+        | StoreProvider::Fake(_)
+        | StoreProvider::Other(_)
+        | StoreProvider::Several(_)
+        | StoreProvider::Missing => false,
+    }
+}
+
 async fn from_file(
     materials: &mut Materials<'_>,
     store: &StoreId,

@@ -37,7 +37,7 @@ use tracing::info;
 pub(in crate::controllers) use self::id::{StoreError, StoreId};
 pub(super) use self::watch::{Watches, run};
 
-use self::connect::{Surroundings, connect, names_its_user};
+use self::connect::{Surroundings, connect, is_read_with_settings, names_its_user};
 use super::metrics::Metrics;
 use crate::controllers::api::Api;
 use crate::controllers::events::Events;
@@ -150,11 +150,13 @@ impl Stores {
         StoreId::new(reference.kind(), namespace, &reference.name)
     }
 
-    /// A session with a store on behalf of `namespace`, if it may use it and the store is good.
+    /// A session with a store on behalf of `namespace`, if it may use it and the store is good. What it answers must not
+    /// have been read earlier than `not_before`, also where it is an object of the cluster that was read to set it up.
     pub(in crate::controllers) async fn session(
         &self,
         id: &StoreId,
         namespace: &str,
+        not_before: Instant,
     ) -> Result<Arc<Session>, StoreError> {
         let store = self.get(id).await?;
         self.may_use(id, &store, namespace)?;
@@ -168,7 +170,9 @@ impl Stores {
         if let Verdict::Bad { problem, class } = verdict {
             return Err(StoreError::NotReady { store: id.to_string(), problem, class });
         }
-        self.open(id, &store, Some(namespace), CREDENTIALS).await
+        let is_read_with_settings = store.spec.as_ref().is_ok_and(is_read_with_settings);
+        let age = if is_read_with_settings { not_before.elapsed() } else { CREDENTIALS };
+        self.open(id, &store, Some(namespace), age).await
     }
 
     /// The same once more after the provider refused the credentials: they are read again, unless that just happened.
@@ -329,7 +333,7 @@ pub(in crate::controllers) async fn ask(
     not_before: Instant,
 ) -> Result<Vec<crate::providers::Reply>, StoreError> {
     use crate::providers::Cause;
-    let session = stores.session(id, namespace).await?;
+    let session = stores.session(id, namespace, not_before).await?;
     let mut replies = session.fetch(requests, urgency, not_before).await;
     let refused =
         |reply: &crate::providers::Reply| matches!(reply, Err(error) if error.cause == Cause::Unauthenticated);
