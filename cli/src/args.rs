@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bulla::seal::Scope;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cluster::ClusterArguments;
+use crate::cluster::{ClusterArguments, ConnectionArguments};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -42,6 +43,10 @@ pub(crate) enum Verb {
     Open(OpenArguments),
     /// Show what sealed values tell without any key: format, scope, keys, date
     Inspect(InspectArguments),
+    /// Show what ExternalSecrets would write, without a cluster; refuse what cannot work
+    Plan(PlanArguments),
+    /// Have the controller sync an object now, and wait for what comes of it
+    Sync(SyncArguments),
     /// See the whole path work in a temporary folder: seal, commit, open, refuse, rotate
     Demo(DemoArguments),
     /// Print shell completions
@@ -271,6 +276,101 @@ pub(crate) struct InspectArguments {
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Report,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla plan -f clusters/prod/*.yaml
+  bulla plan -f db.yaml --store stores.yaml --identity files.key   opens the age file of a `file` store
+  kustomize build clusters/prod | bulla plan -f - --output json | jq '.plans[].data[].key'
+
+Values never show: a digest under a key of this machine tells whether one has changed since the last plan.
+Stores of the providers fake and file are opened; those behind a network (aws, vault, kubernetes) are never asked, and
+what they hold is shown as not asked. Everything that the schema or a rule refuses is a finding, all at once: exit code 1.")]
+pub(crate) struct PlanArguments {
+    /// ExternalSecrets in YAML or JSON, several documents each, with their stores or without; - for standard input
+    #[arg(short, long, value_name = "FILE", required = true, num_args = 1..)]
+    pub(crate) file: Vec<PathBuf>,
+    /// Stores, and the Secrets, ConfigMaps and Namespaces that they and the templates name
+    #[arg(short, long, value_name = "FILE", num_args = 1..)]
+    pub(crate) store: Vec<PathBuf>,
+    /// Private keys for the age files of `file` stores, beside those that the stores name. Repeatable
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) identity: Vec<PathBuf>,
+    /// Namespace of manifests that name none [default: what .bulla.yaml says for the file]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// The folder that a `file` store's path is in [default: the folder of the store's manifest]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) file_store_root: Option<PathBuf>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Report,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla sync db -n prod                     the ExternalSecret db; if there is none, the SealedSecret
+  bulla sync sealedsecret/db -n prod
+  bulla sync db -n prod --timeout 5m && kubectl rollout restart deployment/app -n prod
+
+It sets the annotation that the controller answers to (external-secrets.io/force-sync, or
+reconcile.fluxcd.io/requestedAt), so it takes the right to patch the object. Exit code 1 if the sync fails, with the
+reason that the controller gives; 2 if no controller answers in time.")]
+pub(crate) struct SyncArguments {
+    /// NAME, externalsecret/NAME or sealedsecret/NAME
+    #[arg(value_name = "NAME")]
+    pub(crate) object: ObjectName,
+    /// Namespace [default: that of the kubeconfig's context]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// How long to wait, such as 30s or 5m
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Report,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
+}
+
+/// A name, and the kind where one was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ObjectName {
+    pub(crate) kind: Option<SyncedKind>,
+    pub(crate) name: String,
+}
+
+/// What can be synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SyncedKind {
+    ExternalSecret,
+    SealedSecret,
+}
+
+impl std::str::FromStr for ObjectName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, name) = text.split_once('/').map_or((None, text), |(kind, name)| (Some(kind), name));
+        let kind = match kind.map(str::to_ascii_lowercase).as_deref() {
+            None => None,
+            Some("externalsecret" | "externalsecrets" | "es") => Some(SyncedKind::ExternalSecret),
+            Some("sealedsecret" | "sealedsecrets") => Some(SyncedKind::SealedSecret),
+            Some(other) => return Err(format!("{other} cannot be synced: externalsecret and sealedsecret can")),
+        };
+        if name.is_empty() {
+            return Err("the name is empty".to_owned());
+        }
+        Ok(Self { kind, name: name.to_owned() })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| "not a duration such as 30s or 5m".to_owned())?;
+    Duration::try_from(duration).map_err(|_| "must not be negative".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -15,13 +15,20 @@ pub(crate) const CONFIG_MAP: &str = "bulla-sealing-keys";
 
 /// How to reach a cluster.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct ClusterArguments {
+pub(crate) struct ConnectionArguments {
     /// Kubeconfig file; else $KUBECONFIG, ~/.kube/config or the pod's service account
     #[arg(long, value_name = "FILE", help_heading = "Cluster")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig
     #[arg(long, value_name = "NAME", help_heading = "Cluster")]
     pub(crate) context: Option<String>,
+}
+
+/// How to reach a cluster and the controller in it.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct ClusterArguments {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
     /// Namespace in which the controller runs and publishes its keys
     #[arg(
         long,
@@ -66,7 +73,7 @@ impl PublishedKey {
 }
 
 /// Connects with the user's own credentials.
-pub(crate) async fn connect(arguments: &ClusterArguments) -> Outcome<Client> {
+pub(crate) async fn connect(arguments: &ConnectionArguments) -> Outcome<Client> {
     let options = KubeConfigOptions { context: arguments.context.clone(), ..KubeConfigOptions::default() };
     let config = match &arguments.kubeconfig {
         Some(path) => {
@@ -83,7 +90,7 @@ pub(crate) async fn connect(arguments: &ClusterArguments) -> Outcome<Client> {
 
 /// The keys that the cluster publishes.
 pub(crate) async fn published_keys(arguments: &ClusterArguments) -> Outcome<Vec<PublishedKey>> {
-    let client = connect(arguments).await?;
+    let client = connect(&arguments.connection).await?;
     let namespace = &arguments.controller_namespace;
     let config_map: ConfigMap =
         Api::namespaced(client, namespace).get(CONFIG_MAP).await.or_usage(format!(

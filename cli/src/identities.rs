@@ -35,7 +35,8 @@ pub(crate) fn keyring(files: &[PathBuf]) -> Outcome<Keyring> {
     Ok(keyring)
 }
 
-fn read(file: &Path) -> Outcome<Vec<Identity>> {
+/// Every private key of a file.
+pub(crate) fn read(file: &Path) -> Outcome<Vec<Identity>> {
     let text = input::manifest(file)?;
     let named = file.display().to_string();
     let looks_like_a_manifest = text.lines().any(|line| {

@@ -7,6 +7,7 @@ mod args;
 mod cluster;
 mod commands;
 mod document;
+mod external;
 mod failure;
 mod identities;
 mod input;

@@ -28,7 +28,7 @@ pub(crate) fn resolve(to: &ToArguments, file: Option<&Path>) -> Outcome<Resolved
         return Ok(Resolved { recipients: usable(recipients)?, rule });
     }
     let named = rule.as_ref().map(of_rule).transpose()?.unwrap_or_default();
-    let asked_for_a_cluster = to.cluster.kubeconfig.is_some() || to.cluster.context.is_some();
+    let asked_for_a_cluster = to.cluster.connection.kubeconfig.is_some() || to.cluster.connection.context.is_some();
     if let (true, false, Some(rules)) = (named.is_empty(), asked_for_a_cluster, repository::nearest(path_of(file))) {
         return Err(refuse!(
             "no rule of {} names recipients for {}: add one, or say --to, or --context for a cluster's own key",

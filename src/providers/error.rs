@@ -12,6 +12,8 @@ pub struct ProviderError {
     pub cause: Cause,
     /// One sentence for people.
     pub message: String,
+    /// Whether the provider was not even asked, because it did not answer others before.
+    pub is_held_back: bool,
 }
 
 /// What kind of fault it is.
@@ -39,7 +41,7 @@ pub enum Cause {
 impl ProviderError {
     /// An error of that cause.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into() }
+        Self { cause, message: message.into(), is_held_back: false }
     }
 
     /// How soon another try makes sense.

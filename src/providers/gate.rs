@@ -102,10 +102,10 @@ impl Gate {
 
     fn admit(&self) -> Result<(), ProviderError> {
         let now = self.now();
-        self.pressure().1.admit(now).map_err(|wait| {
-            let provider = self.inner.provider;
-            let message = format!("{provider} does not answer; it is asked again in {} ms", wait.as_millis());
-            ProviderError::new(Cause::Unavailable, message)
+        self.pressure().1.admit(now).map_err(|_| {
+            // No word of when it is asked again: that would be another message each time, and each a write.
+            let message = format!("{} does not answer, and is asked less often until it does", self.inner.provider);
+            ProviderError { is_held_back: true, ..ProviderError::new(Cause::Unavailable, message) }
         })
     }
 
@@ -204,7 +204,9 @@ mod tests {
         };
         let refused = gate.call("Get", counted()).await.unwrap_err();
         assert_eq!((refused.cause, runs.load(Ordering::Relaxed)), (Cause::Unavailable, 0));
-        assert!(refused.message.starts_with("Test does not answer"), "{refused}");
+        assert!(refused.message.starts_with("Test does not answer") && refused.is_held_back, "{refused}");
+        tokio::time::advance(Duration::from_millis(3)).await;
+        assert_eq!(gate.call("Get", counted()).await.unwrap_err(), refused, "the same words each time");
 
         tokio::time::advance(Duration::from_secs(1)).await;
         let (one, other) = tokio::join!(

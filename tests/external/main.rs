@@ -5,10 +5,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aws;
+mod canary;
+mod cloud;
 mod cluster_external_secret;
+mod faults;
 mod first_sync;
 mod policies;
 mod refresh;
 mod stores;
 mod takeover;
+mod vault;
 mod world;

@@ -8,6 +8,7 @@ use bulla_crds::{Condition, ExternalSecret, SecretStore};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ pub(crate) struct World<'a> {
     /// Serve the whole cluster: only on a server of one's own.
     pub(crate) whole_cluster: bool,
     running: Option<(CancellationToken, JoinHandle<()>)>,
+    registry: Registry,
 }
 
 impl World<'static> {
@@ -73,14 +75,17 @@ impl<'a> World<'a> {
         world
     }
 
-    const fn of(
-        server: &'a ApiServer,
-        client: Client,
-        namespace: String,
-        agent: String,
-        config: ExternalConfig,
-    ) -> Self {
-        Self { server, client, namespace, agent, config, whole_cluster: false, running: None }
+    fn of(server: &'a ApiServer, client: Client, namespace: String, agent: String, config: ExternalConfig) -> Self {
+        Self {
+            server,
+            client,
+            namespace,
+            agent,
+            config,
+            whole_cluster: false,
+            running: None,
+            registry: Registry::default(),
+        }
     }
 
     /// Starts the controller.
@@ -95,7 +100,9 @@ impl<'a> World<'a> {
         let client = self.server.client_as(ADMIN, &self.agent);
         let stop = CancellationToken::new();
         let token = stop.clone();
-        let task = tokio::spawn(async move { bulla::controllers::run(client, config, token).await.unwrap() });
+        self.registry = Registry::default();
+        let controller = bulla::controllers::Controller::new(client, config, &mut self.registry);
+        let task = tokio::spawn(async move { controller.run(token).await.unwrap() });
         self.running = Some((stop, task));
     }
 
@@ -104,6 +111,13 @@ impl<'a> World<'a> {
         let (stop, task) = self.running.take().expect("it runs");
         stop.cancel();
         tokio::time::timeout(SOON, task).await.expect("it stops").unwrap();
+    }
+
+    /// The metrics as they would be scraped.
+    pub(crate) fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>

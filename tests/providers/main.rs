@@ -13,6 +13,8 @@ mod support;
 
 mod aws;
 mod contract;
+mod contract_aws;
+mod contract_vault;
 mod fake;
 mod file;
 mod kubernetes;

@@ -5,8 +5,10 @@ mod inspect;
 mod keys;
 mod manual;
 mod open;
+mod plan;
 mod seal;
 mod set;
+mod sync;
 
 use crate::args::{Arguments, Verb};
 use crate::failure::{Failure, Outcome, refuse, usage};
@@ -19,6 +21,8 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Verb::Set(arguments) => set::set(&arguments),
         Verb::Unset(arguments) => set::unset(&arguments),
         Verb::Open(arguments) => open::run(&arguments),
+        Verb::Plan(arguments) => plan::run(&arguments),
+        Verb::Sync(arguments) => sync::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Completions { shell } => manual::completions(shell),

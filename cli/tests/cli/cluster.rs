@@ -14,7 +14,7 @@ fn the_demo_checks_out_through_an_api_server() {
     let api = ApiServer::start();
     let kubeconfig = api.kubeconfig().display().to_string();
     let run = Bench::new().run(&["demo", "--kubeconfig", &kubeconfig]).exits(0);
-    assert_eq!(run.out.matches('✓').count(), 14, "{}", run.out);
+    assert_eq!(run.out.matches('✓').count(), 19, "{}", run.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,6 +62,8 @@ fn every_verb_has_help_with_an_example() {
         &["unset"],
         &["open"],
         &["inspect"],
+        &["plan"],
+        &["sync"],
         &["demo"],
         &["keys", "generate"],
         &["keys", "show"],

@@ -11,5 +11,7 @@ mod files;
 mod keys;
 mod looking;
 mod opening;
+mod planning;
 mod sealing;
 mod story;
+mod syncing;

@@ -31,6 +31,10 @@ pub struct ExternalSecretStatus {
     /// Why the last sync happened, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync_reason: Option<String>,
+    /// The value of the force-sync annotation that was acted on last, whether the sync ended well or not: whoever set it
+    /// knows from it that what the conditions say is the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_force_sync: Option<String>,
     /// The Secret as it was last written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<WrittenSecret>,

@@ -310,6 +310,7 @@ fn status() -> Value {
             "observedGeneration": integer("The generation that this status is about."),
             "nextRefreshTime": time("When the values are fetched again."),
             "syncReason": string("Why the last sync happened, in one word."),
+            "lastForceSync": string("The value of the annotation external-secrets.io/force-sync that was acted on last."),
             "secret": written_secret(),
         }),
         "What came of it, written by the controller.",

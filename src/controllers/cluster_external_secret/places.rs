@@ -6,7 +6,7 @@ use bulla_crds::ClusterExternalSecretSpec;
 use bulla_crds::names::external_secrets::NAMESPACE_FINALIZER_PREFIX;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::controllers::external_secret::selector;
+use crate::resource::secret_store::selector;
 use crate::sync::external::access::Selector;
 
 /// A namespace, as far as it matters here.

@@ -74,6 +74,32 @@ impl crate::sync::external::Fault for Asked {
     }
 }
 
+/// Who has to come back before what failed can go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Away {
+    /// Nobody: it failed for a reason of its own.
+    #[default]
+    Nobody,
+    /// The API server.
+    ApiServer,
+    /// A store: it does not answer anybody.
+    Store,
+}
+
+impl Away {
+    /// Whether the API server is, going by an error of it.
+    pub(super) const fn of(error: &ApiError) -> Self {
+        if error.is_outage() { Self::ApiServer } else { Self::Nobody }
+    }
+}
+
+fn provider_error(cause: &ItemCause<Asked>) -> Option<&ProviderError> {
+    match cause {
+        ItemCause::Provider(asked) => Some(&asked.error),
+        ItemCause::Projection(_) | ItemCause::WrongAnswer => None,
+    }
+}
+
 impl SyncError {
     /// How soon another try makes sense.
     pub(super) fn class(&self) -> Class {
@@ -127,7 +153,8 @@ impl SyncError {
             Self::Items(errors) => {
                 let away = |cause: &ItemCause<Asked>| match cause {
                     ItemCause::Provider(asked)
-                        if asked.error.is_outage() || asked.error.cause == Cause::Unauthenticated =>
+                        // One that wants fewer calls is not asked sooner because others got through.
+                        if matches!(asked.error.cause, Cause::Unavailable | Cause::Unauthenticated) =>
                     {
                         Some(asked.store.clone())
                     }
@@ -149,17 +176,26 @@ impl SyncError {
         }
     }
 
-    /// Whether the API server seems to be away.
-    pub(super) fn is_outage(&self) -> bool {
+    /// Who seems to be away.
+    pub(super) fn away(&self) -> Away {
         match self {
-            Self::Read(error) | Self::Write(error) | Self::Delete(error) => error.is_outage(),
+            Self::Read(error) | Self::Write(error) | Self::Delete(error) => Away::of(error),
+            Self::Items(errors) => {
+                let mut asked = errors.0.iter().filter_map(|error| provider_error(&error.cause));
+                if asked.any(|error| error.is_held_back) { Away::Store } else { Away::Nobody }
+            }
             Self::Spec(_)
             | Self::Store { .. }
-            | Self::Items(_)
             | Self::TemplateFrom(..)
             | Self::Target(_)
             | Self::Refused(_)
-            | Self::Panicked => false,
+            | Self::Panicked => Away::Nobody,
         }
+    }
+
+    /// Whether nothing was asked, so that there is nothing new to say about an object that failed before.
+    pub(super) fn is_held_back(&self) -> bool {
+        let is_held_back = |cause: &ItemCause<Asked>| provider_error(cause).is_some_and(|error| error.is_held_back);
+        matches!(self, Self::Items(errors) if errors.0.iter().all(|error| is_held_back(&error.cause)))
     }
 }

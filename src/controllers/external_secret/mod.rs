@@ -3,18 +3,19 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `dispatch` | who is worked on, and when |
-//! | `reconcile` | one pass over one ExternalSecret |
+//! | `reconcile` | one pass over one ExternalSecret, and its report |
+//! | `pass`, `target` | the work of a pass: fetch and lay out; keep, write or delete |
 //! | `stores` | SecretStores and ClusterSecretStores, and the sessions with what they name |
-//! | `access` | who may use a ClusterSecretStore |
 //! | `status`, `error`, `metrics` | what is said about it |
 
-mod access;
 mod dispatch;
 mod error;
 mod metrics;
+mod pass;
 mod reconcile;
 mod status;
 mod stores;
+mod target;
 
 use std::hash::RandomState;
 use std::path::PathBuf;
@@ -30,7 +31,6 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-pub(super) use self::access::selector;
 use self::dispatch::{Dispatcher, Setup};
 pub(super) use self::metrics::Metrics;
 use self::reconcile::Context;
@@ -119,7 +119,9 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
     let targets = watch::metadata(&client, &namespaces, &ours);
     let ExternalConfig { class, recheck, files, delimiters, .. } = config;
     let stores = StoreConfig { class, recheck, files };
-    let stores = Arc::new(Stores::new(api.clone(), events.clone(), stores, metrics.clone()));
+    let (sender, better) = mpsc::unbounded_channel();
+    let stores = Stores::new(api.clone(), events.clone(), stores, metrics.clone(), sender.clone());
+    let stores = Arc::new(stores);
     let context = Arc::new(Context {
         api,
         events,
@@ -129,7 +131,6 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
         delimiters,
         digests: RandomState::new(),
     });
-    let (sender, better) = mpsc::unbounded_channel();
     let following = stores::run(Arc::clone(&stores), watches, sender, shutdown.clone());
     let dispatcher = Dispatcher::new(Setup { context, namespaces, in_flight, is_ready });
     let dispatching = dispatcher.run(objects, targets, better, shutdown.clone());

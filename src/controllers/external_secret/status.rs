@@ -4,6 +4,7 @@ use std::fmt;
 
 use bulla_crds::condition::{find_condition, remove_condition};
 use bulla_crds::external_secret::{Binding, WrittenSecret};
+use bulla_crds::names::external_secrets::FORCE_SYNC;
 use bulla_crds::{Condition, ConditionStatus, ConditionType, ExternalSecret, ExternalSecretStatus, set_condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -115,6 +116,8 @@ pub(super) fn news(
     let old = object.status.clone().unwrap_or_default();
     let mut new = old.clone();
     new.observed_generation = object.metadata.generation;
+    let annotations = object.metadata.annotations.as_ref();
+    new.last_force_sync = annotations.and_then(|annotations| annotations.get(FORCE_SYNC)).cloned();
     let (holds, word, message) = match verdict {
         Verdict::Good { good, began, next, secret } => {
             new.refresh_time = Some(Time(whole_second(*began)));
@@ -127,7 +130,11 @@ pub(super) fn news(
             let (word, message) = good.words();
             (true, word, message.to_owned())
         }
-        Verdict::Failed(error) => (false, "SecretSyncedError", error.to_string().chars().take(MESSAGE).collect()),
+        Verdict::Failed(error) => {
+            let said = said_before(&old, object).filter(|_| error.is_held_back());
+            let message = said.unwrap_or_else(|| error.to_string().chars().take(MESSAGE).collect());
+            (false, "SecretSyncedError", message)
+        }
     };
     let mut set = |kind, holds: bool| {
         let condition = Condition::new(kind, holds, word, message.clone(), None, now);
@@ -141,6 +148,13 @@ pub(super) fn news(
         }
     }
     (new != old && !is_pruned(&old, &new)).then_some(new)
+}
+
+/// What is said of the failure that lasts: the reason that the provider gave is worth more than that it was not asked.
+fn said_before(old: &ExternalSecretStatus, object: &ExternalSecret) -> Option<String> {
+    let ready = find_condition(&old.conditions, ConditionType::Ready)?;
+    let lasts = ready.status == ConditionStatus::False && old.observed_generation == object.metadata.generation;
+    ready.message.clone().filter(|_| lasts)
 }
 
 /// Statuses have whole seconds.

@@ -247,7 +247,9 @@ fn unfound(error: &CredentialsError) -> ProviderError {
         CredentialsError::ProviderTimedOut(_) => (Cause::Unavailable, "the default chain does not answer"),
         CredentialsError::InvalidConfiguration(_) => (Cause::Misconfigured, "the default chain is misconfigured"),
         CredentialsError::CredentialsNotLoaded(_) => (Cause::Unauthenticated, "the default chain has none"),
-        _ => (Cause::Unavailable, "the default chain failed"),
+        CredentialsError::ProviderError(_) | CredentialsError::Unhandled(_) | _ => {
+            (Cause::Unavailable, "the default chain failed")
+        }
     };
     // A profile's parse error may quote a line of the file: only the words of the error itself are repeated.
     ProviderError::new(cause, format!("credentials for AWS: {why}: {}", sanitised(&error.to_string())))

@@ -10,7 +10,7 @@ use crate::providers::{Cause, ProviderError};
 /// Characters of a message of AWS that may stand in a status.
 const LONGEST: usize = 300;
 
-/// Why a call about `what` failed. Only an error's own code and message are looked at, never a body.
+/// Why a call about `what` (empty where the caller adds that) failed. Only an error's own code and message are looked at, never a body.
 pub(super) fn explain<E>(what: &str, error: &SdkError<E>) -> ProviderError
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -40,7 +40,11 @@ where
         }
         _ => (Cause::Unavailable, "the call failed".to_owned()),
     };
-    ProviderError::new(cause, format!("{what}: {why}"))
+    ProviderError::new(cause, about(what, &why))
+}
+
+fn about(what: &str, why: &str) -> String {
+    if what.is_empty() { why.to_owned() } else { format!("{what}: {why}") }
 }
 
 /// The error that an answer's `code` and `message` stand for. `status` is 0 where the answer as a whole was a success.
@@ -48,12 +52,12 @@ pub(super) fn refused(what: &str, code: &str, message: &str, status: u16, after:
     let cause = cause(code, message, status, after);
     let why = sanitised(message);
     let text = match (code.is_empty(), why.is_empty()) {
-        (true, true) => format!("{what}: the server answered {status}"),
-        (true, false) => format!("{what}: {why}"),
-        (false, true) => format!("{what}: {}", sanitised(code)),
-        (false, false) => format!("{what}: {}: {why}", sanitised(code)),
+        (true, true) => format!("the server answered {status}"),
+        (true, false) => why,
+        (false, true) => sanitised(code),
+        (false, false) => format!("{}: {why}", sanitised(code)),
     };
-    ProviderError::new(cause, text)
+    ProviderError::new(cause, about(what, &text))
 }
 
 fn cause(code: &str, message: &str, status: u16, after: Option<Duration>) -> Cause {

@@ -100,6 +100,10 @@ impl Service for ParameterStore {
         &self.calls
     }
 
+    fn what(name: &str) -> String {
+        what(name)
+    }
+
     fn version(version: Option<&str>) -> Option<String> {
         version.map(str::to_owned)
     }
@@ -119,23 +123,22 @@ impl Service for ParameterStore {
     async fn several(&self, ids: &[&Id]) -> Result<BTreeMap<Id, Read>, ProviderError> {
         // Two ids may be the same in the words of AWS.
         let names: BTreeSet<_> = ids.iter().map(|id| asked(id)).collect();
-        let what = format!("{} parameters", names.len());
         let send = || {
             let call = self.client.get_parameters().set_names(Some(names.iter().cloned().collect()));
             call.with_decryption(true).send()
         };
-        let answer = self.calls.make("GetParameters", &what, send).await?;
+        let answer = self.calls.make("GetParameters", "", send).await?;
         let mut values: Vec<_> = answer.parameters.unwrap_or_default().into_iter().map(Entry::of).collect();
         let mut read = BTreeMap::new();
         for &id in ids {
             let asked = asked(id);
-            if let Some(at) = values.iter().position(|entry| entry.is(&asked)) {
+            if let Some(at) = pick(&asked, &values) {
                 read.insert(id.clone(), values.swap_remove(at).fetched(&asked));
             } else if !has_selector(&asked) && answer.invalid_parameters.iter().flatten().any(|name| *name == asked) {
                 let message = format!("parameter {asked:?}: ParameterNotFound");
                 read.insert(id.clone(), Err(ProviderError::new(Cause::Missing, message)));
             }
-            // Whether a version is missing or the whole parameter is known once it is asked for alone.
+            // The others are asked for alone: whether a version is missing or the whole parameter is known then.
         }
         Ok(read)
     }
@@ -227,14 +230,15 @@ impl Entry {
         }
     }
 
-    /// Whether it is what was asked for by that name.
-    fn is(&self, asked: &str) -> bool {
-        let is = |name: &Option<String>| {
+    /// What `asked` says beyond the name or the ARN of this parameter, if that is what it names.
+    fn selector_in<'a>(&self, asked: &'a str) -> Option<&'a str> {
+        let rest = |name: &Option<String>| {
             // Some servers answer with the selector as a part of the name, too.
             let name = name.as_deref().map(|name| name.strip_suffix(&self.selector).unwrap_or(name));
-            name.and_then(|name| asked.strip_prefix(name)).is_some_and(|selector| selector == self.selector)
+            let rest = name.and_then(|name| asked.strip_prefix(name))?;
+            (rest.is_empty() || rest.starts_with(':')).then_some(rest)
         };
-        is(&self.name) || is(&self.arn)
+        rest(&self.name).or_else(|| rest(&self.arn))
     }
 
     fn fetched(self, asked: &str) -> Read {
@@ -244,31 +248,61 @@ impl Entry {
     }
 }
 
+/// Which entry answers what was asked; `None` if that is not clear. AWS repeats the selector, other servers do not.
+fn pick(asked: &str, entries: &[Entry]) -> Option<usize> {
+    let is_exact = |entry: &Entry| entry.selector_in(asked) == Some(&entry.selector);
+    let mut exact = (0..entries.len()).filter(|&at| is_exact(&entries[at]));
+    if let Some(first) = exact.next() {
+        let is_same =
+            |at: usize| entries[at].version == entries[first].version && entries[at].arn == entries[first].arn;
+        return exact.all(is_same).then_some(first);
+    }
+    let is_version = |entry: &Entry| {
+        let number = entry.selector_in(asked).and_then(|selector| selector.strip_prefix(':'));
+        number.and_then(|number| number.parse().ok()) == Some(entry.version)
+    };
+    entries.iter().position(is_version)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(name: &str, selector: &str) -> Entry {
+    fn entry(name: &str, selector: &str, version: i64) -> Entry {
         let arn = Some(format!("arn:aws:ssm:eu-west-1:1:parameter/{}", name.trim_start_matches('/')));
-        Entry { name: Some(name.to_owned()), arn, selector: selector.to_owned(), version: 3, value: None }
+        Entry { name: Some(name.to_owned()), arn, selector: selector.to_owned(), version, value: None }
     }
 
     #[test]
     fn answers_belong_to_what_was_asked() {
-        for (entry, asked, is) in [
-            (entry("/a/b", ""), "/a/b", true),
-            (entry("/a/b", ""), "/a/b:3", false),
-            (entry("/a/b", ":3"), "/a/b:3", true),
-            (entry("/a/b", ":3"), "/a/b", false),
-            (entry("/a/b", ":3"), "/a/b:2", false),
-            (entry("/a/b:3", ":3"), "/a/b:3", true),
-            (entry("/a/b", ":prod"), "/a/b:prod", true),
-            (entry("/a", ""), "/a/b", false),
-            (entry("/a/b", ""), "arn:aws:ssm:eu-west-1:1:parameter/a/b", true),
-            (entry("/a/b", ":2"), "arn:aws:ssm:eu-west-1:1:parameter/a/b:2", true),
-            (entry("/a/b", ""), "arn:aws:ssm:eu-west-1:2:parameter/a/b", false),
+        for (answered, asked, is) in [
+            (entry("/a/b", "", 4), "/a/b", true),
+            (entry("/a/b", "", 4), "/a/b:3", false),
+            (entry("/a/b", "", 3), "/a/b:3", true),
+            (entry("/a/b", ":3", 3), "/a/b:3", true),
+            (entry("/a/b", ":3", 3), "/a/b", false),
+            (entry("/a/b", ":3", 3), "/a/b:2", false),
+            (entry("/a/b:3", ":3", 3), "/a/b:3", true),
+            (entry("/a/b", ":prod", 3), "/a/b:prod", true),
+            (entry("/a/b", "", 3), "/a/b:prod", false),
+            (entry("/a", "", 3), "/a/b", false),
+            (entry("/a/b", "", 3), "arn:aws:ssm:eu-west-1:1:parameter/a/b", true),
+            (entry("/a/b", ":2", 2), "arn:aws:ssm:eu-west-1:1:parameter/a/b:2", true),
+            (entry("/a/b", "", 3), "arn:aws:ssm:eu-west-1:2:parameter/a/b", false),
         ] {
-            assert_eq!(entry.is(asked), is, "{asked} {}", entry.selector);
+            assert_eq!(pick(asked, &[answered]), is.then_some(0), "{asked}");
+        }
+    }
+
+    #[test]
+    fn of_several_versions_none_is_taken_for_another() {
+        let aws = [entry("/a", ":1", 1), entry("/a", ":2", 2), entry("/a", ":x", 1), entry("/a", "", 2)];
+        for (asked, at) in [("/a", 3), ("/a:1", 0), ("/a:2", 1), ("/a:x", 2)] {
+            assert_eq!(pick(asked, &aws), Some(at), "{asked}");
+        }
+        let others = [entry("/a", "", 1), entry("/a", "", 2)];
+        for (asked, at) in [("/a", None), ("/a:1", Some(0)), ("/a:2", Some(1)), ("/a:x", None), ("/a:3", None)] {
+            assert_eq!(pick(asked, &others), at, "{asked}");
         }
     }
 

@@ -44,6 +44,10 @@ impl Service for SecretsManager {
         &self.calls
     }
 
+    fn what(name: &str) -> String {
+        what(name)
+    }
+
     fn version(version: Option<&str>) -> Option<String> {
         version.filter(|version| *version != CURRENT).map(str::to_owned)
     }
@@ -71,14 +75,13 @@ impl Service for SecretsManager {
 
     async fn several(&self, ids: &[&Id]) -> Result<BTreeMap<Id, Read>, ProviderError> {
         let names: Vec<_> = ids.iter().map(|id| id.name.clone()).collect();
-        let what = format!("{} secrets", names.len());
         let (mut values, mut errors, mut next) = (Vec::new(), Vec::new(), None);
         loop {
             let send = || {
                 let call = self.client.batch_get_secret_value().set_secret_id_list(Some(names.clone()));
                 call.set_next_token(next.clone()).send()
             };
-            let answer = self.calls.make("BatchGetSecretValue", &what, send).await?;
+            let answer = self.calls.make("BatchGetSecretValue", "", send).await?;
             values.extend(answer.secret_values.unwrap_or_default().into_iter().map(Entry::of));
             errors.extend(answer.errors.unwrap_or_default());
             let was = next.take();

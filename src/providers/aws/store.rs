@@ -47,13 +47,15 @@ pub(super) trait Service: Send + Sync + 'static {
 
     /// How calls are made.
     fn calls(&self) -> &Calls;
+    /// What an error says that it is about.
+    fn what(name: &str) -> String;
     /// The name that the service knows the version by; the current one has none.
     fn version(version: Option<&str>) -> Option<String>;
     /// Whether it can be read together with others.
     fn is_batched(id: &Id) -> bool;
     /// Reads one secret.
     fn one(&self, id: &Id) -> impl Future<Output = Read> + Send;
-    /// Reads several secrets by one call. Those whose answer is not clear are left out.
+    /// Reads several secrets by one call. Those whose answer is not clear are left out. An error names none of them.
     fn several(&self, ids: &[&Id]) -> impl Future<Output = Result<BTreeMap<Id, Read>, ProviderError>> + Send;
     /// Reads the tags of a secret, as a JSON object of texts.
     fn tags(&self, name: &str) -> impl Future<Output = Read> + Send;
@@ -126,7 +128,7 @@ impl<S: Service> Store<S> {
                 Cause::Missing | Cause::Invalid => (BTreeMap::new(), false),
                 Cause::Denied => (BTreeMap::new(), true),
                 Cause::Unauthenticated | Cause::Throttled { .. } | Cause::Unavailable | Cause::Misconfigured => {
-                    return ids.iter().map(|&id| (id.clone(), Err(error.clone()))).collect();
+                    return ids.iter().map(|&id| (id.clone(), Err(about(&S::what(&id.name), &error)))).collect();
                 }
             },
         };
@@ -229,6 +231,11 @@ impl<S: Service> Provider for Store<S> {
     fn close(&self) -> BoxFuture<'_, ()> {
         async {}.boxed()
     }
+}
+
+/// The error of a call about many, as one of them would have had it alone: the same words whoever it is asked with.
+fn about(what: &str, error: &ProviderError) -> ProviderError {
+    ProviderError { message: format!("{what}: {}", error.message), ..error.clone() }
 }
 
 /// Two requests may ask for the same secret in other words.

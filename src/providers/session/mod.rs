@@ -247,9 +247,8 @@ async fn work(shared: Arc<Shared>) {
     let size = shared.provider.batch_size().max(1);
     let mut batches = JoinSet::new();
     loop {
-        while let Some(ended) = batches.try_join_next() {
-            let _: Result<(), _> = ended;
-        }
+        // One that panicked has told its waiters so by its end.
+        while batches.try_join_next().is_some() {}
         let (length, oldest) = {
             let state = shared.state();
             (state.len(), state.oldest())

@@ -132,6 +132,11 @@ impl Session {
 
     /// Whether the credentials are good and the server answers.
     pub(super) async fn validate(&self) -> Result<(), ProviderError> {
+        let began = Instant::now();
+        if self.token().await?.since >= began {
+            // Taken or renewed just now: nothing that Vault could add.
+            return Ok(());
+        }
         let answer = self.read_self().await?;
         match Fault::of(&answer) {
             // A token that may not look at itself is a good one.

@@ -2,6 +2,7 @@
 //! the controller runs. Every step checks what it claims; the exit code is 0 only if all of it held.
 
 mod cluster;
+mod external;
 mod stage;
 
 use std::time::Instant;
@@ -50,6 +51,7 @@ fn story(stage: &Stage) -> Outcome {
     revert(stage)?;
     moved(stage)?;
     rotate(stage)?;
+    external::story(stage)?;
     nothing_leaked(stage)
 }
 
@@ -192,7 +194,7 @@ fn nothing_leaked(stage: &Stage) -> Outcome {
     let objects = stage.git(&["cat-file", "--batch-all-objects", "--batch"])?;
     let commits = stage.git(&["rev-list", "--count", "--all"])?;
     use base64::Engine as _;
-    let leaked = [FIRST, SECOND, USER].into_iter().any(|value| {
+    let leaked = [FIRST, SECOND, USER, external::FIRST, external::SECOND].into_iter().any(|value| {
         let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(value);
         // The last character of base64 depends on what follows it.
         let encoded = &encoded[..encoded.len() - 2];

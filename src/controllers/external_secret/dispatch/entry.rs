@@ -3,6 +3,8 @@
 use bulla_crds::{ExternalSecret, Unreadable};
 use jiff::Timestamp;
 
+use super::key::fingerprint;
+use crate::controllers::external_secret::error::Away;
 use crate::controllers::external_secret::reconcile::DataHash;
 use crate::controllers::external_secret::status::SyncReason;
 use crate::controllers::external_secret::stores::StoreId;
@@ -74,8 +76,8 @@ pub(super) struct Entry {
     pub(super) attempts: u32,
     /// The stores that have to get better before another try makes sense.
     pub(super) waits_for: Vec<StoreId>,
-    /// Whether the last failure looked like an outage of the API server.
-    pub(super) outage: bool,
+    /// Who seemed to be away when it failed last.
+    pub(super) away: Away,
 }
 
 impl Entry {
@@ -93,7 +95,7 @@ impl Entry {
             next: None,
             attempts: 0,
             waits_for: Vec::new(),
-            outage: false,
+            away: Away::Nobody,
         }
     }
 
@@ -104,6 +106,16 @@ impl Entry {
             object.spec = Err(Unreadable::clone(unreadable));
         }
         Some(object)
+    }
+
+    /// Remembers the object that a pass reports. One that was edited meanwhile stays as it is now, with that status.
+    pub(super) fn keep_status(&mut self, reported: ExternalSecret) {
+        if fingerprint(&reported) == self.fingerprint {
+            self.keep(&reported);
+        } else if let Some(mut current) = self.read() {
+            current.status = reported.status;
+            self.keep(&current);
+        }
     }
 
     /// Remembers the object.

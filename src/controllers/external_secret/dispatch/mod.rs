@@ -6,6 +6,7 @@
 
 mod entry;
 mod key;
+mod recovery;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,20 +23,21 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use self::entry::{Entry, Phase, Target, Work};
 use self::key::fingerprint;
-use super::reconcile::{self, Context, Hints, Outcome, Report, data_hash, due, finalize, is_intact};
+use super::error::Away;
+use super::reconcile::{self, Context, Hints, Outcome, Report, data_hash, due};
 use super::status::{self, SyncReason};
-use super::stores::{StoreId, Stores};
+use super::stores::StoreId;
+use super::target::{finalize, is_intact};
 use crate::controllers::api::{self, ApiError};
 use crate::controllers::queue::{Key, Known, Timers, Version, sleep_until};
-use crate::controllers::random;
 use crate::controllers::watch::{Namespaces, Said, Streams};
 use crate::resource::external_secret as resource;
 use crate::sync::external::refresh::{self, Due, Synced};
-use crate::sync::schedule::{self, Class};
+use crate::sync::schedule::Class;
 use crate::sync::target::{Creation, Marks};
 
 /// Passes at the same time. Most of them wait for a provider.
@@ -67,8 +69,10 @@ pub(super) struct Dispatcher {
     timers: Timers,
     passes: JoinSet<Done>,
     working_on: HashMap<Id, Key>,
-    /// Whether failures that looked like an outage are waiting.
+    /// Whether failures that looked like an outage of the API server are waiting.
     outage: bool,
+    /// Whether failures are waiting because a store seems to be away.
+    stores_away: bool,
 }
 
 /// What a piece of work came to.
@@ -93,6 +97,7 @@ impl Dispatcher {
             passes: JoinSet::new(),
             working_on: HashMap::new(),
             outage: false,
+            stores_away: false,
         }
     }
 
@@ -320,18 +325,6 @@ impl Dispatcher {
         }
     }
 
-    /// A store is new or good again: what waits for it goes at once.
-    fn on_better(&mut self, store: &StoreId) {
-        let waiting = |(key, entry): (&Key, &Entry)| entry.waits_for.contains(store).then(|| key.clone());
-        let waiting: Vec<_> = self.entries.iter().filter_map(waiting).collect();
-        if !waiting.is_empty() {
-            info!(%store, objects = waiting.len(), "the store is ready: trying again what waited for it");
-        }
-        for key in waiting {
-            self.enqueue(&key, Work::Sync(SyncReason::Retry));
-        }
-    }
-
     fn on_due(&mut self) {
         let now = Instant::now();
         while let Some(key) = self.timers.pop(now) {
@@ -402,7 +395,7 @@ impl Dispatcher {
         match done {
             Some(Done::Synced(report)) => {
                 if let Some(object) = report.object {
-                    entry.keep(&object);
+                    entry.keep_status(*object);
                 }
                 self.on_outcome(&key, report.outcome, again);
             }
@@ -446,7 +439,7 @@ impl Dispatcher {
                 }
             }
             Outcome::Synced { target, digest, next } => {
-                (entry.attempts, entry.outage) = (0, false);
+                (entry.attempts, entry.away) = (0, Away::Nobody);
                 entry.waits_for = Vec::new();
                 (entry.right, entry.digest, entry.next) = (target, digest, next);
                 let stale = match (target, self.targets.get(&entry.target)) {
@@ -470,51 +463,15 @@ impl Dispatcher {
                     None => self.rest(key, next),
                 }
                 self.outage_is_over();
+                self.store_answered(key);
             }
-            Outcome::Failed { class, interval, waits_for, outage } => {
-                (entry.waits_for, entry.outage) = (waits_for, outage);
-                self.outage |= outage;
+            Outcome::Failed { class, interval, waits_for, away } => {
+                // One that asked again in vain is not left behind when others succeed.
+                let stays = entry.away == Away::Store && away == Away::Nobody && !waits_for.is_empty();
+                (entry.waits_for, entry.away) = (waits_for, if stays { Away::Store } else { away });
+                self.outage |= away == Away::ApiServer;
+                self.stores_away |= entry.away == Away::Store;
                 self.try_again(key, class, Work::Sync(SyncReason::Retry), Some(interval), again);
-            }
-        }
-    }
-
-    fn stores_of(&self, key: &Key) -> Vec<StoreId> {
-        let object = self.entries.get(key).and_then(Entry::read);
-        let asked = object.and_then(|object| resource::read(&object).ok());
-        let stores = asked.map(|asked| asked.stores).unwrap_or_default();
-        stores.iter().map(|store| Stores::id(store, key.namespace())).collect()
-    }
-
-    /// Waits by the class of failure. A provider that refuses is in the end not asked more often than the object's own
-    /// interval says.
-    fn try_again(&mut self, key: &Key, class: Class, work: Work, interval: Option<Duration>, again: Option<Work>) {
-        let Some(entry) = self.entries.get_mut(key) else { return };
-        entry.attempts = entry.attempts.saturating_add(1);
-        if let Some(work) = again.filter(|again| !matches!(again, Work::Sync(SyncReason::Drift))) {
-            return self.enqueue(key, work);
-        }
-        let mut wait = schedule::delay(class, entry.attempts, random());
-        if let (Class::Refused, Some(interval)) = (class, interval)
-            && entry.attempts > REFUSED_TRIES
-        {
-            wait = wait.max(interval.min(MOST_PATIENT));
-        }
-        debug!(%key, ?class, attempts = entry.attempts, ?wait, "will try again");
-        let timer = self.timers.set(Instant::now() + wait, key.clone());
-        entry.phase = Phase::Waiting(timer, work);
-    }
-
-    /// The API server answers again: what waits because it did not comes first, spread over a second.
-    fn outage_is_over(&mut self) {
-        if !std::mem::take(&mut self.outage) {
-            return;
-        }
-        for (key, entry) in &mut self.entries {
-            if let (Phase::Waiting(timer, work), true) = (entry.phase, entry.outage) {
-                self.timers.cancel(timer);
-                let soon = Instant::now() + Duration::from_millis(random() % 1000);
-                entry.phase = Phase::Waiting(self.timers.set(soon, key.clone()), work);
             }
         }
     }
@@ -569,8 +526,3 @@ impl Dispatcher {
         }
     }
 }
-
-/// Tries of what a provider refuses before the object's own interval is kept to.
-const REFUSED_TRIES: u32 = 3;
-/// The longest wait for another try of what is refused.
-const MOST_PATIENT: Duration = Duration::from_secs(3600);

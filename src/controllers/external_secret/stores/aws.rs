@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bulla_crds::secret_store::{AwsProvider, AwsService, RetrySettings, SessionTagsPolicy};
 
-use super::connect::{retries, unsupported};
+use super::connect::unsupported;
 use super::id::{StoreError, StoreId};
 use super::materials::Materials;
+use super::retry::retries;
 use crate::providers::{Gate, Provider, aws};
 use crate::secret::Plaintext;
 
@@ -70,6 +71,12 @@ async fn from_aws(
             session_token,
         }
     } else {
+        // What is sent there is signed as the controller: that goes to AWS, or to where who rules the cluster says.
+        if !store.is_cluster() && (settings.endpoint.is_some() || settings.sts_endpoint.is_some()) {
+            let rule =
+                "endpoint and stsEndpoint of a SecretStore need credentials of its own (auth.secretRef or auth.jwt)";
+            return Err(StoreError::Invalid(format!("spec.provider.aws: {rule}")));
+        }
         aws::Credentials::Default
     };
     let role = |arn: &String| aws::AssumedRole { arn: arn.clone(), ..aws::AssumedRole::default() };
@@ -91,7 +98,8 @@ async fn from_aws(
         prefix: settings.prefix.clone().unwrap_or_default(),
         endpoint: settings.endpoint.clone(),
         sts_endpoint: settings.sts_endpoint.clone(),
-        attempts: attempts.map(|retries| retries.saturating_add(1)),
+        // What the External Secrets Operator takes for `maxRetries` is the number of tries; 3 unless it is said.
+        attempts: retry.map(|_| attempts.unwrap_or(3).max(1)),
         retry_interval,
     })
 }

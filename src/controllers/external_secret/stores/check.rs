@@ -40,8 +40,10 @@ impl Stores {
         checked.improved = !matches!(before, Verdict::Good | Verdict::Depends);
         if before != checked.verdict {
             match &checked.verdict {
-                Verdict::Bad { problem, .. } => warn!(store = %id, problem, "the store is not ready"),
-                Verdict::Good | Verdict::Depends => info!(store = %id, "the store is ready"),
+                Verdict::Bad { problem, .. } => {
+                    warn!(namespace = %id.namespace, store = %id, problem, "the store is not ready")
+                }
+                Verdict::Good | Verdict::Depends => info!(namespace = %id.namespace, store = %id, "the store is ready"),
                 Verdict::Unchecked => {}
             }
         }

@@ -1,21 +1,17 @@
 //! From a store's settings to a provider that can be asked.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use bulla_crds::secret_store::{
-    AwsService, FakeProvider, FileProvider, RetrySettings, SecretStoreSpec, SessionTagsPolicy, StoreProvider, validate,
-};
+use bulla_crds::secret_store::{AwsService, FileProvider, SecretStoreSpec, SessionTagsPolicy, StoreProvider, validate};
 
 use super::id::{StoreError, StoreId};
 use super::materials::Materials;
 use crate::controllers::api::Api;
 use crate::providers::gate::Meter;
 use crate::providers::{Gate, Provider, fake, file};
+use crate::resource::secret_store as resource;
 use crate::seal::Identity;
-use crate::secret::Plaintext;
-use crate::sync::external::duration;
 use crate::sync::pressure::Budget;
 
 /// What connecting needs besides the store.
@@ -92,7 +88,7 @@ pub(super) async fn connect(
         }
         StoreProvider::Fake(settings) => {
             let gate = gate("Fake");
-            (fake::connect(from_fake(settings)?, gate.clone())?, gate)
+            (fake::connect(resource::fake_settings(settings), gate.clone())?, gate)
         }
         StoreProvider::File(settings) => {
             let gate = gate("File");
@@ -120,19 +116,6 @@ pub(super) fn unsupported(name: &str) -> StoreError {
     ))
 }
 
-/// Tries and the wait between them, as a store's `retrySettings` say.
-pub(super) fn retries(retry: Option<&RetrySettings>) -> Result<(Option<u32>, Option<Duration>), StoreError> {
-    let Some(retry) = retry else { return Ok((None, None)) };
-    let interval = match retry.retry_interval.as_deref().filter(|text| !text.is_empty()) {
-        None => None,
-        Some(text) => Some(
-            duration::interval(text)
-                .map_err(|error| StoreError::Invalid(format!("spec.retrySettings.retryInterval: {error}")))?,
-        ),
-    };
-    Ok((retry.max_retries.map(|most| u32::try_from(most).unwrap_or(0)), interval))
-}
-
 /// Whether a session is for one namespace only, because it says so to AWS.
 pub(super) fn names_its_user(spec: &SecretStoreSpec) -> bool {
     match &spec.provider {
@@ -150,24 +133,19 @@ pub(super) fn names_its_user(spec: &SecretStoreSpec) -> bool {
     }
 }
 
-fn from_fake(settings: &FakeProvider) -> Result<fake::Settings, StoreError> {
-    let fails_validation = settings.validation_result.is_some_and(|result| !matches!(result, 0 | 1));
-    let mut data = Vec::new();
-    for entry in &settings.data {
-        let value = match (&entry.value, &entry.value_map) {
-            (Some(value), _) => value.reveal().to_owned(),
-            // Only v1beta1 had it: a map that is read as one JSON object.
-            (None, Some(map)) => {
-                let map: serde_json::Map<_, _> =
-                    map.iter().map(|(key, value)| (key.clone(), value.reveal().into())).collect();
-                serde_json::Value::Object(map).to_string()
-            }
-            (None, None) => String::new(),
-        };
-        let (key, version) = (entry.key.clone(), entry.version.clone());
-        data.push(fake::Entry { key, version, value: Plaintext::from(value) });
+/// Whether all that the store holds is read when it is set up, and nothing when it is asked.
+pub(super) const fn is_read_with_settings(spec: &SecretStoreSpec) -> bool {
+    match &spec.provider {
+        StoreProvider::File(file) => file.path.is_none(),
+        StoreProvider::Aws(_)
+        | StoreProvider::Vault(_)
+        | StoreProvider::OpenBao(_)
+        | StoreProvider::Kubernetes(_)
+        | StoreProvider::Fake(_)
+        | StoreProvider::Other(_)
+        | StoreProvider::Several(_)
+        | StoreProvider::Missing => false,
     }
-    Ok(fake::Settings { data, fails_validation })
 }
 
 async fn from_file(
@@ -177,7 +155,9 @@ async fn from_file(
     files: Option<&Path>,
 ) -> Result<file::Settings, StoreError> {
     let source = match (&settings.path, &settings.config_map_ref, &settings.secret_ref) {
-        (Some(path), None, None) => file::Source::Path(within(store, files, path)?),
+        (Some(path), None, None) => {
+            file::Source::Path(resource::file_path(store.is_cluster(), files, path).map_err(StoreError::Invalid)?)
+        }
         (None, Some(map), None) => file::Source::Bytes(materials.file(map, false).await?),
         (None, None, Some(secret)) => file::Source::Bytes(materials.file(secret, true).await?),
         _ => {
@@ -195,21 +175,4 @@ async fn from_file(
         StoreError::Invalid(format!("the age identity in secret {:?} cannot be used: {error}", selector.name))
     })?;
     Ok(file::Settings { source, identities })
-}
-
-/// A path on the controller's own disk is for those who rule the cluster, and stays inside the folder that its
-/// arguments name.
-fn within(store: &StoreId, files: Option<&Path>, path: &str) -> Result<PathBuf, StoreError> {
-    let refuse = |why: &str| Err(StoreError::Invalid(format!("spec.provider.file.path: {why}")));
-    if !store.is_cluster() {
-        return refuse("only a ClusterSecretStore may name a file of the controller; use configMapRef");
-    }
-    let Some(folder) = files else {
-        return refuse("the controller was started without --file-store-root");
-    };
-    let path = Path::new(path);
-    if path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-        return refuse("it must be relative, without \"..\"");
-    }
-    Ok(folder.join(path))
 }

@@ -3,6 +3,7 @@
 //! Namespaces: those in a SecretStore never count, it reads its own. A ClusterSecretStore reads where its selectors say,
 //! and where they say nothing, in the namespace of the ExternalSecret that uses it.
 
+#[cfg(feature = "aws")]
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -37,6 +38,12 @@ pub(super) struct Materials<'a> {
 impl<'a> Materials<'a> {
     pub(super) fn new(api: &'a Api, store: &'a StoreId, user: Option<&'a str>) -> Self {
         Self { api, store, user, versions: DefaultHasher::new() }
+    }
+
+    /// Whether the store is one of the whole cluster.
+    #[cfg(feature = "vault")]
+    pub(super) fn is_of_cluster(&self) -> bool {
+        self.store.is_cluster()
     }
 
     /// A number that changes when anything that was read does.
@@ -139,6 +146,7 @@ impl<'a> Materials<'a> {
         }))
     }
 
+    #[cfg(feature = "aws")]
     /// The annotations of a service account, and a source of its tokens.
     pub(super) async fn service_account(
         &mut self,
@@ -243,20 +251,25 @@ impl TokenSource for ServiceAccountTokens {
     }
 }
 
+#[cfg(feature = "vault")]
 /// A token that was kept in a Secret.
 pub(super) struct KeptToken(pub(super) Plaintext);
 
+#[cfg(feature = "vault")]
 impl TokenSource for KeptToken {
     fn token(&self) -> BoxFuture<'_, Result<Plaintext, ProviderError>> {
         async { Ok(Plaintext::copy_of(self.0.expose())) }.boxed()
     }
 }
 
+#[cfg(feature = "vault")]
 /// The token of the controller's own service account, as the kubelet keeps it fresh.
 pub(super) struct OwnToken;
 
+#[cfg(feature = "vault")]
 const OWN_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
+#[cfg(feature = "vault")]
 impl TokenSource for OwnToken {
     fn token(&self) -> BoxFuture<'_, Result<Plaintext, ProviderError>> {
         async {
@@ -271,6 +284,7 @@ impl TokenSource for OwnToken {
     }
 }
 
+#[cfg(feature = "vault")]
 fn unreadable() -> ProviderError {
     ProviderError::new(Cause::Misconfigured, format!("the controller has no service account token at {OWN_TOKEN}"))
 }

@@ -14,6 +14,8 @@ mod cluster;
 mod connect;
 mod id;
 mod materials;
+#[cfg(any(feature = "aws", feature = "vault"))]
+mod retry;
 #[cfg(feature = "vault")]
 mod vault;
 #[cfg(not(feature = "vault"))]
@@ -28,19 +30,19 @@ use std::time::Duration;
 
 use bulla_crds::external_secret::StoreRef;
 use bulla_crds::{SecretStoreSpec, SecretStoreStatus, Unreadable};
-use tokio::sync::watch as latest;
+use tokio::sync::{mpsc, watch as latest};
 use tokio::time::Instant;
 use tracing::info;
 
 pub(in crate::controllers) use self::id::{StoreError, StoreId};
 pub(super) use self::watch::{Watches, run};
 
-use self::connect::{Surroundings, connect, names_its_user};
-use super::access;
+use self::connect::{Surroundings, connect, is_read_with_settings, names_its_user};
 use super::metrics::Metrics;
 use crate::controllers::api::Api;
 use crate::controllers::events::Events;
 use crate::providers::{Session, Urgency};
+use crate::resource::secret_store as resource;
 use crate::sync::external::access::{AccessError, is_ours};
 use crate::sync::remote::Request;
 use crate::sync::schedule::Class;
@@ -69,6 +71,8 @@ pub(in crate::controllers) struct Stores {
     events: Events,
     metrics: Metrics,
     config: StoreConfig,
+    /// Is told of each store whose credentials changed: whatever they were refused for may be tried again.
+    better: mpsc::UnboundedSender<StoreId>,
     known: Mutex<HashMap<StoreId, Arc<Store>>>,
     sessions: Mutex<HashMap<Use, Slot>>,
     /// Labels of namespaces, for the conditions of cluster stores.
@@ -120,13 +124,20 @@ struct Open {
 }
 
 impl Stores {
-    pub(in crate::controllers) fn new(api: Api, events: Events, config: StoreConfig, metrics: Metrics) -> Self {
+    pub(in crate::controllers) fn new(
+        api: Api,
+        events: Events,
+        config: StoreConfig,
+        metrics: Metrics,
+        better: mpsc::UnboundedSender<StoreId>,
+    ) -> Self {
         let around = Surroundings { api, meter: metrics.meter(), files: config.files.clone() };
         Self {
             around,
             events,
             metrics,
             config,
+            better,
             known: Mutex::default(),
             sessions: Mutex::default(),
             namespaces: Mutex::default(),
@@ -139,11 +150,13 @@ impl Stores {
         StoreId::new(reference.kind(), namespace, &reference.name)
     }
 
-    /// A session with a store on behalf of `namespace`, if it may use it and the store is good.
+    /// A session with a store on behalf of `namespace`, if it may use it and the store is good. What it answers must not
+    /// have been read earlier than `not_before`, also where it is an object of the cluster that was read to set it up.
     pub(in crate::controllers) async fn session(
         &self,
         id: &StoreId,
         namespace: &str,
+        not_before: Instant,
     ) -> Result<Arc<Session>, StoreError> {
         let store = self.get(id).await?;
         self.may_use(id, &store, namespace)?;
@@ -157,7 +170,9 @@ impl Stores {
         if let Verdict::Bad { problem, class } = verdict {
             return Err(StoreError::NotReady { store: id.to_string(), problem, class });
         }
-        self.open(id, &store, Some(namespace), CREDENTIALS).await
+        let is_read_with_settings = store.spec.as_ref().is_ok_and(is_read_with_settings);
+        let age = if is_read_with_settings { not_before.elapsed() } else { CREDENTIALS };
+        self.open(id, &store, Some(namespace), age).await
     }
 
     /// The same once more after the provider refused the credentials: they are read again, unless that just happened.
@@ -186,7 +201,7 @@ impl Stores {
         let namespaces = lock(&self.namespaces);
         let nothing = BTreeMap::new();
         let labels = namespaces.get(namespace).unwrap_or(&nothing);
-        access::admit(&id.name, &spec.conditions, namespace, labels).map_err(|error| match error {
+        resource::admit(&id.name, &spec.conditions, namespace, labels).map_err(|error| match error {
             AccessError::Denied { .. } => StoreError::Denied(error.to_string()),
             AccessError::Invalid { .. } | AccessError::ForeignNamespace { .. } => {
                 StoreError::Invalid(error.to_string())
@@ -247,9 +262,13 @@ impl Stores {
             read: Instant::now(),
         };
         if let Some(old) = slot.replace(open) {
-            info!(store = %id, "the store's settings or credentials changed");
+            info!(namespace = %id.namespace, store = %id, "the store's settings or credentials changed");
             // What is under way with the old one may still be good.
             tokio::spawn(async move { retire(old.session).await });
+            if !connected.fades {
+                // Nobody listens any more at shutdown only.
+                self.better.send(id.clone()).ok();
+            }
         }
         Ok(session)
     }
@@ -275,8 +294,8 @@ impl Stores {
 
     /// Gives back every login.
     pub(in crate::controllers) async fn close(&self) {
-        let slots: Vec<_> = lock(&self.sessions).drain().map(|(_, slot)| slot).collect();
-        let closing = slots.into_iter().map(|slot| async move {
+        let sessions = std::mem::take(&mut *lock(&self.sessions));
+        let closing = sessions.into_values().map(|slot| async move {
             if let Some(open) = slot.lock().await.take() {
                 open.session.close().await;
             }
@@ -314,7 +333,7 @@ pub(in crate::controllers) async fn ask(
     not_before: Instant,
 ) -> Result<Vec<crate::providers::Reply>, StoreError> {
     use crate::providers::Cause;
-    let session = stores.session(id, namespace).await?;
+    let session = stores.session(id, namespace, not_before).await?;
     let mut replies = session.fetch(requests, urgency, not_before).await;
     let refused =
         |reply: &crate::providers::Reply| matches!(reply, Err(error) if error.cause == Cause::Unauthenticated);

@@ -8,9 +8,9 @@ use bulla_crds::secret_store::{
     VaultProvider,
 };
 
-use super::connect::retries;
 use super::id::StoreError;
 use super::materials::{KeptToken, Materials, OwnToken};
+use super::retry::retries;
 use crate::providers::vault::{self, Auth, ClientCertificate, Settings};
 use crate::providers::{Gate, Provider, TokenSource};
 use crate::secret::Plaintext;
@@ -133,6 +133,10 @@ async fn kubernetes_token(
     if let Some(secret) = &account.secret_ref {
         let token = materials.text(secret, Some("token")).await?;
         return Ok(Arc::new(KeptToken(plain(token.as_bytes()))));
+    }
+    // With it, whoever names the server could be the controller: that is for those who rule the cluster.
+    if !materials.is_of_cluster() {
+        return Err(invalid("kubernetes of a SecretStore needs serviceAccountRef or secretRef"));
     }
     Ok(Arc::new(OwnToken))
 }

@@ -1,0 +1,288 @@
+//! The objects in the files that were given: ExternalSecrets, stores, and what stores and templates name.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bulla::secret::{Plaintext, Values};
+use bulla_crds::external_secret::{StoreKind, StoreRef};
+use bulla_crds::object::{API_VERSION, GROUP, OLDER_VERSION};
+use bulla_crds::{ClusterSecretStore, ExternalSecret, SecretStore, SecretStoreSpec, Unreadable};
+use serde_json::{Map, Value};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::check::Finding;
+use super::fields;
+use crate::document::Document;
+use crate::failure::{OrFail as _, Outcome, refuse};
+use crate::{input, recipients};
+
+/// Where an object is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The file, as it was named.
+    pub(crate) file: String,
+    /// Line of its first key, from 1.
+    pub(crate) line: Option<usize>,
+    /// Kind, namespace and name.
+    pub(crate) object: String,
+}
+
+/// An ExternalSecret in a file.
+pub(crate) struct External {
+    pub(crate) place: Place,
+    pub(crate) object: ExternalSecret,
+}
+
+impl External {
+    /// Its namespace; empty where nobody says.
+    pub(crate) fn namespace(&self) -> &str {
+        self.object.metadata.namespace.as_deref().unwrap_or_default()
+    }
+}
+
+/// A store in a file.
+pub(crate) struct Store {
+    pub(crate) place: Place,
+    /// The file's folder.
+    pub(crate) folder: PathBuf,
+    pub(crate) is_cluster: bool,
+    /// Empty for a ClusterSecretStore, and where nobody says.
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) spec: Result<SecretStoreSpec, Unreadable>,
+}
+
+type Named<T> = BTreeMap<(String, String), T>;
+
+/// Everything that was read.
+#[derive(Default)]
+pub(crate) struct Documents {
+    pub(crate) externals: Vec<External>,
+    pub(crate) stores: Vec<Store>,
+    /// Labels of the namespaces that are among the documents.
+    pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// What is wrong with the documents as such.
+    pub(crate) findings: Vec<Finding>,
+    secrets: Named<Values>,
+    config_maps: Named<Values>,
+}
+
+/// What is taken from a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// Everything.
+    All,
+    /// Stores and what they name; ExternalSecrets in it are somebody else's.
+    Stores,
+}
+
+impl Documents {
+    /// Reads a file, or standard input for `-`. `namespace` is that of manifests that name none; without one, it is
+    /// what `.bulla.yaml` says for the file.
+    pub(crate) fn read(&mut self, file: &Path, namespace: Option<&str>, take: Take) -> Outcome {
+        let is_stdin = file == Path::new("-");
+        let named = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
+        let text = input::manifest(file)?;
+        let ruled = match namespace {
+            None if !is_stdin => recipients::rule_for(Some(file))?.and_then(|rule| rule.namespace),
+            None | Some(_) => None,
+        };
+        let namespace = namespace.map(str::to_owned).or(ruled).unwrap_or_default();
+        let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
+        let documents: Vec<Option<Value>> =
+            serde_saphyr::from_multiple(&text).map_err(|error| refuse!("{named}: {}", error.without_snippet()))?;
+        let lines = lines(&text);
+        let mut objects = Vec::new();
+        documents.into_iter().flatten().for_each(|document| flatten(document, &mut objects));
+        for (index, object) in objects.into_iter().enumerate() {
+            let file = File { named: &named, folder: &folder, namespace: &namespace, take };
+            self.object(&file, lines.get(index).copied(), object)?;
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, file: &File<'_>, line: Option<usize>, mut object: Map<String, Value>) -> Outcome {
+        let text = |object: &Map<String, Value>, field: &str| {
+            object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let (api_version, kind) = (text(&object, "apiVersion"), text(&object, "kind"));
+        let is_cluster = matches!(kind.as_str(), "ClusterSecretStore" | "Namespace");
+        let metadata = object.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+        let name = text(&metadata, "name");
+        let own = text(&metadata, "namespace");
+        let namespace = match (is_cluster, own.is_empty()) {
+            (true, _) => String::new(),
+            (false, true) => file.namespace.to_owned(),
+            (false, false) => own,
+        };
+        let full = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
+        let place = Place { file: file.named.to_owned(), line, object: format!("{kind} {full}") };
+        let group = api_version.split_once('/').map(|(group, _)| group);
+        match (group, kind.as_str()) {
+            (Some(GROUP), "ExternalSecret" | "SecretStore" | "ClusterSecretStore") => {
+                if file.take == Take::Stores && kind == "ExternalSecret" {
+                    return Ok(());
+                }
+                if api_version != API_VERSION && api_version != format!("{GROUP}/{OLDER_VERSION}") {
+                    let message =
+                        format!("{api_version} is not served: write {API_VERSION} or {GROUP}/{OLDER_VERSION}");
+                    self.findings.push(Finding::of(&place, "apiVersion", message));
+                }
+                if name.is_empty() {
+                    self.findings.push(Finding::of(&place, "metadata.name", "must be set"));
+                }
+                let unknown = fields::unknown(&kind, &object);
+                self.findings.extend(unknown.into_iter().map(|field| Finding::of(&place, field.path, field.message)));
+                self.external(file, place, &kind, namespace, Value::Object(object))?;
+            }
+            (None, "Secret") => {
+                self.secrets.insert((namespace, name), secret_values(&place, &mut object)?);
+            }
+            (None, "ConfigMap") => {
+                self.config_maps.insert((namespace, name), config_values(&place, &mut object)?);
+            }
+            (None, "Namespace") => {
+                let labels = metadata.get("labels").and_then(Value::as_object).cloned().unwrap_or_default();
+                let labels = labels.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned())));
+                self.namespaces.insert(name, labels.collect());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn external(&mut self, file: &File<'_>, place: Place, kind: &str, namespace: String, object: Value) -> Outcome {
+        let unreadable = place.object.clone();
+        let store = |is_cluster, namespace, name: Option<String>, spec| Store {
+            place: place.clone(),
+            folder: file.folder.to_path_buf(),
+            is_cluster,
+            namespace,
+            name: name.unwrap_or_default(),
+            spec,
+        };
+        match kind {
+            "ExternalSecret" => {
+                let mut object: ExternalSecret = serde_json::from_value(object).or_refuse(unreadable)?;
+                object.metadata.namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
+                self.externals.push(External { place, object });
+            }
+            "SecretStore" => {
+                let object: SecretStore = serde_json::from_value(object).or_refuse(unreadable)?;
+                self.stores.push(store(false, namespace, object.metadata.name, object.spec));
+            }
+            _ => {
+                let object: ClusterSecretStore = serde_json::from_value(object).or_refuse(unreadable)?;
+                self.stores.push(store(true, String::new(), object.metadata.name, object.spec));
+            }
+        }
+        Ok(())
+    }
+
+    /// The store that `reference` means in `namespace`.
+    pub(crate) fn store(&self, reference: &StoreRef, namespace: &str) -> Option<&Store> {
+        let is_cluster = reference.kind() == StoreKind::ClusterSecretStore;
+        let mut named =
+            self.stores.iter().filter(|store| store.is_cluster == is_cluster && store.name == reference.name);
+        let fits = |store: &&Store| is_cluster || same_namespace(&store.namespace, namespace);
+        let exact = named.clone().find(|store| is_cluster || store.namespace == namespace);
+        exact.or_else(|| named.find(fits))
+    }
+
+    /// The data of a Secret.
+    pub(crate) fn secret(&self, namespace: &str, name: &str) -> Option<&Values> {
+        lookup(&self.secrets, namespace, name)
+    }
+
+    /// The data of a ConfigMap.
+    pub(crate) fn config_map(&self, namespace: &str, name: &str) -> Option<&Values> {
+        lookup(&self.config_maps, namespace, name)
+    }
+}
+
+/// What holds for every object of a file.
+struct File<'a> {
+    named: &'a str,
+    folder: &'a Path,
+    namespace: &'a str,
+    take: Take,
+}
+
+/// Manifests without a namespace are applied together with those beside them.
+fn same_namespace(one: &str, other: &str) -> bool {
+    one == other || one.is_empty() || other.is_empty()
+}
+
+fn lookup<'a>(named: &'a Named<Values>, namespace: &str, name: &str) -> Option<&'a Values> {
+    let exact = named.get(&(namespace.to_owned(), name.to_owned()));
+    let fits = |((own, named), _): &(&'a (String, String), &'a Values)| named == name && same_namespace(own, namespace);
+    exact.or_else(|| named.iter().find(fits).map(|(_, values)| values))
+}
+
+/// The objects of a document in the order of the file; items of a List in place of the List.
+fn flatten(document: Value, objects: &mut Vec<Map<String, Value>>) {
+    let Value::Object(mut object) = document else { return };
+    let (Some(Value::String(_)), Some(Value::String(kind))) = (object.get("apiVersion"), object.get("kind")) else {
+        return;
+    };
+    if kind.ends_with("List")
+        && let Some(Value::Array(items)) = object.get_mut("items")
+    {
+        std::mem::take(items).into_iter().for_each(|item| flatten(item, objects));
+        return;
+    }
+    objects.push(object);
+}
+
+/// The line of each object, in the same order. What the reader of lines cannot follow has none.
+fn lines(text: &str) -> Vec<usize> {
+    let document = Document::parse(text.to_owned());
+    document.map(|document| document.manifests().iter().map(|manifest| manifest.line).collect()).unwrap_or_default()
+}
+
+/// A map's strings, taken out so that they can be wiped.
+fn strings(place: &Place, object: &mut Map<String, Value>, field: &str) -> Outcome<Vec<(String, Zeroizing<String>)>> {
+    let Some(Value::Object(map)) = object.get_mut(field).map(Value::take) else { return Ok(Vec::new()) };
+    let mut strings = Vec::new();
+    for (key, value) in map {
+        match value {
+            Value::String(text) => strings.push((key, Zeroizing::new(text))),
+            Value::Null => strings.push((key, Zeroizing::default())),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                return Err(refuse!("{}: {}: {field}.{key} must be a string", place.file, place.object));
+            }
+        }
+    }
+    Ok(strings)
+}
+
+fn decoded(place: &Place, object: &mut Map<String, Value>, field: &str, values: &mut Values) -> Outcome {
+    for (key, text) in strings(place, object, field)? {
+        let mut text = text;
+        text.retain(|c| !c.is_ascii_whitespace());
+        let bytes = STANDARD
+            .decode(text.as_bytes())
+            .map_err(|_| refuse!("{}: {}: {field}.{key} is not base64", place.file, place.object))?;
+        text.zeroize();
+        values.insert(key, Plaintext::new(bytes));
+    }
+    Ok(())
+}
+
+fn secret_values(place: &Place, object: &mut Map<String, Value>) -> Outcome<Values> {
+    let mut values = Values::new();
+    decoded(place, object, "data", &mut values)?;
+    let plain = strings(place, object, "stringData")?;
+    values.extend(plain.into_iter().map(|(key, text)| (key, Plaintext::copy_of(text.as_bytes()))));
+    Ok(values)
+}
+
+fn config_values(place: &Place, object: &mut Map<String, Value>) -> Outcome<Values> {
+    let mut values = Values::new();
+    decoded(place, object, "binaryData", &mut values)?;
+    let plain = strings(place, object, "data")?;
+    values.extend(plain.into_iter().map(|(key, text)| (key, Plaintext::copy_of(text.as_bytes()))));
+    Ok(values)
+}

@@ -1,0 +1,152 @@
+//! The work of one pass: fetch what the stores hold and lay it out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use bulla_crds::ExternalSecret;
+use bulla_crds::external_secret::DeletionPolicy;
+use futures::future::join_all;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::GetParams;
+use tokio::time::Instant;
+
+use super::error::{Asked as AskedStore, SyncError};
+use super::reconcile::{Context, Hints};
+use super::status::{Good, SyncReason};
+use super::stores::{self, StoreId, Stores};
+use crate::controllers::api::{self, ApiError};
+use crate::controllers::observe;
+use crate::controllers::queue::Key;
+use crate::providers::{Reply, Urgency};
+use crate::resource::external_secret::{self as resource, Asked, TemplateObject};
+use crate::secret::template::Delimiters;
+use crate::secret::{Target, Values};
+use crate::sync::external::{self, refresh};
+use crate::sync::remote::Request;
+use crate::sync::target::Creation;
+
+pub(super) struct Pass<'a> {
+    pub(super) context: &'a Context,
+    pub(super) key: &'a Key,
+    pub(super) object: &'a ExternalSecret,
+    pub(super) asked: &'a Asked,
+    pub(super) hints: Hints,
+    pub(super) reason: SyncReason,
+    pub(super) began: (Timestamp, Instant),
+}
+
+/// What a pass did to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrote {
+    Nothing,
+    Created,
+    Updated,
+    Deleted,
+}
+
+/// A target that is right now.
+pub(super) struct Done {
+    pub(super) good: Good,
+    pub(super) version: Option<String>,
+    pub(super) digest: Option<u64>,
+    pub(super) wrote: Wrote,
+    pub(super) skipped: Vec<String>,
+}
+
+impl Done {
+    pub(super) const fn without_target(good: Good, wrote: Wrote) -> Self {
+        Self { good, version: None, digest: None, wrote, skipped: Vec::new() }
+    }
+}
+
+/// How old an answer to somebody else may be.
+const SHARED: Duration = Duration::from_secs(10);
+
+impl Pass<'_> {
+    pub(super) async fn run(&self) -> Result<Done, SyncError> {
+        let fetched = self.fetch().await?;
+        let skipped: Vec<_> = fetched.skipped.iter().map(ToString::to_string).collect();
+        let deletion = self.object.spec.as_ref().map(|spec| spec.deletion_policy()).unwrap_or_default();
+        let mut done = if self.asked.creation == Creation::None {
+            Done::without_target(Good::Synced, Wrote::Nothing)
+        } else if fetched.values.is_empty() && deletion == DeletionPolicy::Delete {
+            self.delete().await?
+        } else if fetched.values.is_empty() && deletion == DeletionPolicy::Retain {
+            self.retained()
+        } else {
+            let target = self.lay_out(fetched.values).await?;
+            self.write(&target).await?
+        };
+        self.remove_renamed().await?;
+        done.skipped = skipped;
+        Ok(done)
+    }
+
+    /// Asks all stores at once and makes values of what they say.
+    async fn fetch(&self) -> Result<external::Assembled, SyncError> {
+        let namespace = self.key.namespace();
+        let ids: Vec<_> = self.asked.stores.iter().map(|store| Stores::id(store, namespace)).collect();
+        let mut by_store: Vec<Vec<Request>> = vec![Vec::new(); ids.len()];
+        for (store, request) in external::requests(&self.asked.items) {
+            if let Some(requests) = by_store.get_mut(store) {
+                requests.push(request);
+            }
+        }
+        let urgency = if self.reason.is_urgent() { Urgency::Soon } else { Urgency::Later };
+        let now = self.began.1;
+        // Whoever asked for a sync by an edit wants what is there now.
+        let forced = matches!(self.reason, SyncReason::Due(refresh::Reason::Metadata | refresh::Reason::Spec));
+        let not_before = if forced { now } else { now.checked_sub(SHARED).unwrap_or(now) };
+        let stores = &self.context.stores;
+        let asking = ids.iter().zip(&by_store).map(|(id, requests)| async move {
+            stores::ask(stores, id, namespace, requests, urgency, not_before).await
+        });
+        let mut answers: HashMap<(usize, &Request), Reply> = HashMap::new();
+        for (index, (replies, requests)) in join_all(asking).await.into_iter().zip(&by_store).enumerate() {
+            let store = ids.get(index).cloned();
+            let replies = replies.map_err(|error| match store {
+                Some(store) => SyncError::Store { store, error },
+                None => SyncError::Panicked,
+            })?;
+            answers.extend(requests.iter().map(|request| (index, request)).zip(replies));
+        }
+        let mut answer = |store: usize, request: &Request| {
+            let reply = answers.get(&(store, request)).cloned();
+            let id = ids.get(store).cloned().unwrap_or_else(|| StoreId::new(Default::default(), "", ""));
+            let lost = || crate::providers::ProviderError::new(crate::providers::Cause::Unavailable, "no answer");
+            reply.unwrap_or_else(|| Err(lost())).map_err(|error| AskedStore { store: id, error })
+        };
+        resource::assemble(self.asked, &mut answer, self.began.0).map_err(SyncError::Items)
+    }
+
+    async fn lay_out(&self, values: Values) -> Result<Target, SyncError> {
+        let mut texts = BTreeMap::new();
+        if let Ok(spec) = &self.object.spec {
+            for object in resource::template_objects(spec) {
+                let values = self.template_object(&object).await?;
+                texts.insert(object, values);
+            }
+        }
+        let (left, right) = &self.context.delimiters;
+        let delimiters = Delimiters { left, right };
+        resource::target(self.object, self.asked, values, &texts, self.began.0, delimiters).map_err(SyncError::Target)
+    }
+
+    async fn template_object(&self, object: &TemplateObject) -> Result<Values, SyncError> {
+        let (api, namespace, name) = (&self.context.api, self.key.namespace(), object.name.as_str());
+        let kind = if object.is_secret { "secret" } else { "configmap" };
+        let failed = |error: &ApiError| SyncError::TemplateFrom(format!("{kind} {name}: {error}"), error.class());
+        if object.is_secret {
+            let live = observe::secret(api, namespace, name).await.map_err(|error| failed(&error))?;
+            return live.map(|live| live.data).ok_or_else(|| failed(&ApiError::NotFound));
+        }
+        let request = api::at::<ConfigMap>(namespace).get(name, &GetParams::default());
+        let answer = match request {
+            Ok(request) => api.call::<ConfigMap>(api::with_body(request)).await,
+            Err(error) => Err(error.into()),
+        };
+        let map = answer.map_err(|error| failed(&error))?;
+        Ok(map.data.unwrap_or_default().into_iter().map(|(key, text)| (key, text.into())).collect())
+    }
+}
