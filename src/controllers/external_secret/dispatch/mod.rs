@@ -6,6 +6,7 @@
 
 mod entry;
 mod key;
+mod outage;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use self::key::fingerprint;
 use super::error::Away;
 use super::reconcile::{self, Context, Hints, Outcome, Report, data_hash, due, finalize, is_intact};
 use super::status::{self, SyncReason};
-use super::stores::{StoreId, Stores};
+use super::stores::StoreId;
 use crate::controllers::api::{self, ApiError};
 use crate::controllers::queue::{Key, Known, Timers, Version, sleep_until};
 use crate::controllers::random;
@@ -70,8 +71,8 @@ pub(super) struct Dispatcher {
     working_on: HashMap<Id, Key>,
     /// Whether failures that looked like an outage of the API server are waiting.
     outage: bool,
-    /// Whether failures are waiting because a store seems to be away.
-    stores_away: bool,
+    /// Who looks whether a store that seems to be away is back, for all who wait for it.
+    scouts: HashMap<StoreId, Key>,
 }
 
 /// What a piece of work came to.
@@ -96,7 +97,7 @@ impl Dispatcher {
             passes: JoinSet::new(),
             working_on: HashMap::new(),
             outage: false,
-            stores_away: false,
+            scouts: HashMap::new(),
         }
     }
 
@@ -324,18 +325,6 @@ impl Dispatcher {
         }
     }
 
-    /// A store is new or good again: what waits for it goes at once.
-    fn on_better(&mut self, store: &StoreId) {
-        let waiting = |(key, entry): (&Key, &Entry)| entry.waits_for.contains(store).then(|| key.clone());
-        let waiting: Vec<_> = self.entries.iter().filter_map(waiting).collect();
-        if !waiting.is_empty() {
-            info!(namespace = %store.namespace, %store, objects = waiting.len(), "the store is ready: trying again what waited for it");
-        }
-        for key in waiting {
-            self.enqueue(&key, Work::Sync(SyncReason::Retry));
-        }
-    }
-
     fn on_due(&mut self) {
         let now = Instant::now();
         while let Some(key) = self.timers.pop(now) {
@@ -475,20 +464,10 @@ impl Dispatcher {
                 self.store_answered(key);
             }
             Outcome::Failed { class, interval, waits_for, away } => {
-                // One that asked again in vain is not left behind when others succeed.
-                let stays = entry.away == Away::Store && away == Away::Nobody && !waits_for.is_empty();
-                (entry.waits_for, entry.away) = (waits_for, if stays { Away::Store } else { away });
-                self.outage |= away == Away::ApiServer;
-                self.stores_away |= entry.away == Away::Store;
+                self.note_away(key, waits_for, away);
                 self.try_again(key, class, Work::Sync(SyncReason::Retry), Some(interval), again);
             }
         }
-    }
-
-    fn stores_of(&self, key: &Key) -> Vec<StoreId> {
-        let asked = self.entries.get(key).and_then(Entry::read).and_then(|object| resource::read(&object).ok());
-        let stores = asked.map(|asked| asked.stores).unwrap_or_default();
-        stores.iter().map(|store| Stores::id(store, key.namespace())).collect()
     }
 
     /// Waits by the class of failure. A provider that refuses is in the end not asked more often than the object's own
@@ -500,6 +479,9 @@ impl Dispatcher {
             return self.enqueue(key, work);
         }
         let mut wait = schedule::delay(class, entry.attempts, random());
+        if class == Class::Transient && self.scouts.values().any(|scout| scout == key) {
+            wait = schedule::delay(class, entry.attempts.min(SCOUTING), random());
+        }
         if let (Class::Refused, Some(interval)) = (class, interval)
             && entry.attempts > REFUSED_TRIES
         {
@@ -508,39 +490,6 @@ impl Dispatcher {
         debug!(%key, ?class, attempts = entry.attempts, ?wait, "will try again");
         let timer = self.timers.set(Instant::now() + wait, key.clone());
         entry.phase = Phase::Waiting(timer, work);
-    }
-
-    /// The API server answers again: what waits because it did not comes first, spread over a second.
-    fn outage_is_over(&mut self) {
-        if !std::mem::take(&mut self.outage) {
-            return;
-        }
-        for (key, entry) in &mut self.entries {
-            if let (Phase::Waiting(timer, work), Away::ApiServer) = (entry.phase, entry.away) {
-                self.timers.cancel(timer);
-                let soon = Instant::now() + Duration::from_millis(random() % 1000);
-                entry.phase = Phase::Waiting(self.timers.set(soon, key.clone()), work);
-            }
-        }
-    }
-
-    /// What `key` asks answers: whatever waits because the same store did not goes now, once.
-    fn store_answered(&mut self, key: &Key) {
-        if !self.stores_away {
-            return;
-        }
-        let answering = self.stores_of(key);
-        self.stores_away = false;
-        let mut ready = Vec::new();
-        for (key, entry) in self.entries.iter_mut().filter(|(_, entry)| entry.away == Away::Store) {
-            if entry.waits_for.iter().any(|store| answering.contains(store)) {
-                entry.away = Away::Nobody;
-                ready.push(key.clone());
-            } else {
-                self.stores_away = true;
-            }
-        }
-        ready.iter().for_each(|key| self.enqueue(key, Work::Sync(SyncReason::Retry)));
     }
 
     fn rest_until_due(&mut self, key: &Key) {
@@ -580,6 +529,7 @@ impl Dispatcher {
         if let Phase::Waiting(timer, _) = entry.phase {
             self.timers.cancel(timer);
         }
+        self.scouts.retain(|_, scout| scout != key);
         self.unlink(&entry.target, key);
         self.setup.context.metrics.forget(key.namespace(), key.name());
     }
@@ -594,6 +544,8 @@ impl Dispatcher {
     }
 }
 
+/// Whoever looks for all whether a store is back waits no longer than after so many failures: 2 to 4 s.
+const SCOUTING: u32 = 4;
 /// Tries of what a provider refuses before the object's own interval is kept to.
 const REFUSED_TRIES: u32 = 3;
 /// The longest wait for another try of what is refused.
