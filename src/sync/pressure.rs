@@ -75,6 +75,10 @@ impl Breaker {
 
     /// A call was not answered. `random` spreads the next try over the upper half of the wait.
     pub fn failed(&mut self, now: Duration, random: u64) {
+        // A call that was under way when it opened: it says nothing that is not known.
+        if self.open.is_some_and(|(until, trying)| !trying && now < until) {
+            return;
+        }
         self.failures = self.failures.saturating_add(1);
         if self.failures >= LIMIT {
             let full = REST.0.saturating_mul(1 << (self.failures - LIMIT).min(8)).min(REST.1);
@@ -126,6 +130,14 @@ mod tests {
         breaker.answered();
         assert!(!breaker.is_open());
         assert_eq!(breaker.admit(MS(1700)), Ok(()));
+    }
+
+    #[test]
+    fn calls_that_were_under_way_when_it_opened_do_not_keep_it_open_longer() {
+        let mut breaker = Breaker::default();
+        (0..LIMIT + 3).for_each(|_| breaker.failed(MS(0), 0));
+        assert_eq!(breaker.admit(MS(100)), Err(MS(400)));
+        assert_eq!(breaker.admit(MS(500)), Ok(()));
     }
 
     #[test]

@@ -288,6 +288,7 @@ async fn a_path_that_is_forbidden_or_gone_harms_no_other() {
     assert!((1..=2).contains(&reads), "{reads} reads");
     assert!(safe.count(LOGIN) <= 2, "{:?}", safe.calls());
     safe.proxy.well();
+    safe.world.force("b", "now").await;
     safe.world.until_data("b", &[("k", &value("b"))]).await;
     safe.end().await;
 }

@@ -6,6 +6,7 @@
 
 mod entry;
 mod key;
+mod outage;
 mod recovery;
 
 use std::collections::{HashMap, VecDeque};
@@ -71,8 +72,8 @@ pub(super) struct Dispatcher {
     working_on: HashMap<Id, Key>,
     /// Whether failures that looked like an outage of the API server are waiting.
     outage: bool,
-    /// Whether failures are waiting because a store seems to be away.
-    stores_away: bool,
+    /// Who looks whether a store that seems to be away is back, for all who wait for it.
+    scouts: HashMap<StoreId, Key>,
 }
 
 /// What a piece of work came to.
@@ -97,7 +98,7 @@ impl Dispatcher {
             passes: JoinSet::new(),
             working_on: HashMap::new(),
             outage: false,
-            stores_away: false,
+            scouts: HashMap::new(),
         }
     }
 
@@ -466,11 +467,7 @@ impl Dispatcher {
                 self.store_answered(key);
             }
             Outcome::Failed { class, interval, waits_for, away } => {
-                // One that asked again in vain is not left behind when others succeed.
-                let stays = entry.away == Away::Store && away == Away::Nobody && !waits_for.is_empty();
-                (entry.waits_for, entry.away) = (waits_for, if stays { Away::Store } else { away });
-                self.outage |= away == Away::ApiServer;
-                self.stores_away |= entry.away == Away::Store;
+                self.note_away(key, waits_for, away);
                 self.try_again(key, class, Work::Sync(SyncReason::Retry), Some(interval), again);
             }
         }
@@ -513,6 +510,7 @@ impl Dispatcher {
         if let Phase::Waiting(timer, _) = entry.phase {
             self.timers.cancel(timer);
         }
+        self.scouts.retain(|_, scout| scout != key);
         self.unlink(&entry.target, key);
         self.setup.context.metrics.forget(key.namespace(), key.name());
     }
