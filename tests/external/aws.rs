@@ -52,9 +52,11 @@ async fn parameter_store_is_read_and_refreshed() {
     let user = format!("{CANARY}-user-b");
     cloud.world.until_data("db", &[("plain", &value("plain")), ("user", &user)]).await;
     assert_eq!(cloud.proxy.names(), ["GetParameters"]);
+    cloud.proxy.forget();
     cloud.put_parameter("plain", &value("new")).await;
     cloud.world.force("db", "now").await;
     cloud.world.until_data("db", &[("plain", &value("new")), ("user", &user)]).await;
+    assert_eq!(cloud.proxy.names(), ["GetParameters"], "and once again when it was asked for");
     cloud.end().await;
 }
 

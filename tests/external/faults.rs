@@ -218,6 +218,25 @@ async fn rotated_credentials_are_taken_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_does_not_cut_off_a_call_that_is_under_way() {
+    let cloud = Cloud::new().await;
+    cloud.put("a", &value("a")).await;
+    cloud.proxy.fault("GetSecretValue", None, Fault::Slow(Duration::from_secs(6)));
+    cloud.store().await;
+    cloud.world.external("db", spec("aws", &[("k", &cloud.key("a"), "")])).await;
+    while cloud.proxy.calls().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    cloud.rotate("AKIASECOND").await;
+    let object = cloud.world.until("db", "looked at", |object| condition(object, "Ready").is_some()).await;
+    let ready = condition(&object, "Ready").unwrap();
+    assert_eq!(ready.status, true.into(), "{:?}", ready.message);
+    let calls = cloud.proxy.calls();
+    assert_eq!(calls.iter().map(signer).collect::<Vec<_>>(), [ACCESS_KEY]);
+    cloud.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_a_store_goes_at_once_when_it_is_fixed() {
     let cloud = Cloud::new().await;
     let refusal = Fault::aws(400, "InvalidSignatureException", "The request signature we calculated does not match");

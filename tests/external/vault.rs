@@ -166,7 +166,7 @@ async fn a_service_account_logs_in_by_the_api_servers_token_review() {
     let message = safe.world.store_is("other", false).await;
     assert!(message.contains("service account name not authorized"), "{message}");
     // One for each store, and the second was refused.
-    assert_eq!(safe.count(&format!("POST auth/kubernetes-M/login")), 2, "{:?}", safe.calls());
+    assert_eq!(safe.count("POST auth/kubernetes-M/login"), 2, "{:?}", safe.calls());
     let calls = safe.world.calls(mark).await;
     assert_eq!(calls.iter().filter(|call| *call == "create serviceaccounts/token").count(), 2);
     let reviews = safe.world.server.audit_since(mark).into_iter();

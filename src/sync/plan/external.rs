@@ -340,7 +340,9 @@ mod tests {
     fn updated(step: Step) -> Update {
         match step {
             Step::Update(update) => *update,
-            other => panic!("{other:?}"),
+            other @ (Step::Create(_) | Step::Keep | Step::Missing | Step::Frozen | Step::Refuse(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 

@@ -51,6 +51,8 @@ use crate::sync::schedule::Class;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How old credentials get before they are read again.
 const CREDENTIALS: Duration = Duration::from_secs(300);
+/// How long those who use a session that was replaced may take: longer than a provider may take to answer.
+const LAST_USE: Duration = Duration::from_secs(90);
 /// How often at most refused credentials are read again.
 const RELOGIN: Duration = Duration::from_secs(10);
 
@@ -263,7 +265,6 @@ impl Stores {
         };
         if let Some(old) = slot.replace(open) {
             info!(namespace = %id.namespace, store = %id, "the store's settings or credentials changed");
-            // What is under way with the old one may still be good.
             tokio::spawn(async move { retire(old.session).await });
             if !connected.fades {
                 // Nobody listens any more at shutdown only.
@@ -313,9 +314,12 @@ impl Stores {
     }
 }
 
-/// Closes a session once those who still use it have had time to end.
+/// Closes a session once nobody uses it any more: what is under way with it may still be good.
 async fn retire(session: Arc<Session>) {
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let began = Instant::now();
+    while Arc::strong_count(&session) > 1 && began.elapsed() < LAST_USE {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
     session.close().await;
 }
 
