@@ -354,7 +354,10 @@ impl Dispatcher {
         let Some(entry) = self.entries.get_mut(key) else { return };
         match &mut entry.phase {
             Phase::InWork(again) => {
-                *again = Some(work);
+                // What only looks like a drift is mostly the pass's own write: it must not hide a change of the object.
+                if again.is_none() || work != Work::Sync(SyncReason::Drift) {
+                    *again = Some(work);
+                }
                 return;
             }
             Phase::Queued(queued) if queued.lane() <= work.lane() && !matches!(work, Work::Finalize) => return,
@@ -401,7 +404,8 @@ impl Dispatcher {
         let Phase::InWork(again) = std::mem::take(&mut entry.phase) else { return };
         match done {
             Some(Done::Synced(report)) => {
-                if let Some(object) = report.object {
+                // The watch may have brought a newer one meanwhile.
+                if let Some(object) = report.object.filter(|object| fingerprint(object) == entry.fingerprint) {
                     entry.keep(&object);
                 }
                 self.on_outcome(&key, report.outcome, again);
