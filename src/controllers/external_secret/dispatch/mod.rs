@@ -348,7 +348,10 @@ impl Dispatcher {
         let Some(entry) = self.entries.get_mut(key) else { return };
         match &mut entry.phase {
             Phase::InWork(again) => {
-                *again = Some(work);
+                // What only looks like a drift is mostly the pass's own write: it must not hide a change of the object.
+                if again.is_none() || work != Work::Sync(SyncReason::Drift) {
+                    *again = Some(work);
+                }
                 return;
             }
             Phase::Queued(queued) if queued.lane() <= work.lane() && !matches!(work, Work::Finalize) => return,
