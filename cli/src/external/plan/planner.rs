@@ -9,6 +9,7 @@ use bulla::secret::template::Delimiters;
 use bulla::secret::{Plaintext, Target, Values};
 use bulla::sync::external::{self, Assembled, ItemCause, Place, Source};
 use bulla::sync::remote::{Answer, Request};
+use bulla_crds::cluster_external_secret;
 use bulla_crds::external_secret::{DeletionPolicy, ExternalSecretSpec, MergePolicy};
 use jiff::Timestamp;
 
@@ -47,6 +48,9 @@ impl Planner<'_> {
         let mut findings = Vec::new();
         let brought = self.fetch(&mut findings).await;
         let mut notes = open_questions(self.documents, self.external, self.stores);
+        if self.external.place.object.starts_with(cluster_external_secret::KIND) {
+            notes.push("written in every namespace that the ClusterExternalSecret selects".to_owned());
+        }
         let all_asked = self.stores.iter().enumerate().all(|(index, _)| self.is_open(index));
         let nothing = all_asked && findings.is_empty() && brought.values.values.is_empty();
         if nothing {
