@@ -133,3 +133,46 @@ async fn sync_waits_for_the_very_sync_that_it_asked_for() {
     stop.cancel();
     controller.await.unwrap().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_is_asked_for_while_another_is_under_way_is_not_lost() {
+    let world = World::new().await;
+    let stop = CancellationToken::new();
+    let config = ControllerConfig {
+        namespaces: Namespaces::These(vec![world.namespace.clone()]),
+        ..ControllerConfig::new(&*world.namespace)
+    };
+    let controller = tokio::spawn(controllers::run(world.api.client(), config, stop.clone()));
+    world.sync(&["db"]).await.exits(0);
+    let objects = world.objects::<ExternalSecret>();
+    let spec = json!({
+        "secretStoreRef": {"name": "store"}, "refreshInterval": "1h",
+        "data": [{"secretKey": "password", "remoteRef": {"key": "db"}}],
+    });
+    let asked = (0..60).map(|number| {
+        let (world, objects, spec) = (&world, &objects, &spec);
+        async move {
+            let name = format!("busy-{number}");
+            world.external(&name, spec.clone()).await;
+            // At various moments of the first pass.
+            tokio::time::sleep(std::time::Duration::from_micros(number * 400)).await;
+            let annotations = json!({"metadata": {"annotations": {"external-secrets.io/force-sync": "asked"}}});
+            objects.patch(&name, &PatchParams::default(), &Patch::Merge(&annotations)).await.unwrap();
+            let began = std::time::Instant::now();
+            loop {
+                let status = objects.get(&name).await.unwrap().status.unwrap_or_default();
+                if status.last_force_sync.as_deref() == Some("asked") {
+                    return None;
+                }
+                if began.elapsed() > std::time::Duration::from_secs(15) {
+                    return Some(name);
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    });
+    let lost: Vec<_> = futures::future::join_all(asked).await.into_iter().flatten().collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    stop.cancel();
+    controller.await.unwrap().unwrap();
+}
