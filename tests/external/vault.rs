@@ -283,7 +283,7 @@ async fn a_path_that_is_forbidden_or_gone_harms_no_other() {
     let message = safe.world.failed("missing").await;
     assert!(message.contains("missing"), "{message}");
     // A refused read is tried once more with a new token, and then not for 5 s.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let reads = safe.count("GET M/data/b");
     assert!((1..=2).contains(&reads), "{reads} reads");
     assert!(safe.count(LOGIN) <= 2, "{:?}", safe.calls());
