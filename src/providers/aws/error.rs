@@ -63,6 +63,8 @@ pub(super) fn refused(what: &str, code: &str, message: &str, status: u16, after:
 fn cause(code: &str, message: &str, status: u16, after: Option<Duration>) -> Cause {
     let code = code.strip_suffix("Exception").unwrap_or(code);
     match code {
+        // The secret is there: what is missing may be deleted from the cluster too.
+        "ResourceNotFound" if lacks_version(message) => Cause::Invalid,
         "ResourceNotFound" | "ParameterNotFound" | "InvalidResourceId" => Cause::Missing,
         "InvalidRequest" | "InvalidParameter" if is_being_deleted(message) => Cause::Missing,
         "AccessDenied" | "OptInRequired" | "UnauthorizedOperation" => Cause::Denied,
@@ -102,6 +104,12 @@ fn cause(code: &str, message: &str, status: u16, after: Option<Duration>) -> Cau
         "" if status >= 300 => Cause::Misconfigured,
         _ => Cause::Invalid,
     }
+}
+
+/// What a secret is refused with that has no such version: `Secrets Manager can't find the specified secret value for
+/// staging label: AWSPREVIOUS`, or `… for VersionId: …`.
+fn lacks_version(message: &str) -> bool {
+    ["secret value for staging label", "secret value for VersionId"].iter().any(|words| message.contains(words))
 }
 
 /// What a secret that waits for its deletion is refused with.
@@ -165,6 +173,9 @@ mod tests {
         let after = Some(Duration::from_secs(3));
         for (code, message, status, expected) in [
             ("ResourceNotFoundException", "", 400, Cause::Missing),
+            ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.", 400, Cause::Missing),
+            ("ResourceNotFoundException", "the specified secret value for staging label: X", 400, Cause::Invalid),
+            ("ResourceNotFoundException", "the specified secret value for VersionId: 1-2", 400, Cause::Invalid),
             ("ParameterNotFound", "", 400, Cause::Missing),
             ("InvalidRequestException", "it was marked for deletion.", 400, Cause::Missing),
             ("InvalidRequestException", "", 400, Cause::Invalid),

@@ -2,7 +2,7 @@
 //!
 //! A request waits a moment for others to come. New objects' requests go before refreshes. Whoever asks for what is
 //! being fetched, or was fetched moments ago and is still held by somebody, gets the same answer: nothing is kept for
-//! the purpose.
+//! the purpose. A find is a batch by itself, apart from single reads.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const FRESH: Duration = Duration::from_secs(10);
 /// Batches in work at the same time.
 const BATCHES: usize = 4;
+/// Finds in work at the same time, besides: each may list and read for long, and single reads do not wait for it.
+const FINDS: usize = 2;
 
 /// How urgent a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,24 +43,45 @@ pub enum Urgency {
 /// A store in use.
 pub struct Session {
     shared: Arc<Shared>,
-    worker: JoinHandle<()>,
+    workers: [JoinHandle<()>; 2],
 }
 
 struct Shared {
     provider: Arc<dyn Provider>,
     gate: Gate,
     state: Mutex<State>,
-    news: Notify,
+    /// For each lane.
+    news: [Notify; 2],
 }
+
+/// What is fetched apart from the rest.
+#[derive(Clone, Copy)]
+enum Lane {
+    Single,
+    Find,
+}
+
+impl Lane {
+    const fn of(request: &Request) -> Self {
+        match request {
+            Request::Value(_) | Request::Metadata(_) => Self::Single,
+            Request::Find(_) => Self::Find,
+        }
+    }
+}
+
+/// The urgent requests, and the others.
+type Queues = [VecDeque<Arc<Request>>; 2];
 
 #[derive(Default)]
 struct State {
-    /// Requests that wait, the urgent ones first.
-    waiting: [VecDeque<Arc<Request>>; 2],
+    /// Requests that wait, by lane.
+    waiting: [Queues; 2],
     /// Who waits for what is not being fetched yet.
     asked: HashMap<Arc<Request>, Asked>,
-    /// Who waits for what is being fetched.
-    under_way: HashMap<Arc<Request>, UnderWay>,
+    /// Who waits for what is being fetched. A request is in several batches where somebody wanted it newer than the
+    /// earlier ones read it; each batch answers those who wait for it.
+    under_way: HashMap<Arc<Request>, Vec<UnderWay>>,
     /// The number of the last batch.
     last: u64,
     /// What was fetched lately and may still be held by somebody.
@@ -88,9 +111,16 @@ impl Session {
     /// A session with `provider`, whose calls pass `gate`.
     #[must_use]
     pub fn new(provider: Arc<dyn Provider>, gate: Gate) -> Self {
-        let shared = Arc::new(Shared { provider, gate, state: Mutex::default(), news: Notify::new() });
-        let worker = tokio::spawn(work(Arc::clone(&shared)));
-        Self { shared, worker }
+        let shared = Arc::new(Shared { provider, gate, state: Mutex::default(), news: Default::default() });
+        let workers = [Lane::Single, Lane::Find].map(|lane| tokio::spawn(work(Arc::clone(&shared), lane)));
+        Self { shared, workers }
+    }
+
+    /// Whether requests wait or are under way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let state = self.shared.state();
+        !state.asked.is_empty() || !state.under_way.is_empty()
     }
 
     /// The store's provider.
@@ -114,7 +144,7 @@ impl Session {
                 answers.push(state.ask(request, urgency, not_before));
             }
         }
-        self.shared.news.notify_one();
+        self.shared.news.iter().for_each(Notify::notify_one);
         let mut replies = Vec::with_capacity(answers.len());
         for answer in answers {
             replies.push(match answer {
@@ -127,7 +157,7 @@ impl Session {
 
     /// Ends the session; what waits is told so, and the provider gives back what it took.
     pub async fn close(&self) {
-        self.worker.abort();
+        self.workers.iter().for_each(JoinHandle::abort);
         *self.shared.state() = State::default();
         self.shared.provider.close().await;
     }
@@ -135,7 +165,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.worker.abort();
+        self.workers.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -161,17 +191,17 @@ impl State {
             return Wait::Done(Ok(answer));
         }
         let (sender, receiver) = oneshot::channel();
-        if let Some(under_way) = self.under_way.get_mut(request)
-            && under_way.began >= not_before
-        {
+        let batches = self.under_way.get_mut(request).into_iter().flatten();
+        if let Some(under_way) = batches.into_iter().find(|under_way| under_way.began >= not_before) {
             under_way.waiters.push(sender);
             return Wait::For(receiver);
         }
+        let lane = Lane::of(request) as usize;
         if let Some(asked) = self.asked.get_mut(request) {
             asked.waiters.push(sender);
             if urgency < asked.urgency {
                 asked.urgency = urgency;
-                let [soon, later] = &mut self.waiting;
+                let [soon, later] = &mut self.waiting[lane];
                 if let Some(place) = later.iter().position(|waiting| **waiting == *request) {
                     soon.extend(later.remove(place));
                 }
@@ -181,26 +211,26 @@ impl State {
         let request = Arc::new(request.clone());
         let asked = Asked { since: Instant::now(), urgency, waiters: vec![sender] };
         self.asked.insert(Arc::clone(&request), asked);
-        self.waiting[usize::from(urgency == Urgency::Later)].push_back(request);
+        self.waiting[lane][usize::from(urgency == Urgency::Later)].push_back(request);
         Wait::For(receiver)
     }
 
-    fn len(&self) -> usize {
-        self.waiting.iter().map(VecDeque::len).sum()
+    fn len(&self, lane: Lane) -> usize {
+        self.waiting[lane as usize].iter().map(VecDeque::len).sum()
     }
 
-    fn oldest(&self) -> Option<Instant> {
+    fn oldest(&self, lane: Lane) -> Option<Instant> {
         let since = |request: &Arc<Request>| self.asked.get(request).map(|asked| asked.since);
-        self.waiting.iter().filter_map(|queue| queue.front().and_then(since)).min()
+        self.waiting[lane as usize].iter().filter_map(|queue| queue.front().and_then(since)).min()
     }
 
     /// Takes up to `most` requests, the urgent ones first; those that nobody waits for any more are left out.
-    fn take(&mut self, most: usize) -> Batch {
+    fn take(&mut self, lane: Lane, most: usize) -> Batch {
         self.last += 1;
         let (number, began) = (self.last, Instant::now());
         let mut requests = Vec::new();
         while requests.len() < most {
-            let [soon, later] = &mut self.waiting;
+            let [soon, later] = &mut self.waiting[lane as usize];
             let Some(request) = soon.pop_front().or_else(|| later.pop_front()) else { break };
             let Some(mut asked) = self.asked.remove(&request) else { continue };
             asked.waiters.retain(|waiter| !waiter.is_closed());
@@ -208,22 +238,25 @@ impl State {
                 continue;
             }
             requests.push(Request::clone(&request));
-            let mut waiters = asked.waiters;
-            // Those that wait for an earlier fetch of the same are content with this one too.
-            waiters.extend(self.under_way.remove(&request).into_iter().flat_map(|earlier| earlier.waiters));
-            self.under_way.insert(request, UnderWay { began, batch: number, waiters });
+            let under_way = UnderWay { began, batch: number, waiters: asked.waiters };
+            self.under_way.entry(request).or_default().push(under_way);
         }
         Batch { number, requests }
     }
 
     fn answer(&mut self, batch: u64, request: Request, reply: &Reply) {
-        // Where a later batch took the request over, its end answers.
-        if self.under_way.get(&request).is_none_or(|under_way| under_way.batch != batch) {
-            return;
+        let Some(batches) = self.under_way.get_mut(&request) else { return };
+        let Some(place) = batches.iter().position(|under_way| under_way.batch == batch) else { return };
+        let under_way = batches.remove(place);
+        if batches.is_empty() {
+            self.under_way.remove(&request);
         }
-        let Some(under_way) = self.under_way.remove(&request) else { return };
         if let Ok(answer) = reply {
-            self.recent.insert(Arc::new(request), (under_way.began, Arc::downgrade(answer)));
+            let (began, answer) = (under_way.began, Arc::downgrade(answer));
+            // A later batch may have ended before.
+            if self.recent.get(&request).is_none_or(|(at, _)| *at <= began) {
+                self.recent.insert(Arc::new(request), (began, answer));
+            }
         }
         for waiter in under_way.waiters {
             // One that is gone does not matter.
@@ -242,31 +275,37 @@ impl Shared {
     }
 }
 
-/// Sends what waits, batch by batch, for ever.
-async fn work(shared: Arc<Shared>) {
-    let size = shared.provider.batch_size().max(1);
+/// Sends what waits in a lane, batch by batch, for ever.
+async fn work(shared: Arc<Shared>, lane: Lane) {
+    let (size, most) = match lane {
+        Lane::Single => (shared.provider.batch_size().max(1), BATCHES),
+        Lane::Find => (1, FINDS),
+    };
+    let news = &shared.news[lane as usize];
     let mut batches = JoinSet::new();
     loop {
         // One that panicked has told its waiters so by its end.
         while batches.try_join_next().is_some() {}
         let (length, oldest) = {
             let state = shared.state();
-            (state.len(), state.oldest())
+            (state.len(lane), state.oldest(lane))
         };
         let Some(oldest) = oldest else {
-            shared.news.notified().await;
+            news.notified().await;
             continue;
         };
-        if batches.len() >= BATCHES {
+        if batches.len() >= most {
             batches.join_next().await;
             continue;
         }
         let window = if batches.is_empty() { WINDOW } else { PATIENCE };
         let due = oldest + window;
-        if length < size && Instant::now() < due {
+        // One that is a batch by itself still waits for others that ask the same.
+        let is_full = length >= size && matches!(lane, Lane::Single);
+        if !is_full && Instant::now() < due {
             tokio::select! {
                 () = tokio::time::sleep_until(due) => {}
-                () = shared.news.notified() => {}
+                () = news.notified() => {}
                 Some(_) = batches.join_next(), if !batches.is_empty() => {}
             }
             continue;
@@ -274,7 +313,7 @@ async fn work(shared: Arc<Shared>) {
         let batch = {
             let mut state = shared.state();
             state.forget_old();
-            state.take(size)
+            state.take(lane, size)
         };
         if batch.requests.is_empty() {
             continue;
@@ -310,7 +349,10 @@ struct Unanswered<'a> {
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        self.shared.state().under_way.retain(|_, under_way| under_way.batch != self.batch);
+        self.shared.state().under_way.retain(|_, batches| {
+            batches.retain(|under_way| under_way.batch != self.batch);
+            !batches.is_empty()
+        });
     }
 }
 

@@ -26,7 +26,10 @@ impl Provider for Notes {
         async move {
             let keys: Vec<String> = requests.iter().map(key).collect();
             self.batches.lock().unwrap().push(keys.clone());
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            // The first that asks for it waits for long.
+            let asked = self.batches.lock().unwrap().iter().flatten().filter(|key| *key == "slow").count();
+            let is_slow = keys.iter().any(|key| key == "find" || key == "slow" && asked == 1);
+            tokio::time::sleep(Duration::from_millis(if is_slow { 5_000 } else { 10 })).await;
             assert!(!keys.iter().any(|key| key == "panic"), "asked to panic");
             let answer = |key: String| match key.as_str() {
                 "missing" => Err(ProviderError::new(Cause::Missing, "no such key")),
@@ -139,4 +142,57 @@ async fn a_provider_that_panics_leaves_nobody_waiting() {
     let reply = ask(&session, "panic").await;
     assert!(reply.is_err());
     assert_eq!(text(&ask(&session, "a").await), "a", "and the session goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_it_newer_takes_no_answer_from_those_who_waited_before() {
+    let (notes, session) = session();
+    let began = Instant::now();
+    let earlier = tokio::spawn({
+        let session = Arc::clone(&session);
+        async move { (ask(&session, "slow").await, began.elapsed()) }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let newer = ask(&session, "slow").await;
+    assert!(began.elapsed() < Duration::from_secs(1) && text(&newer) == "slow");
+    assert!(session.is_busy());
+    let (reply, took) = earlier.await.unwrap();
+    assert!(text(&reply) == "slow" && took >= Duration::from_secs(5), "{took:?}");
+    assert_eq!(batches(&notes), [1, 1]);
+    assert!(!session.is_busy());
+    // The older answer, which came last, does not pass for the newer one.
+    let again = session.fetch(&[value("slow")], Urgency::Soon, began + Duration::from_millis(90)).await.pop().unwrap();
+    assert!(Arc::ptr_eq(&again.unwrap(), &newer.unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_one_that_fails_leaves_the_earlier_its_good_answer() {
+    let (_, session) = session();
+    let earlier = tokio::spawn({
+        let session = Arc::clone(&session);
+        async move { ask(&session, "slow").await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let now = Instant::now();
+    let newer = session.fetch(&[value("slow"), value("panic")], Urgency::Soon, now).await;
+    assert!(newer.iter().all(Result::is_err));
+    assert_eq!(text(&earlier.await.unwrap()), "slow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn single_reads_do_not_wait_for_finds() {
+    let (notes, session) = session();
+    let find = |tag: usize| {
+        let tags = [("n".to_owned(), tag.to_string())].into();
+        Request::Find(crate::sync::remote::Find { path: Some("find".to_owned()), name: None, tags })
+    };
+    let mut requests: Vec<Request> = (0..6).map(find).collect();
+    requests.push(find(0));
+    let (began, finds) = (Instant::now(), Arc::clone(&session));
+    let finds = tokio::spawn(async move { finds.fetch(&requests, Urgency::Soon, began).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(text(&ask(&session, "a").await), "a");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(finds.await.unwrap().iter().all(|reply| text(reply) == "find"));
+    assert_eq!(batches(&notes), [1; 7], "each by itself, and the same one once");
 }

@@ -7,6 +7,7 @@ use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use super::fault::Fault;
+use super::http::Answer;
 use super::path::Engine;
 use super::session::Session;
 use super::{KvVersion, READS, invalid, kv};
@@ -22,12 +23,11 @@ const EXPRESSION: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Listing {
-    data: Option<Keys>,
+    data: Keys,
 }
 
 #[derive(Deserialize)]
 struct Keys {
-    #[serde(default)]
     keys: Vec<String>,
 }
 
@@ -88,9 +88,15 @@ async fn list_one(
         }
         return Err(fault.error(&format!("list {path}")));
     }
-    let listing: Listing = serde_json::from_slice(answer.body.expose())
-        .map_err(|_| invalid(format!("cannot list {path}: the answer is not one of a KV engine")))?;
-    Ok((folder, listing.data.map(|data| data.keys).unwrap_or_default()))
+    Ok((folder, keys(&answer, &path)?))
+}
+
+/// The names in a listing. An empty folder is a 404: a success that names nothing is not Vault's, and would look as if
+/// all secrets were gone.
+fn keys(answer: &Answer, path: &str) -> Result<Vec<String>, ProviderError> {
+    let listing: Listing =
+        serde_json::from_slice(answer.body.expose()).map_err(|_| kv::foreign(&format!("list {path}")))?;
+    Ok(listing.data.keys)
 }
 
 /// `None` where it has not the tags, or is deleted.
@@ -115,4 +121,22 @@ async fn read(
 fn compile(pattern: &str) -> Result<Regex, ProviderError> {
     let built = RegexBuilder::new(pattern).size_limit(EXPRESSION).dfa_size_limit(EXPRESSION).nest_limit(100).build();
     built.map_err(|_| invalid(format!("the regular expression {pattern:?} is malformed or too large")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Plaintext;
+
+    #[test]
+    fn a_listing_without_names_is_not_an_empty_one() {
+        let keys = |body: &str| {
+            let body = Plaintext::copy_of(body.as_bytes());
+            keys(&Answer { status: 200, retry_after: None, body }, "kv/metadata")
+        };
+        for body in ["{}", r#"{"data":null}"#, r#"{"data":{}}"#, r#"{"data":{"keys":null}}"#, "<html>"] {
+            assert_eq!(keys(body).unwrap_err().cause, Cause::Invalid, "{body}");
+        }
+        assert_eq!(keys(r#"{"data":{"keys":["a","b/"]}}"#).unwrap(), ["a", "b/"]);
+    }
 }

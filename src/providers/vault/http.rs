@@ -180,10 +180,7 @@ fn client(settings: &Settings, base: &Url) -> Result<Client, ProviderError> {
         .no_proxy()
         // We retry by ourselves, so that each try is counted.
         .retry(reqwest::retry::never())
-        .redirect(redirect::Policy::custom(move |attempt| {
-            let downgrades = is_https && attempt.url().scheme() != "https";
-            if downgrades || attempt.previous().len() > REDIRECTS { attempt.stop() } else { attempt.follow() }
-        }));
+        .redirect(redirects(base));
     match &settings.ca {
         Some(pem) => {
             let certificates = Certificate::from_pem_bundle(pem).ok().filter(|found| !found.is_empty());
@@ -205,6 +202,25 @@ fn client(settings: &Settings, base: &Url) -> Result<Client, ProviderError> {
     }
     builder.build().map_err(|error| misconfigured(format!("cannot set up the connection to Vault: {}", chain(&error))))
 }
+
+/// A request carries a token or a login, so it follows to the same host only, and not from TLS to none.
+fn redirects(base: &Url) -> redirect::Policy {
+    let base = base.clone();
+    redirect::Policy::custom(move |attempt| {
+        let (url, count) = (attempt.url(), attempt.previous().len());
+        let downgrades = base.scheme() == "https" && url.scheme() != "https";
+        if url.host() == base.host() && !downgrades {
+            return if count > REDIRECTS { attempt.stop() } else { attempt.follow() };
+        }
+        let (scheme, host) = (url.scheme().to_owned(), url.host_str().unwrap_or_default().to_owned());
+        attempt.error(Elsewhere(format!("{scheme}://{host}")))
+    })
+}
+
+/// A redirect that is not followed.
+#[derive(Debug, thiserror::Error)]
+#[error("it sends on to {0}, where no token of this store goes; if that is its address, let the store name it")]
+struct Elsewhere(String);
 
 fn identity(own: &ClientCertificate) -> Result<Identity, ProviderError> {
     let (certificate, key) = (own.certificate.expose(), own.key.expose());
@@ -241,6 +257,9 @@ fn namespace_header(name: &str) -> Result<HeaderValue, ProviderError> {
 fn unreachable(base: &Url, error: &reqwest::Error) -> ProviderError {
     let server = format!("{}://{}", base.scheme(), base.host_str().unwrap_or_default());
     let port = base.port().map(|port| format!(":{port}")).unwrap_or_default();
+    if error.is_redirect() {
+        return super::invalid(format!("Vault at {server}{port} did not answer: {}", chain(error)));
+    }
     ProviderError::new(Cause::Unavailable, format!("Vault at {server}{port} does not answer: {}", chain(error)))
 }
 

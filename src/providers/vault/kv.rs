@@ -63,13 +63,21 @@ pub(super) async fn value(session: &Session, engine: &Engine, lookup: &Lookup) -
         }
         return Err(fault.error(&what));
     }
-    let data = data(&answer, &what)?.ok_or_else(|| gone(&path))?;
-    match engine.version {
+    fetched(&answer, engine.version, &path)
+}
+
+/// The values that an answer of success holds. One without `data` is not Vault's, whatever its status: it must not pass
+/// for a secret that is missing, which may be deleted from the cluster too.
+fn fetched(answer: &Answer, version: KvVersion, path: &str) -> Result<Fetched, ProviderError> {
+    let what = format!("read {path}");
+    let data = data(answer, &what)?.ok_or_else(|| foreign(&what))?;
+    match version {
         KvVersion::V1 => Ok(Fetched { document: object(data, &what)?, version: None }),
         KvVersion::V2 => {
             let found: Versioned<'_> = parse(data.get().as_bytes(), &what)?;
-            let data = found.data.ok_or_else(|| gone(&path))?;
-            let version = found.metadata.and_then(|metadata| metadata.version).map(|version| version.get().to_owned());
+            let metadata = found.metadata.ok_or_else(|| foreign(&what))?;
+            let data = found.data.ok_or_else(|| gone(path))?;
+            let version = metadata.version.map(|version| version.get().to_owned());
             Ok(Fetched { document: object(data, &what)?, version })
         }
     }
@@ -119,7 +127,7 @@ async fn read_metadata(session: &Session, path: &str) -> Result<Answer, Provider
 
 fn parse_metadata<'a>(answer: &'a Answer, path: &str) -> Result<Metadata<'a>, ProviderError> {
     let what = format!("read {path}");
-    let data = data(answer, &what)?.ok_or_else(|| gone(path))?;
+    let data = data(answer, &what)?.ok_or_else(|| foreign(&what))?;
     parse(data.get().as_bytes(), &what)
 }
 
@@ -142,9 +150,14 @@ fn gone(path: &str) -> ProviderError {
     )
 }
 
+/// Something between answered in place of Vault, such as a proxy.
+pub(super) fn foreign(what: &str) -> ProviderError {
+    invalid(format!("cannot {what}: the answer is not one of a KV engine"))
+}
+
 /// The parser's own words are left out: they may quote what they stumbled over.
 fn parse<'a, T: Deserialize<'a>>(json: &'a [u8], what: &str) -> Result<T, ProviderError> {
-    serde_json::from_slice(json).map_err(|_| invalid(format!("cannot {what}: the answer is not one of a KV engine")))
+    serde_json::from_slice(json).map_err(|_| foreign(what))
 }
 
 fn object(data: &RawValue, what: &str) -> Result<Document, ProviderError> {
@@ -160,4 +173,33 @@ fn write(value: &impl Serialize, length: usize) -> Result<Plaintext, ProviderErr
     let mut buffer = Zeroizing::new(Vec::with_capacity(length + 64));
     serde_json::to_writer(&mut *buffer, value).map_err(|_| invalid("the metadata cannot be written as JSON"))?;
     Ok(Plaintext::from_guarded(buffer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &str) -> Answer {
+        Answer { status: 200, retry_after: None, body: Plaintext::copy_of(body.as_bytes()) }
+    }
+
+    #[test]
+    fn a_success_that_is_not_vaults_is_no_missing_secret() {
+        let foreign = ["{}", r#"{"data":null}"#, "[]", "", "<html>", r#"{"data":"a"}"#, r#"{"errors":[]}"#];
+        for body in foreign {
+            for version in [KvVersion::V1, KvVersion::V2] {
+                let error = fetched(&answer(body), version, "kv/data/a").err().expect(body);
+                assert_eq!(error.cause, Cause::Invalid, "{body} {version:?}");
+            }
+            assert_eq!(parse_metadata(&answer(body), "kv/metadata/a").err().expect(body).cause, Cause::Invalid);
+        }
+        for body in [r#"{"data":{}}"#, r#"{"data":{"data":null}}"#, r#"{"data":{"data":null,"metadata":null}}"#] {
+            let error = fetched(&answer(body), KvVersion::V2, "kv/data/a").err().expect(body);
+            assert_eq!(error.cause, Cause::Invalid, "{body}");
+        }
+        let deleted = answer(r#"{"data":{"data":null,"metadata":{"version":3,"deletion_time":"2024"}}}"#);
+        assert_eq!(fetched(&deleted, KvVersion::V2, "kv/data/a").err().expect("none").cause, Cause::Missing);
+        let there = answer(r#"{"data":{"data":{"a":"b"},"metadata":{"version":3}}}"#);
+        assert_eq!(fetched(&there, KvVersion::V2, "kv/data/a").expect("one").version.as_deref(), Some("3"));
+    }
 }

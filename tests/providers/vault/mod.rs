@@ -4,6 +4,7 @@ mod log;
 mod login;
 mod outage;
 mod reads;
+mod redirect;
 mod token;
 
 use std::collections::BTreeMap;

@@ -29,7 +29,11 @@ pub(super) async fn settings(
             let unusable = |_| invalid("authRef does not name a kubeconfig that can be used");
             let kubeconfig = Kubeconfig::from_yaml(&text).map_err(unusable)?;
             refuse_foreign(&kubeconfig)?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(unusable)?
+            let options = KubeConfigOptions::default();
+            let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(unusable)?;
+            // It would be that of the controller's environment, which is not the store's.
+            config.proxy_url = None;
+            config
         }
         (None, Some(auth)) => inline(materials, settings, auth).await?,
     };
