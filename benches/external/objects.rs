@@ -1,5 +1,6 @@
 //! The ExternalSecrets that are measured, and what they need.
 
+use anyhow::Context as _;
 use bulla::seal::Identity;
 use bulla_crds::names;
 use serde_json::{Value, json};
@@ -19,10 +20,11 @@ pub(crate) async fn bed() -> anyhow::Result<Bed> {
     let crds: Result<Vec<_>, _> = bulla_crds::all().iter().map(serde_json::to_vec).collect();
     let bed = Bed::new(KIND, &crds?).await?;
     let identity = Identity::generate_x25519()?;
+    let text = identity.to_text().context("an identity as text")?;
     let key = json!({
         "metadata": {"name": "bulla-sealing-key-bench", "labels": {names::SEALING_KEY: names::KEY_ACTIVE}},
         "type": "Opaque",
-        "stringData": {"identity": *identity.to_text()?, "recipient": identity.recipient().to_string()},
+        "stringData": {"identity": *text, "recipient": identity.recipient().to_string()},
     });
     bed.add_key(&serde_json::from_value(key)?).await?;
     Ok(bed)
