@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
     /// The refresh interval in seconds, longer than a first sync takes [default: 30, and 8 ms an object].
     #[arg(long)]
     pub(crate) refresh: Option<usize>,
+    /// Leave the floor out, and the ratios with it.
+    #[arg(long)]
+    pub(crate) no_floor: bool,
     /// An argument for Bulla's controller, such as `--controller=--concurrency=64`; repeatable.
     #[arg(long = "controller", value_name = "ARGUMENT", allow_hyphen_values = true)]
     pub(crate) controller_arguments: Vec<String>,

@@ -60,9 +60,11 @@ async fn main() -> anyhow::Result<ExitCode> {
 async fn measure(scenario: Scenario, arguments: &Arguments, results: &mut Results) -> anyhow::Result<()> {
     let count = arguments.size(scenario);
     let source = Source::of(scenario, count).await?;
-    let floor = floor::run(scenario, count, &source).await?;
-    shared::progress(&format!("  floor: {:.2} s", floor.both.as_secs_f64()));
-    results.floors.push((scenario, count, floor));
+    if !arguments.no_floor {
+        let floor = floor::run(scenario, count, &source).await?;
+        shared::progress(&format!("  floor: {:.2} s", floor.both.as_secs_f64()));
+        results.floors.push((scenario, count, floor));
+    }
     phases::run(scenario, arguments, &source, &mut results.runs).await
 }
 
