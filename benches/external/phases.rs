@@ -20,6 +20,8 @@ use crate::source::Source;
 const CALLS: &str = "externalsecret_provider_api_calls_count_total";
 /// So long nothing is asked of the API server before a phase counts as over.
 const QUIET: Duration = Duration::from_secs(2);
+/// How long that is waited for at most: what waits of events is sent within 7 s.
+const SETTLE: Duration = Duration::from_secs(12);
 /// How often the audit log is looked into.
 const LOOK: Duration = Duration::from_secs(1);
 /// So long without any progress is a failure.
@@ -195,9 +197,14 @@ impl Stage<'_> {
     ) -> anyhow::Result<Run> {
         let cpu = bulla.process.cpu().saturating_sub(begun.cpu);
         let server_cpu = self.bed.api_server.cpu().saturating_sub(begun.server_cpu);
-        // Events that were left, and whatever else follows, belong to it.
         let mut tally = begun.clock.tally()?;
-        loop {
+        let mut calls = calls(bulla)?;
+        // Events that were left belong to a start; after a refresh, what follows is the next refresh.
+        let ends = match phase {
+            Phase::FirstSync | Phase::Restart => Instant::now() + SETTLE,
+            Phase::Refresh | Phase::Overdue => Instant::now(),
+        };
+        while Instant::now() < ends {
             tokio::time::sleep(QUIET).await;
             bulla.check()?;
             let now = begun.clock.tally()?;
@@ -205,8 +212,8 @@ impl Stage<'_> {
                 break;
             }
             tally = now;
+            calls = self::calls(bulla)?;
         }
-        let mut calls = calls(bulla)?;
         for (name, before) in &begun.calls {
             if let Some(count) = calls.get_mut(name) {
                 *count -= before;
