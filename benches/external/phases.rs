@@ -198,7 +198,7 @@ impl Stage<'_> {
         let cpu = bulla.process.cpu().saturating_sub(begun.cpu);
         let server_cpu = self.bed.api_server.cpu().saturating_sub(begun.server_cpu);
         let mut tally = begun.clock.tally()?;
-        let mut calls = self::calls(bulla)?;
+        let mut calls = calls(bulla)?;
         // Events that were left belong to a start; after a refresh, what follows is the next refresh.
         let ends = match phase {
             Phase::FirstSync | Phase::Restart => Instant::now() + SETTLE,
