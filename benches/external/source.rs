@@ -32,7 +32,7 @@ pub(crate) struct Source {
 
 enum Server {
     Aws(Moto),
-    Vault { vault: Vault, role_id: String, secret_id: String },
+    Vault { vault: Box<Vault>, role_id: String, secret_id: String },
 }
 
 /// The remote key of object `number` where there are `keys`.
@@ -74,7 +74,7 @@ impl Source {
         for number in 0..keys {
             vault.write(&format!("{MOUNT}/data/{}", key(number, keys)), &json!({"data": document()}));
         }
-        Self { server: Server::Vault { vault, role_id, secret_id }, keys }
+        Self { server: Server::Vault { vault: Box::new(vault), role_id, secret_id }, keys }
     }
 
     pub(crate) const fn keys(&self) -> usize {

@@ -42,7 +42,9 @@ use crate::sync::schedule::Class;
 use crate::sync::target::{Creation, Marks};
 
 /// Passes at the same time. Most of them wait for a provider.
-const PASSES: usize = 512;
+const PASSES: usize = 400;
+/// Once there are so many, new ones begin when half of them have ended: together, their requests fill batches.
+const REFILL: usize = PASSES / 2;
 /// How long the first lists of targets may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long passes may take to end at shutdown.
@@ -75,6 +77,8 @@ pub(super) struct Dispatcher {
     working_on: HashMap<Id, (Key, u64)>,
     /// The number of the last pass.
     last_pass: u64,
+    /// Whether there are enough passes for now.
+    is_full: bool,
     /// Whether failures that looked like an outage of the API server are waiting.
     outage: bool,
     /// Who looks whether a store that seems to be away is back, for all who wait for it.
@@ -103,6 +107,7 @@ impl Dispatcher {
             passes: JoinSet::new(),
             working_on: HashMap::new(),
             last_pass: 0,
+            is_full: false,
             outage: false,
             scouts: HashMap::new(),
         }
@@ -133,6 +138,7 @@ impl Dispatcher {
                 () = sleep_until(Some(patience)), if waits => warn!("target Secrets cannot be listed everywhere"),
                 () = std::future::ready(()), if self.may_start() => self.start_next(),
             }
+            self.count_passes();
             self.show();
         }
         drop((objects, secrets));
@@ -144,7 +150,12 @@ impl Dispatcher {
     }
 
     fn may_start(&self) -> bool {
-        self.passes.len() < PASSES && self.queues.iter().any(|queue| !queue.is_empty())
+        !self.is_full && self.queues.iter().any(|queue| !queue.is_empty())
+    }
+
+    fn count_passes(&mut self) {
+        let most = if self.is_full { REFILL } else { PASSES };
+        self.is_full = self.passes.len() >= most;
     }
 
     fn show(&self) {
