@@ -22,6 +22,9 @@ const FAREWELL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 /// How often it is looked at whether somebody still uses it.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// What is wrong with a store that was another a moment ago.
+const CHANGED: &str = "its settings were just changed";
+
 /// A store, and for whom it is used where that makes a difference.
 type Use = (StoreId, Option<Arc<str>>);
 /// Every slot is that of the store as it is known now.
@@ -111,7 +114,7 @@ impl Stores {
         match lock(&self.known).get(id) {
             Some(known) if Arc::ptr_eq(known, store) => Ok(()),
             Some(_) => {
-                let problem = "its settings were just changed".to_owned();
+                let problem = CHANGED.to_owned();
                 Err(StoreError::NotReady { store: id.to_string(), problem, class: Class::Transient })
             }
             None => Err(StoreError::NotFound { store: id.to_string() }),
@@ -126,10 +129,15 @@ impl Stores {
     /// From now on the store is this one, or gone; sessions with it as it was are given up.
     pub(super) fn learn(&self, id: &StoreId, store: Option<Arc<Store>>) {
         let mut sessions = lock(&self.sessions);
-        match store {
+        let before = match store {
             Some(store) => lock(&self.known).insert(id.clone(), store),
             None => lock(&self.known).remove(id),
         };
+        if let Some(before) = before {
+            // Whoever waits for its first check looks at the store as it is now.
+            let problem = CHANGED.to_owned();
+            before.verdict.send_replace(Verdict::Bad { problem, class: Class::Transient });
+        }
         self.give_up(&mut sessions, |(of, _)| of == id);
     }
 
