@@ -75,6 +75,8 @@ type Queues = [VecDeque<Arc<Request>>; 2];
 
 #[derive(Default)]
 struct State {
+    /// Nobody answers any more.
+    is_over: bool,
     /// Requests that wait, by lane.
     waiting: [Queues; 2],
     /// Who waits for what is not being fetched yet.
@@ -158,7 +160,7 @@ impl Session {
     /// Ends the session; what waits is told so, and the provider gives back what it took.
     pub async fn close(&self) {
         self.workers.iter().for_each(JoinHandle::abort);
-        *self.shared.state() = State::default();
+        *self.shared.state() = State { is_over: true, ..State::default() };
         self.shared.provider.close().await;
     }
 }
@@ -189,6 +191,9 @@ impl State {
             && let Some(answer) = answer.upgrade()
         {
             return Wait::Done(Ok(answer));
+        }
+        if self.is_over {
+            return Wait::Done(Err(closed()));
         }
         let (sender, receiver) = oneshot::channel();
         let batches = self.under_way.get_mut(request).into_iter().flatten();

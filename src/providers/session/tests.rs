@@ -196,3 +196,17 @@ async fn single_reads_do_not_wait_for_finds() {
     assert!(finds.await.unwrap().iter().all(|reply| text(reply) == "find"));
     assert_eq!(batches(&notes), [1; 7], "each by itself, and the same one once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_session_keeps_nobody_waiting() {
+    let (notes, session) = session();
+    let waiting = tokio::spawn({
+        let session = Arc::clone(&session);
+        async move { ask(&session, "slow").await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    session.close().await;
+    assert_eq!(waiting.await.unwrap().err().unwrap().cause, Cause::Unavailable);
+    assert_eq!(ask(&session, "a").await.err().unwrap().cause, Cause::Unavailable, "also who comes later");
+    assert_eq!(batches(&notes), [1]);
+}

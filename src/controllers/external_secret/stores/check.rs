@@ -16,10 +16,14 @@ use kube::core::request;
 use serde_json::json;
 use tracing::{debug, info, warn};
 
+use super::connect::life;
+use super::sessions::Wanted;
 use super::{Store, StoreError, StoreId, Stores, Verdict, lock};
 use crate::controllers::api::{self, ApiError, FIELD_MANAGER};
 use crate::controllers::events::{Kind, Regarding};
+use crate::providers::Cause;
 use crate::sync::external::duration;
+use crate::sync::schedule::Class;
 
 /// What a check comes to.
 pub(super) struct Checked {
@@ -32,12 +36,27 @@ pub(super) struct Checked {
     stalled: bool,
 }
 
+impl Checked {
+    /// What a check comes to that failed by a fault of ours: the next one would too.
+    pub(super) fn panicked(store: &Store) -> Self {
+        let problem = "the check failed by a fault of bulla's own".to_owned();
+        let verdict = Verdict::Bad { problem, class: Class::Terminal };
+        store.verdict.send_replace(verdict.clone());
+        Self { verdict, improved: false, reason: "InvalidProviderConfig", stalled: true }
+    }
+}
+
 impl Stores {
     /// Looks whether a store is good, and says so in its status if that is news.
     pub(super) async fn check(&self, id: &StoreId, store: &Arc<Store>) -> Checked {
         let mut checked = self.examine(id, store).await;
         let before = store.verdict.send_replace(checked.verdict.clone());
         checked.improved = !matches!(before, Verdict::Good | Verdict::Depends);
+        self.drop_idle(id);
+        if !self.is_known(id, store) {
+            // It changed meanwhile: what was found is of nobody's interest.
+            return checked;
+        }
         if before != checked.verdict {
             match &checked.verdict {
                 Verdict::Bad { problem, .. } => {
@@ -53,7 +72,7 @@ impl Stores {
     }
 
     async fn examine(&self, id: &StoreId, store: &Arc<Store>) -> Checked {
-        let session = match self.open(id, store, None, Duration::ZERO).await {
+        let session = match self.open(id, store, Wanted { user: None, age: Duration::ZERO, refused: None }).await {
             Ok(session) => session,
             Err(StoreError::Referent) => {
                 return Checked {
@@ -65,7 +84,19 @@ impl Stores {
             }
             Err(error) => return bad(&error, "unable to create client"),
         };
-        match session.provider().validate().await {
+        let mut result = session.provider().validate().await;
+        if result.as_ref().is_err_and(|error| error.cause == Cause::Unauthenticated)
+            && store.spec.as_ref().is_ok_and(|spec| life(spec).is_some())
+        {
+            // Its own token may have been revoked before its time.
+            let wanted = Wanted { user: None, age: Duration::ZERO, refused: Some(&session) };
+            match self.open(id, store, wanted).await {
+                Ok(newer) if !Arc::ptr_eq(&newer, &session) => result = newer.provider().validate().await,
+                Ok(_) => {}
+                Err(error) => return bad(&error, "unable to create client"),
+            }
+        }
+        match result {
             Ok(()) => Checked { verdict: Verdict::Good, reason: "Valid", stalled: false, improved: false },
             Err(error) => bad(&error.into(), "unable to validate store"),
         }

@@ -13,7 +13,7 @@ use crate::providers::kubernetes::Settings;
 /// Where this cluster's API server is found from inside.
 const THIS_CLUSTER: &str = "https://kubernetes.default";
 /// How long a service account's token lives. The store is set up anew before it ends.
-const TOKEN_SECONDS: i64 = 3600;
+pub(super) const TOKEN_SECONDS: i64 = 3600;
 
 /// What a Kubernetes provider is made from.
 pub(super) async fn settings(

@@ -1,10 +1,12 @@
 //! From a store's settings to a provider that can be asked.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bulla_crds::secret_store::{AwsService, FileProvider, SecretStoreSpec, SessionTagsPolicy, StoreProvider, validate};
 
+use super::cluster::TOKEN_SECONDS;
 use super::id::{StoreError, StoreId};
 use super::materials::Materials;
 use crate::controllers::api::Api;
@@ -28,8 +30,6 @@ pub(super) struct Connected {
     pub(super) gate: Gate,
     /// Changes with every credential that the settings name.
     pub(super) fingerprint: u64,
-    /// Whether its credentials run out by themselves: it is replaced each time that it is looked at.
-    pub(super) fades: bool,
 }
 
 /// How hard a provider may be pressed unless the store says otherwise: calls a second, and at once.
@@ -51,12 +51,14 @@ const fn pressure(provider: &StoreProvider) -> (f64, f64) {
     }
 }
 
-/// Makes a provider of `spec`. `user` is the namespace of the ExternalSecret that asks.
+/// Makes a provider of `spec`. `user` is the namespace of the ExternalSecret that asks; `gate` is the store's, made here
+/// if it is the first time.
 pub(super) async fn connect(
     around: &Surroundings,
     store: &StoreId,
     spec: &SecretStoreSpec,
     user: Option<&str>,
+    gate: &OnceLock<Gate>,
 ) -> Result<Connected, StoreError> {
     let namespace = (!store.is_cluster()).then_some(&*store.namespace);
     if let Some(violation) = validate(spec, store.is_cluster(), namespace).first() {
@@ -66,7 +68,8 @@ pub(super) async fn connect(
     let limit = spec.rate_limit.unwrap_or_default();
     let per_second = limit.calls_per_second.unwrap_or(per_second);
     let burst = limit.burst.map_or(burst, f64::from);
-    let gate = |name| Gate::new(name, Budget::new(per_second, burst), Arc::clone(&around.meter));
+    let fresh = |name| Gate::new(name, Budget::new(per_second, burst), Arc::clone(&around.meter));
+    let gate = |name| gate.get_or_init(|| fresh(name)).clone();
     let mut materials = Materials::new(&around.api, store, user);
     let retry = spec.retry_settings.as_ref();
     let (provider, gate) = match &spec.provider {
@@ -104,9 +107,14 @@ pub(super) async fn connect(
             return Err(StoreError::Invalid("spec.provider: a provider must be specified".to_owned()));
         }
     };
-    let fades = matches!(&spec.provider, StoreProvider::Kubernetes(settings)
-        if settings.auth.as_ref().is_some_and(|auth| auth.service_account.is_some()));
-    Ok(Connected { provider, gate, fingerprint: materials.fingerprint(), fades })
+    Ok(Connected { provider, gate, fingerprint: materials.fingerprint() })
+}
+
+/// How long a session is good for where its credentials are a token that was taken when it was made, and that it does
+/// not replace by itself.
+pub(super) fn life(spec: &SecretStoreSpec) -> Option<Duration> {
+    let StoreProvider::Kubernetes(settings) = &spec.provider else { return None };
+    settings.auth.as_ref()?.service_account.as_ref().map(|_| Duration::from_secs(TOKEN_SECONDS.unsigned_abs()))
 }
 
 pub(super) fn unsupported(name: &str) -> StoreError {

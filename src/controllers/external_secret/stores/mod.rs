@@ -4,6 +4,7 @@
 //! minutes (a credential that changed gives a new one) and at once when the provider says that the credentials are no
 //! longer good.
 
+mod admission;
 #[cfg(feature = "aws")]
 mod aws;
 #[cfg(not(feature = "aws"))]
@@ -16,6 +17,7 @@ mod id;
 mod materials;
 #[cfg(any(feature = "aws", feature = "vault"))]
 mod retry;
+mod sessions;
 #[cfg(feature = "vault")]
 mod vault;
 #[cfg(not(feature = "vault"))]
@@ -25,25 +27,24 @@ mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bulla_crds::external_secret::StoreRef;
 use bulla_crds::{SecretStoreSpec, SecretStoreStatus, Unreadable};
 use tokio::sync::{mpsc, watch as latest};
 use tokio::time::Instant;
-use tracing::info;
 
 pub(in crate::controllers) use self::id::{StoreError, StoreId};
 pub(super) use self::watch::{Watches, run};
 
-use self::connect::{Surroundings, connect, is_read_with_settings, names_its_user};
+use self::connect::{Surroundings, is_read_with_settings};
+use self::sessions::{Retired, Sessions, Wanted};
 use super::metrics::Metrics;
 use crate::controllers::api::Api;
 use crate::controllers::events::Events;
-use crate::providers::{Session, Urgency};
-use crate::resource::secret_store as resource;
-use crate::sync::external::access::{AccessError, is_ours};
+use crate::providers::{Gate, Session, Urgency};
+use crate::sync::external::access::is_ours;
 use crate::sync::remote::Request;
 use crate::sync::schedule::Class;
 
@@ -51,8 +52,8 @@ use crate::sync::schedule::Class;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How old credentials get before they are read again.
 const CREDENTIALS: Duration = Duration::from_secs(300);
-/// How long those who use a session that was replaced may take: longer than a provider may take to answer.
-const LAST_USE: Duration = Duration::from_secs(90);
+/// How often a use begins anew because the store changed under it.
+const TRIES: u32 = 3;
 /// How often at most refused credentials are read again.
 const RELOGIN: Duration = Duration::from_secs(10);
 
@@ -76,7 +77,8 @@ pub(in crate::controllers) struct Stores {
     /// Is told of each store whose credentials changed: whatever they were refused for may be tried again.
     better: mpsc::UnboundedSender<StoreId>,
     known: Mutex<HashMap<StoreId, Arc<Store>>>,
-    sessions: Mutex<HashMap<Use, Slot>>,
+    sessions: Mutex<Sessions>,
+    retired: Retired,
     /// Labels of namespaces, for the conditions of cluster stores.
     namespaces: Mutex<HashMap<String, BTreeMap<String, String>>>,
     /// Whether all stores that there were at the start are known.
@@ -90,6 +92,21 @@ struct Store {
     spec: Result<SecretStoreSpec, Unreadable>,
     status: Mutex<Option<SecretStoreStatus>>,
     verdict: latest::Sender<Verdict>,
+    /// The one way to it, whoever asks: the budget and the breaker are the store's.
+    gate: OnceLock<Gate>,
+}
+
+impl Store {
+    /// One that nobody checked yet.
+    fn new(
+        uid: String,
+        generation: Option<i64>,
+        spec: Result<SecretStoreSpec, Unreadable>,
+        status: Option<SecretStoreStatus>,
+    ) -> Self {
+        let (status, verdict) = (Mutex::new(status), latest::Sender::new(Verdict::Unchecked));
+        Self { uid, generation, spec, status, verdict, gate: OnceLock::new() }
+    }
 }
 
 /// What checking a store found.
@@ -110,21 +127,6 @@ enum Verdict {
     },
 }
 
-/// A store, and for whom it is used where that makes a difference.
-type Use = (StoreId, Option<Arc<str>>);
-type Slot = Arc<tokio::sync::Mutex<Option<Open>>>;
-
-/// A session in use.
-struct Open {
-    session: Arc<Session>,
-    /// What it was made from.
-    fingerprint: u64,
-    generation: Option<i64>,
-    uid: String,
-    /// When its credentials were last read.
-    read: Instant,
-}
-
 impl Stores {
     pub(in crate::controllers) fn new(
         api: Api,
@@ -142,6 +144,7 @@ impl Stores {
             better,
             known: Mutex::default(),
             sessions: Mutex::default(),
+            retired: Retired::default(),
             namespaces: Mutex::default(),
             complete: latest::Sender::new(false),
         }
@@ -160,8 +163,26 @@ impl Stores {
         namespace: &str,
         not_before: Instant,
     ) -> Result<Arc<Session>, StoreError> {
-        let store = self.get(id).await?;
-        self.may_use(id, &store, namespace)?;
+        let mut tries = 0;
+        loop {
+            let store = self.get(id).await?;
+            let session = self.session_with(id, &store, namespace, not_before).await;
+            tries += 1;
+            // What is said of a store that was just edited is said of another.
+            if session.is_ok() || self.is_known(id, &store) || tries == TRIES {
+                return session;
+            }
+        }
+    }
+
+    async fn session_with(
+        &self,
+        id: &StoreId,
+        store: &Arc<Store>,
+        namespace: &str,
+        not_before: Instant,
+    ) -> Result<Arc<Session>, StoreError> {
+        self.may_use(id, store, namespace)?;
         let mut verdicts = store.verdict.subscribe();
         let checked = verdicts.wait_for(|verdict| *verdict != Verdict::Unchecked);
         let verdict = match tokio::time::timeout(PATIENCE, checked).await {
@@ -174,7 +195,7 @@ impl Stores {
         }
         let is_read_with_settings = store.spec.as_ref().is_ok_and(is_read_with_settings);
         let age = if is_read_with_settings { not_before.elapsed() } else { CREDENTIALS };
-        self.open(id, &store, Some(namespace), age).await
+        self.open(id, store, Wanted { user: Some(namespace), age, refused: None }).await
     }
 
     /// The same once more after the provider refused the credentials: they are read again, unless that just happened.
@@ -186,7 +207,8 @@ impl Stores {
         refused: &Arc<Session>,
     ) -> Option<Arc<Session>> {
         let store = self.get(id).await.ok()?;
-        let session = self.open(id, &store, Some(namespace), RELOGIN).await.ok()?;
+        let wanted = Wanted { user: Some(namespace), age: RELOGIN, refused: Some(refused) };
+        let session = self.open(id, &store, wanted).await.ok()?;
         (!Arc::ptr_eq(&session, refused)).then_some(session)
     }
 
@@ -201,14 +223,7 @@ impl Stores {
             return Ok(());
         }
         let namespaces = lock(&self.namespaces);
-        let nothing = BTreeMap::new();
-        let labels = namespaces.get(namespace).unwrap_or(&nothing);
-        resource::admit(&id.name, &spec.conditions, namespace, labels).map_err(|error| match error {
-            AccessError::Denied { .. } => StoreError::Denied(error.to_string()),
-            AccessError::Invalid { .. } | AccessError::ForeignNamespace { .. } => {
-                StoreError::Invalid(error.to_string())
-            }
-        })
+        admission::admit(id, &spec.conditions, namespace, namespaces.get(namespace))
     }
 
     fn is_ours(&self, spec: &SecretStoreSpec) -> bool {
@@ -223,104 +238,11 @@ impl Stores {
         lock(&self.known).get(id).cloned().ok_or_else(|| StoreError::NotFound { store: id.to_string() })
     }
 
-    /// The session for that use, made or renewed where its credentials were last read longer than `age` ago.
-    async fn open(
-        &self,
-        id: &StoreId,
-        store: &Store,
-        namespace: Option<&str>,
-        age: Duration,
-    ) -> Result<Arc<Session>, StoreError> {
-        let spec = store.spec.as_ref().map_err(|problem| StoreError::Invalid(problem.to_string()))?;
-        let depends = id.is_cluster() && (names_its_user(spec) || *store.verdict.borrow() == Verdict::Depends);
-        let user = namespace.filter(|_| depends);
-        let slot = {
-            let mut sessions = lock(&self.sessions);
-            Arc::clone(sessions.entry((id.clone(), user.map(Arc::from))).or_default())
-        };
-        let mut slot = slot.lock().await;
-        let current = |open: &Open| open.generation == store.generation && open.uid == store.uid;
-        if let Some(open) = slot.as_ref()
-            && current(open)
-            && open.read.elapsed() < age
-        {
-            return Ok(Arc::clone(&open.session));
-        }
-        let connected = connect(&self.around, id, spec, user).await?;
-        if let Some(open) = slot.as_mut()
-            && current(open)
-            && open.fingerprint == connected.fingerprint
-            && !connected.fades
-        {
-            open.read = Instant::now();
-            return Ok(Arc::clone(&open.session));
-        }
-        let session = Arc::new(Session::new(connected.provider, connected.gate));
-        let open = Open {
-            session: Arc::clone(&session),
-            fingerprint: connected.fingerprint,
-            generation: store.generation,
-            uid: store.uid.clone(),
-            read: Instant::now(),
-        };
-        if let Some(old) = slot.replace(open) {
-            info!(namespace = %id.namespace, store = %id, "the store's settings or credentials changed");
-            tokio::spawn(async move { retire(old.session).await });
-            if !connected.fades {
-                // Nobody listens any more at shutdown only.
-                self.better.send(id.clone()).ok();
-            }
-        }
-        Ok(session)
-    }
-
-    /// Gives up the sessions of a store that is gone or is another now.
-    fn forget_sessions(&self, id: &StoreId) {
-        let mut gone = Vec::new();
-        lock(&self.sessions).retain(|(store, _), slot| {
-            let keep = store != id;
-            if !keep {
-                gone.push(Arc::clone(slot));
-            }
-            keep
-        });
-        tokio::spawn(async move {
-            for slot in gone {
-                if let Some(open) = slot.lock().await.take() {
-                    retire(open.session).await;
-                }
-            }
-        });
-    }
-
-    /// Gives back every login.
-    pub(in crate::controllers) async fn close(&self) {
-        let sessions = std::mem::take(&mut *lock(&self.sessions));
-        let closing = sessions.into_values().map(|slot| async move {
-            if let Some(open) = slot.lock().await.take() {
-                open.session.close().await;
-            }
-        });
-        let all = futures::future::join_all(closing);
-        if tokio::time::timeout(Duration::from_secs(5), all).await.is_err() {
-            info!("a provider did not take back its login in time");
-        }
-    }
-
     /// Whether another controller serves the store: an object that names it is that controller's.
     pub(in crate::controllers) async fn is_of_another(&self, id: &StoreId) -> bool {
         let store = self.get(id).await;
         store.is_ok_and(|store| store.spec.as_ref().is_ok_and(|spec| !self.is_ours(spec)))
     }
-}
-
-/// Closes a session once nobody uses it any more: what is under way with it may still be good.
-async fn retire(session: Arc<Session>) {
-    let began = Instant::now();
-    while Arc::strong_count(&session) > 1 && began.elapsed() < LAST_USE {
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    session.close().await;
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,7 +1,7 @@
 //! Follows the stores of the cluster and has them checked.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bulla_crds::external_secret::StoreKind;
 use bulla_crds::{ClusterSecretStore, SecretStore, SecretStoreSpec, SecretStoreStatus, Unreadable};
@@ -10,12 +10,13 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
-use tokio::sync::{mpsc, watch as latest};
+use tokio::sync::mpsc;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::admission::has_selector;
 use super::check::Checked;
 use super::{Store, StoreId, Stores, Verdict, lock};
 use crate::controllers::api;
@@ -36,7 +37,7 @@ pub(in crate::controllers::external_secret) struct Watches {
 /// How long the first lists may take before stores are used without them.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 /// At most this many stores are checked at the same time.
-const CHECKS: usize = 16;
+const CHECKS: usize = 32;
 
 /// Follows the stores until `shutdown`; `better` is told of each store that became good or is new.
 pub(in crate::controllers::external_secret) async fn run(
@@ -59,6 +60,7 @@ pub(in crate::controllers::external_secret) async fn run(
         timers: Timers::default(),
         checks: JoinSet::new(),
         checking: HashMap::new(),
+        began: Instant::now(),
         lists: [Known::new(streams), Known::new(count), Known::new(count)],
     };
     // Where something of it may not be seen, those that can be used are used all the same.
@@ -93,6 +95,8 @@ struct Follower {
     timers: Timers,
     checks: JoinSet<Checked>,
     checking: HashMap<Id, (StoreId, Arc<Store>)>,
+    /// A time before all that is due.
+    began: Instant,
     /// SecretStores, ClusterSecretStores, namespaces.
     lists: [Known; 3],
 }
@@ -140,12 +144,16 @@ impl Follower {
                 let labels = namespace.metadata.labels.unwrap_or_default();
                 let name = namespace.metadata.name.unwrap_or_default();
                 let before = lock(&self.stores.namespaces).insert(name, labels.clone());
-                if before.is_some_and(|before| before != labels) {
+                // One that is new may have been refused because it was not known.
+                let is_news = before.map_or_else(|| *self.stores.complete.borrow(), |before| before != labels);
+                if is_news {
                     self.labels_changed();
                 }
             }
             Event::Delete(namespace) => {
-                lock(&self.stores.namespaces).remove(namespace.metadata.name.as_deref().unwrap_or_default());
+                let name = namespace.metadata.name.unwrap_or_default();
+                lock(&self.stores.namespaces).remove(&name);
+                self.stores.forget_namespace(&name);
             }
             Event::InitDone => {
                 self.lists[2].finish(stream);
@@ -158,7 +166,7 @@ impl Follower {
     fn labels_changed(&self) {
         let conditional: Vec<_> = {
             let known = lock(&self.stores.known);
-            let by_label = |store: &Store| store.spec.as_ref().is_ok_and(|spec| !spec.conditions.is_empty());
+            let by_label = |store: &Store| store.spec.as_ref().is_ok_and(|spec| has_selector(&spec.conditions));
             known.iter().filter(|(_, store)| by_label(store)).map(|(id, _)| id.clone()).collect()
         };
         for id in conditional {
@@ -209,13 +217,7 @@ impl Follower {
             return;
         }
         let ours = spec.as_ref().map_or(true, |spec| self.stores.is_ours(spec));
-        let status = Mutex::new(status);
-        let verdict = latest::Sender::new(Verdict::Unchecked);
-        let store = Arc::new(Store { uid, generation: metadata.generation, spec, status, verdict });
-        lock(&self.stores.known).insert(id.clone(), Arc::clone(&store));
-        if before.is_some() {
-            self.stores.forget_sessions(&id);
-        }
+        self.stores.learn(&id, Some(Arc::new(Store::new(uid, metadata.generation, spec, status))));
         entry.attempts = 0;
         if let Some(timer) = entry.timer.take() {
             self.timers.cancel(timer);
@@ -232,14 +234,16 @@ impl Follower {
         if let Some(timer) = self.entries.remove(id).and_then(|entry| entry.timer) {
             self.timers.cancel(timer);
         }
-        lock(&self.stores.known).remove(id);
+        self.stores.learn(id, None);
         self.stores.metrics.forget_store(id);
-        self.stores.forget_sessions(id);
     }
 
+    /// Has a store checked that nobody checked yet: before all that are checked again.
     fn check_soon(&mut self, id: &StoreId) {
-        if let Some(entry) = self.entries.get_mut(id) {
-            entry.timer = Some(self.timers.set(Instant::now(), key(id)));
+        if let Some(entry) = self.entries.get_mut(id)
+            && entry.timer.is_none()
+        {
+            entry.timer = Some(self.timers.set(self.began, key(id)));
         }
     }
 
@@ -262,11 +266,11 @@ impl Follower {
         let Some((id, store)) = self.checking.remove(&task) else { return };
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.checking = false;
-        let still = lock(&self.stores.known).get(&id).is_some_and(|now| Arc::ptr_eq(now, &store));
-        let Some(checked) = checked.filter(|_| still) else {
-            // It changed meanwhile, or the check failed by a fault of ours: again.
+        if !self.stores.is_known(&id, &store) {
+            // It changed meanwhile: again.
             return self.check_soon(&id);
-        };
+        }
+        let checked = checked.unwrap_or_else(|| Checked::panicked(&store));
         if matches!(checked.verdict, Verdict::Good | Verdict::Depends) {
             entry.attempts = 0;
             if checked.improved {
