@@ -44,3 +44,13 @@ pub(crate) fn percentile(values: impl IntoIterator<Item = f64>, percent: usize) 
     let rank = (values.len() * percent).div_ceil(100).saturating_sub(1);
     values.get(rank).copied()
 }
+
+/// The line of a target: what it is of, what was measured and wanted, and whether it is met.
+pub(crate) fn target(what: &str, measured: String, wanted: String, met: bool) -> Vec<String> {
+    vec![what.to_owned(), measured, wanted, if met { "yes" } else { "NO" }.to_owned()]
+}
+
+/// MiB in MB.
+pub(crate) fn mb(mib: f64) -> f64 {
+    mib * 1.048_576
+}

@@ -13,9 +13,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Client, Resource as _};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, DATA_KEY, NAMESPACE, Object, VALUE, create, in_parallel, patch_status};
-use crate::measure::{Clock, Run};
-use crate::process::Process;
+use crate::cluster::bed::{NAMESPACE, Object, Written, create, in_parallel, patch_status};
+use crate::cluster::measure::{Clock, Run};
+use crate::cluster::process::Process;
+use crate::objects::{self, DATA_KEY, VALUE};
 use crate::shared::progress;
 
 /// The numbers of requests at the same time that are tried.
@@ -25,8 +26,8 @@ const TRIED: usize = 400;
 
 /// Finds how many requests at the same time are best for the floor, on a server of its own.
 pub(crate) async fn best_width(recipient: &Recipient) -> anyhow::Result<usize> {
-    let bed = Bed::with_our_crd().await?;
-    let mut objects = bed.fill(TRIED * (WIDTHS.len() + 1), recipient).await?;
+    let bed = objects::bed().await?;
+    let mut objects = objects::fill(&bed, TRIED * (WIDTHS.len() + 1), recipient).await?;
     let (token, _) = bed.account("floor").await;
     let client = bed.server.client_as(&token, "bulla-floor");
     // The first batch warms the server up.
@@ -47,9 +48,9 @@ pub(crate) async fn best_width(recipient: &Recipient) -> anyhow::Result<usize> {
 
 /// Writes `count` Secrets and statuses.
 pub(crate) async fn run(count: usize, width: usize, recipient: &Recipient) -> anyhow::Result<Run> {
-    let bed = Bed::with_our_crd().await?;
+    let bed = objects::bed().await?;
     let (token, user) = bed.account("floor").await;
-    let objects = bed.fill(count, recipient).await?;
+    let objects = objects::fill(&bed, count, recipient).await?;
     let clock = Clock::start(&bed, user);
     let cpu = Process::this().cpu();
     write(&bed.server.client_as(&token, "bulla-floor"), objects, width).await?;
@@ -76,7 +77,7 @@ async fn pair(client: &Client, object: &Object) -> anyhow::Result<()> {
     patch_status(client, &SealedSecret::url_path(&(), Some(NAMESPACE)), &object.name, body).await.map(drop)
 }
 
-async fn create_secret(client: &Client, path: &str, object: &Object) -> anyhow::Result<crate::bed::Written> {
+async fn create_secret(client: &Client, path: &str, object: &Object) -> anyhow::Result<Written> {
     let body = json!({
         "apiVersion": "v1",
         "kind": "Secret",

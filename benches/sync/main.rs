@@ -12,14 +12,14 @@ mod support;
 #[path = "../shared/mod.rs"]
 mod shared;
 
+#[path = "../shared/cluster/mod.rs"]
+mod cluster;
+
 mod arguments;
-mod audit;
-mod bed;
 mod controllers;
 mod floor;
 mod keys;
-mod measure;
-mod process;
+mod objects;
 mod report;
 
 use std::process::ExitCode;

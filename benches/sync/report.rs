@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::arguments::Phase;
+use crate::cluster::measure::Run;
 use crate::controllers::Restart;
-use crate::measure::Run;
 use crate::shared::machine;
-use crate::shared::table::{median, number, render};
+use crate::shared::table::{mb, median, number, render, target};
 use crate::support::servers;
 
 /// Everything that was measured.
@@ -175,13 +175,4 @@ impl Results {
         }
         if targets.is_empty() { String::new() } else { render(&["target", "measured", "wanted", "met"], &targets) }
     }
-}
-
-fn target(what: &str, measured: String, wanted: String, met: bool) -> Vec<String> {
-    vec![what.to_owned(), measured, wanted, if met { "yes" } else { "NO" }.to_owned()]
-}
-
-/// MiB in MB.
-fn mb(mib: f64) -> f64 {
-    mib * 1.048_576
 }

@@ -61,6 +61,7 @@ pub(super) struct Regarding {
 #[derive(Clone)]
 pub(super) struct Events {
     queue: mpsc::Sender<Note>,
+    in_flight: Load,
     dropped: Counter,
 }
 
@@ -73,13 +74,23 @@ struct Note {
 pub(super) struct Sender {
     api: Api,
     queue: mpsc::Receiver<Note>,
-    in_flight: Arc<AtomicUsize>,
+    in_flight: Load,
+}
+
+/// How many objects are in work, kind by kind.
+#[derive(Clone)]
+pub(super) struct Load(pub(super) [Arc<AtomicUsize>; 2]);
+
+impl Load {
+    fn is_high(&self) -> bool {
+        self.0.iter().map(|count| count.load(Ordering::Relaxed)).sum::<usize>() > BUSY
+    }
 }
 
 /// A queue and its sender; `in_flight` is how many objects are in work.
-pub(super) fn queue(api: Api, in_flight: Arc<AtomicUsize>, dropped: Counter) -> (Events, Sender) {
+pub(super) fn queue(api: Api, in_flight: Load, dropped: Counter) -> (Events, Sender) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    (Events { queue: sender, dropped }, Sender { api, queue: receiver, in_flight })
+    (Events { queue: sender, in_flight: in_flight.clone(), dropped }, Sender { api, queue: receiver, in_flight })
 }
 
 impl Events {
@@ -92,7 +103,9 @@ impl Events {
         reason: &'static str,
         note: &str,
     ) {
-        let Ok(place) = self.queue.try_reserve() else {
+        // In a bulk sync, what went well is not worth a call for each object: their conditions say it.
+        let is_worth_it = matches!(kind, Kind::Warning) || !self.in_flight.is_high();
+        let Some(place) = is_worth_it.then(|| self.queue.try_reserve().ok()).flatten() else {
             self.dropped.inc();
             return;
         };
@@ -132,7 +145,7 @@ impl Sender {
     /// Sends until every [`Events`] is gone. A failed event is not tried again.
     pub(super) async fn run(mut self) {
         while let Some(note) = self.queue.recv().await {
-            while self.in_flight.load(Ordering::Relaxed) > BUSY {
+            while self.in_flight.is_high() {
                 tokio::time::sleep(PACE).await;
             }
             if let Err(error) = self.send(&note).await {

@@ -133,7 +133,9 @@ impl Controller {
         let api = Api::new(self.client.clone());
         let in_flight = Arc::new(AtomicUsize::new(0));
         let external = self.config.external.clone();
-        let (events, sender) = events::queue(api.clone(), Arc::clone(&in_flight), self.metrics.events_dropped.clone());
+        let external_in_flight = Arc::default();
+        let load = events::Load([Arc::clone(&in_flight), Arc::clone(&external_in_flight)]);
+        let (events, sender) = events::queue(api.clone(), load, self.metrics.events_dropped.clone());
         let keys =
             sealing_keys::Keys::new(api.clone(), &self.config.namespace, self.metrics.clone(), self.keys.clone());
         let parts = external.map(|config| external_secret::Parts {
@@ -144,7 +146,7 @@ impl Controller {
             namespaces: self.config.namespaces.clone(),
             config,
             concurrency: self.config.concurrency,
-            in_flight: Arc::default(),
+            in_flight: external_in_flight,
             is_ready: self.is_external_ready,
         });
         let setup = Setup {

@@ -1,16 +1,20 @@
 //! AWS Secrets Manager and Parameter Store: what comes out of them, as whom, and how many calls it takes.
 
+use std::time::{Duration, Instant};
+
 use aws_sdk_secretsmanager::types::Tag;
 use base64::Engine as _;
-use bulla_crds::ExternalSecret;
+use bulla_crds::{ClusterSecretStore, ExternalSecret};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use crate::canary::CANARY;
-use crate::cloud::{Cloud, login, spec, value};
+use crate::cloud::{Cloud, keys_of, login, spec, value};
+use crate::support::apiserver::ApiServer;
 use crate::support::proxy::Call;
-use crate::world::data_of;
+use crate::world::{SOON, World, condition, data_of};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/reader";
 
@@ -52,9 +56,11 @@ async fn parameter_store_is_read_and_refreshed() {
     let user = format!("{CANARY}-user-b");
     cloud.world.until_data("db", &[("plain", &value("plain")), ("user", &user)]).await;
     assert_eq!(cloud.proxy.names(), ["GetParameters"]);
+    cloud.proxy.forget();
     cloud.put_parameter("plain", &value("new")).await;
     cloud.world.force("db", "now").await;
     cloud.world.until_data("db", &[("plain", &value("new")), ("user", &user)]).await;
+    assert_eq!(cloud.proxy.names(), ["GetParameters"], "and once again when it was asked for");
     cloud.end().await;
 }
 
@@ -225,5 +231,53 @@ async fn a_service_account_is_exchanged_for_its_role() {
     world.leaks_nothing(&[token]).await;
     let secret: Secret = world.secret("a").await.unwrap();
     assert_eq!(data_of(&secret)["k"], value("a"));
+    cloud.end().await;
+}
+
+/// A ClusterSecretStore whose selectors name no namespace: each namespace asks with its own keys, by a session of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_store_uses_the_keys_of_whoever_asks() {
+    // Cluster stores are served by a controller for the whole cluster; the server ends with this process.
+    let server: &ApiServer = Box::leak(Box::new(ApiServer::start()));
+    let mut cloud = Cloud::around(World::on(server).await).await;
+    cloud.world.whole_cluster = true;
+    cloud.put("a", &value("a")).await;
+    let (key, client) = (cloud.key("a"), cloud.world.client.clone());
+    let store = json!({"metadata": {"name": "everybody"}, "spec": {"provider": cloud.provider("SecretsManager")}});
+    let stores: Api<ClusterSecretStore> = Api::all(client.clone());
+    stores.create(&PostParams::default(), &serde_json::from_value(store).unwrap()).await.unwrap();
+    let mut spec = spec("everybody", &[("k", &key, "")]);
+    spec["secretStoreRef"]["kind"] = json!("ClusterSecretStore");
+    cloud.world.external("db", spec.clone()).await;
+    cloud.world.start();
+    cloud.world.until_data("db", &[("k", &value("a"))]).await;
+    assert_eq!(cloud.proxy.calls().iter().map(signer).collect::<Vec<_>>(), [crate::cloud::ACCESS_KEY]);
+
+    // Another namespace without keys, then with keys of its own.
+    let other = server.namespace().await;
+    let object = json!({"metadata": {"name": "db"}, "spec": spec});
+    let objects: Api<ExternalSecret> = Api::namespaced(client.clone(), &other);
+    objects.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    let until = async |wanted: bool| {
+        let began = Instant::now();
+        loop {
+            let object = objects.get("db").await.unwrap();
+            if let Some(ready) = condition(&object, "Ready").filter(|ready| ready.status == wanted.into()) {
+                return ready.message.clone().unwrap_or_default();
+            }
+            assert!(began.elapsed() < SOON, "{:?}", object.status);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let message = until(false).await;
+    assert!(message.contains("cannot get Kubernetes secret \"aws-keys\"") && message.contains(&other), "{message}");
+    assert_eq!(cloud.proxy.calls().len(), 1, "nobody asks with another's keys");
+    let keys = json!({"metadata": {"name": crate::cloud::KEYS}, "stringData": keys_of("AKIAOTHER")});
+    let secrets: Api<Secret> = Api::namespaced(client, &other);
+    secrets.create(&PostParams::default(), &serde_json::from_value(keys).unwrap()).await.unwrap();
+    until(true).await;
+    let signers: Vec<_> = cloud.proxy.calls().iter().map(signer).collect();
+    assert_eq!(signers, [crate::cloud::ACCESS_KEY, "AKIAOTHER"]);
+    assert_eq!(data_of(&secrets.get("db").await.unwrap())["k"], value("a"));
     cloud.end().await;
 }

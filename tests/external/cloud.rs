@@ -34,6 +34,11 @@ impl Cloud {
 
     /// A cloud with keys in a Secret, and no controller.
     pub(crate) async fn without_controller() -> Self {
+        Self::around(World::without_controller().await).await
+    }
+
+    /// The same with a world that is given.
+    pub(crate) async fn around(world: World<'static>) -> Self {
         let moto = Moto::shared();
         let keys = Credentials::new("test", "test", None, None, "test");
         let (region, endpoint) = (Region::new(REGION), moto.endpoint());
@@ -43,7 +48,6 @@ impl Cloud {
         let config = aws_sdk_ssm::Config::builder().behavior_version(BehaviorVersion::latest());
         let config = config.region(region).credentials_provider(keys).endpoint_url(&endpoint);
         let parameters = aws_sdk_ssm::Client::from_conf(config.build());
-        let world = World::without_controller().await;
         let cloud = Self { world, proxy: moto.proxy(), secrets, parameters };
         cloud.world.create::<Secret>(json!({"metadata": {"name": KEYS}, "stringData": keys_of(ACCESS_KEY)})).await;
         cloud
@@ -105,7 +109,8 @@ impl Cloud {
     }
 }
 
-fn keys_of(access_key: &str) -> Value {
+/// What the Secret [`KEYS`] holds.
+pub(crate) fn keys_of(access_key: &str) -> Value {
     json!({"id": access_key, "secret": format!("{CANARY}-of-{access_key}")})
 }
 

@@ -1,7 +1,6 @@
 //! From nothing to a Secret, and what it costs.
 
 use bulla_crds::ExternalSecret;
-use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use serde_json::json;
 
@@ -71,7 +70,6 @@ spec:
         api_version: "external-secrets.io/v1beta1".to_owned(),
         kind: "ExternalSecret".to_owned(),
         plural: "externalsecrets".to_owned(),
-        ..kube::core::ApiResource::erase::<Secret>(&())
     };
     let api: kube::Api<kube::core::DynamicObject> =
         kube::Api::namespaced_with(world.client.clone(), &world.namespace, &resource);

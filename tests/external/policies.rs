@@ -160,3 +160,76 @@ async fn templates_labels_and_types_are_laid_out() {
     assert_eq!(secret.type_.as_deref(), Some("example.com/mine"));
     assert_eq!(secret.metadata.labels.unwrap()["team"], "app");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_write_one_key_do_not_keep_each_other_busy() {
+    let world = World::new().await;
+    world.fake("vault", &[("a", "1"), ("b", "2")]).await;
+    let mark = world.mark();
+    for (name, key) in [("one", "a"), ("two", "b")] {
+        let mut spec = spec("CreateOrMerge", "Retain");
+        spec["data"][0]["remoteRef"]["key"] = json!(key);
+        world.external(name, spec).await;
+    }
+    tokio::time::sleep(SOON / 4).await;
+    let writes = world.calls(mark).await.iter().filter(|call| call.ends_with("e secrets")).count();
+    assert!((2..=12).contains(&writes), "{writes} writes in {:?}", SOON / 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_goes_and_comes_again_is_served_as_the_new_one() {
+    let world = World::new().await;
+    world.fake("vault", &[("0", "v0"), ("1", "v1"), ("2", "v2"), ("3", "v3")]).await;
+    for round in 0..4 {
+        // As `kubectl replace --force` does, while the pass over the one before may be under way.
+        world.simple("db", "vault", &round.to_string()).await;
+        if round < 3 {
+            world.delete::<ExternalSecret>("db").await;
+        }
+    }
+    world.until_data("db", &[("k", "v3")]).await;
+    let object = world.synced("db").await;
+    world.force("db", "now").await;
+    let again = |now: &ExternalSecret| {
+        let version = |object: &ExternalSecret| object.status.as_ref().unwrap().synced_resource_version.clone();
+        version(now) != version(&object)
+    };
+    world.until("db", "synced again", again).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_deleted_gets_no_secret_any_more() {
+    let world = World::new().await;
+    world.fake("vault", &[("a", "1")]).await;
+    world.external("db", spec("Owner", "Retain")).await;
+    world.synced("db").await;
+    // As in a foreground deletion: the object waits for its dependents, which go first.
+    world.patch::<ExternalSecret>("db", json!({"metadata": {"finalizers": ["example.com/held"]}})).await;
+    world.delete::<ExternalSecret>("db").await;
+    tokio::time::sleep(QUIET / 2).await;
+    world.delete::<Secret>("target").await;
+    tokio::time::sleep(QUIET * 2).await;
+    assert!(world.secret("target").await.is_none());
+    world.patch::<ExternalSecret>("db", json!({"metadata": {"finalizers": null}})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renamed_target_stays_while_there_is_nothing_to_put_into_the_new_one() {
+    let world = World::new().await;
+    world.fake("vault", &[("app-a", "1")]).await;
+    let spec = json!({
+        "secretStoreRef": {"name": "vault"},
+        "target": {"name": "target"},
+        "dataFrom": [{"find": {"name": {"regexp": "^app-"}}}],
+    });
+    world.external("db", spec).await;
+    world.until_data("target", &[("app-a", "1")]).await;
+    world.synced("db").await;
+    world.set_fake("vault", &[("other", "1")]).await;
+    world.store_is("vault", true).await;
+    world.patch::<ExternalSecret>("db", json!({"spec": {"target": {"name": "renamed"}}})).await;
+    let object = world.synced("db").await;
+    let message = condition(&object, "Ready").unwrap().message.clone().unwrap_or_default();
+    assert!(message.contains("retained"), "{message}");
+    assert_eq!(data_of(&world.secret("target").await.unwrap()), strings(&[("app-a", "1")]));
+}

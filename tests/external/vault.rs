@@ -166,7 +166,7 @@ async fn a_service_account_logs_in_by_the_api_servers_token_review() {
     let message = safe.world.store_is("other", false).await;
     assert!(message.contains("service account name not authorized"), "{message}");
     // One for each store, and the second was refused.
-    assert_eq!(safe.count(&format!("POST auth/kubernetes-M/login")), 2, "{:?}", safe.calls());
+    assert_eq!(safe.count("POST auth/kubernetes-M/login"), 2, "{:?}", safe.calls());
     let calls = safe.world.calls(mark).await;
     assert_eq!(calls.iter().filter(|call| *call == "create serviceaccounts/token").count(), 2);
     let reviews = safe.world.server.audit_since(mark).into_iter();
@@ -283,7 +283,7 @@ async fn a_path_that_is_forbidden_or_gone_harms_no_other() {
     let message = safe.world.failed("missing").await;
     assert!(message.contains("missing"), "{message}");
     // A refused read is tried once more with a new token, and then not for 5 s.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let reads = safe.count("GET M/data/b");
     assert!((1..=2).contains(&reads), "{reads} reads");
     assert!(safe.count(LOGIN) <= 2, "{:?}", safe.calls());

@@ -279,9 +279,6 @@ impl<'a> World<'a> {
                 && !matches!(entry.name.as_str(), KEY | "sealed-secrets-key")
         };
         let entries = self.server.audit_when_quiet(mark, QUIET, of_ours).await;
-        if std::env::var_os("SHOW_CALLS").is_some() {
-            entries.iter().for_each(|entry| eprintln!("{} {}", entry.verb, entry.uri));
-        }
         entries.iter().map(|e| format!("{} {}{}", e.verb, e.resource, slash(&e.subresource))).collect()
     }
 }

@@ -28,8 +28,11 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(super) fn of(place: &Place, path: impl Into<String>, message: impl Into<String>) -> Self {
-        let Place { file, line, object } = place.clone();
-        Self { file, line, object, path: path.into(), message: message.into() }
+        let Place { file, line, object, root } = place.clone();
+        let path: String = path.into();
+        let inner = path.strip_prefix("spec").filter(|_| !path.starts_with(root));
+        let path = inner.map_or_else(|| path.clone(), |inner| format!("{root}{inner}"));
+        Self { file, line, object, path, message: message.into() }
     }
 }
 

@@ -8,7 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use bulla::secret::{Plaintext, Values};
 use bulla_crds::external_secret::{StoreKind, StoreRef};
 use bulla_crds::object::{API_VERSION, GROUP, OLDER_VERSION};
-use bulla_crds::{ClusterSecretStore, ExternalSecret, SecretStore, SecretStoreSpec, Unreadable};
+use bulla_crds::{
+    ClusterExternalSecret, ClusterSecretStore, ExternalSecret, SecretStore, SecretStoreSpec, Unreadable,
+    cluster_external_secret,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -27,9 +31,14 @@ pub(crate) struct Place {
     pub(crate) line: Option<usize>,
     /// Kind, namespace and name.
     pub(crate) object: String,
+    /// Where the spec of an ExternalSecret is in it.
+    pub(crate) root: &'static str,
 }
 
-/// An ExternalSecret in a file.
+/// Where a ClusterExternalSecret has the spec of its ExternalSecrets.
+const INNER: &str = "spec.externalSecretSpec";
+
+/// An ExternalSecret in a file, or those of a ClusterExternalSecret.
 pub(crate) struct External {
     pub(crate) place: Place,
     pub(crate) object: ExternalSecret,
@@ -108,7 +117,7 @@ impl Documents {
             object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
         let (api_version, kind) = (text(&object, "apiVersion"), text(&object, "kind"));
-        let is_cluster = matches!(kind.as_str(), "ClusterSecretStore" | "Namespace");
+        let is_cluster = matches!(kind.as_str(), "ClusterSecretStore" | "ClusterExternalSecret" | "Namespace");
         let metadata = object.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
         let name = text(&metadata, "name");
         let own = text(&metadata, "namespace");
@@ -118,11 +127,11 @@ impl Documents {
             (false, false) => own,
         };
         let full = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
-        let place = Place { file: file.named.to_owned(), line, object: format!("{kind} {full}") };
+        let place = Place { file: file.named.to_owned(), line, object: format!("{kind} {full}"), root: "spec" };
         let group = api_version.split_once('/').map(|(group, _)| group);
         match (group, kind.as_str()) {
-            (Some(GROUP), "ExternalSecret" | "SecretStore" | "ClusterSecretStore") => {
-                if file.take == Take::Stores && kind == "ExternalSecret" {
+            (Some(GROUP), "ExternalSecret" | "ClusterExternalSecret" | "SecretStore" | "ClusterSecretStore") => {
+                if file.take == Take::Stores && kind.ends_with("ExternalSecret") {
                     return Ok(());
                 }
                 if api_version != API_VERSION && api_version != format!("{GROUP}/{OLDER_VERSION}") {
@@ -169,6 +178,10 @@ impl Documents {
                 object.metadata.namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
                 self.externals.push(External { place, object });
             }
+            "ClusterExternalSecret" => {
+                let object: ClusterExternalSecret = serde_json::from_value(object).or_refuse(unreadable)?;
+                self.cluster_external(place, object);
+            }
             "SecretStore" => {
                 let object: SecretStore = serde_json::from_value(object).or_refuse(unreadable)?;
                 self.stores.push(store(false, namespace, object.metadata.name, object.spec));
@@ -179,6 +192,23 @@ impl Documents {
             }
         }
         Ok(())
+    }
+
+    /// The ExternalSecrets that it makes are one, in namespaces that are not known here.
+    fn cluster_external(&mut self, place: Place, object: ClusterExternalSecret) {
+        let name = object.spec.as_ref().ok().and_then(|spec| spec.external_secret_name.clone());
+        let name = name.filter(|name| !name.is_empty()).or(object.metadata.name);
+        if let Ok(spec) = &object.spec {
+            let own = cluster_external_secret::validate(spec).into_iter().filter(|rule| !rule.path.starts_with(INNER));
+            self.findings.extend(own.map(|rule| Finding::of(&place, rule.path, rule.message)));
+        }
+        let place = Place { root: INNER, ..place };
+        let object = ExternalSecret {
+            metadata: ObjectMeta { name, ..ObjectMeta::default() },
+            spec: object.spec.map(|spec| spec.external_secret_spec),
+            status: None,
+        };
+        self.externals.push(External { place, object });
     }
 
     /// The store that `reference` means in `namespace`.

@@ -1,6 +1,8 @@
 //! Fields that the schema does not know. An API server drops them without a word, and what they meant with them.
 
-use bulla_crds::{Violation, cluster_secret_store_crd, external_secret_crd, secret_store_crd};
+use bulla_crds::{
+    Violation, cluster_external_secret_crd, cluster_secret_store_crd, external_secret_crd, secret_store_crd,
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
@@ -17,6 +19,7 @@ pub(super) fn unknown(kind: &str, object: &Map<String, Value>) -> Vec<Violation>
     }
     let crd = match kind {
         "ExternalSecret" => external_secret_crd(),
+        "ClusterExternalSecret" => cluster_external_secret_crd(),
         "SecretStore" => secret_store_crd(),
         _ => cluster_secret_store_crd(),
     };

@@ -304,3 +304,30 @@ spec:
     let run = plan(&bench, &external, &namespace("lead"), &["-n", "prod"]).exits(1);
     assert!(run.out.contains("denied by spec.condition"), "{}", run.out);
 }
+
+#[test]
+fn a_cluster_external_secret_is_planned_and_checked_like_those_that_it_makes() {
+    let bench = Bench::new();
+    let inner = EXTERNAL.split_once("spec:\n").unwrap().1.replace('\n', "\n  ");
+    let cluster = |more: &str| {
+        format!(
+            "apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{name: everywhere}}\nspec:\n  namespaceSelectors: [{{}}]\n{more}  externalSecretSpec:\n  {inner}\n"
+        )
+    };
+    let run = plan(&bench, &cluster(""), &fake(CANARY), &[]).exits(0);
+    for word in ["Secret db-credentials", "of ClusterExternalSecret everywhere", "there", "every namespace"] {
+        assert!(run.out.contains(word), "{word} in\n{}", run.out);
+    }
+    let broken =
+        cluster("  refreshTime: often\n  namespaceSelectorr: {}\n").replace("property: password", "propert: x");
+    let run = plan(&bench, &broken, &fake(CANARY), &[]).exits(1);
+    for path in [
+        "spec.refreshTime: must",
+        "spec.namespaceSelectorr: there is",
+        "spec.externalSecretSpec.data[0].remoteRef.propert:",
+    ] {
+        assert!(run.out.contains(path), "{path} in\n{}", run.out);
+    }
+    let lost = plan(&bench, &cluster(""), "", &[]).exits(1);
+    assert!(lost.out.contains("spec.externalSecretSpec.secretStoreRef: there is no SecretStore"), "{}", lost.out);
+}

@@ -1,5 +1,6 @@
 //! Why an ExternalSecret is not in sync, and what that means for the next try.
 
+use super::reconcile::Standing;
 use super::stores::{StoreError, StoreId};
 use crate::controllers::api::ApiError;
 use crate::providers::{Cause, ProviderError};
@@ -33,8 +34,8 @@ pub(super) enum SyncError {
     #[error("could not apply template: {0}")]
     Target(TargetErrors),
     /// A Secret that must not or cannot be written.
-    #[error("{0}")]
-    Refused(TargetRefusal),
+    #[error("{}", .0.refusal)]
+    Refused(Standing),
     /// The Secret could not be read.
     #[error("could not get the target secret: {0}")]
     Read(#[source] ApiError),
@@ -140,7 +141,7 @@ impl SyncError {
                 ItemCause::Projection(_) => true,
                 ItemCause::WrongAnswer => false,
             }),
-            Self::Refused(refusal) => *refusal != TargetRefusal::Terminating,
+            Self::Refused(standing) => standing.refusal != TargetRefusal::Terminating,
             Self::TemplateFrom(_, class) => class.is_terminal(),
             Self::Read(error) | Self::Write(error) | Self::Delete(error) => error.class().is_terminal(),
         }

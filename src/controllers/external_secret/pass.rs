@@ -65,6 +65,9 @@ const SHARED: Duration = Duration::from_secs(10);
 
 impl Pass<'_> {
     pub(super) async fn run(&self) -> Result<Done, SyncError> {
+        self.still_refused().await?;
+        // Before the provider is asked: an object that is not there yet costs no call of the provider's.
+        let texts = self.template_texts().await?;
         let fetched = self.fetch().await?;
         let skipped: Vec<_> = fetched.skipped.iter().map(ToString::to_string).collect();
         let deletion = self.object.spec.as_ref().map(|spec| spec.deletion_policy()).unwrap_or_default();
@@ -75,10 +78,13 @@ impl Pass<'_> {
         } else if fetched.values.is_empty() && deletion == DeletionPolicy::Retain {
             self.retained()
         } else {
-            let target = self.lay_out(fetched.values).await?;
+            let target = self.lay_out(fetched.values, &texts)?;
             self.write(&target).await?
         };
-        self.remove_renamed().await?;
+        // Under another name only once there is one under this.
+        if done.version.is_some() && matches!(done.good, Good::Synced | Good::Frozen) {
+            self.remove_renamed().await?;
+        }
         done.skipped = skipped;
         Ok(done)
     }
@@ -120,17 +126,21 @@ impl Pass<'_> {
         resource::assemble(self.asked, &mut answer, self.began.0).map_err(SyncError::Items)
     }
 
-    async fn lay_out(&self, values: Values) -> Result<Target, SyncError> {
+    async fn template_texts(&self) -> Result<BTreeMap<TemplateObject, Values>, SyncError> {
         let mut texts = BTreeMap::new();
-        if let Ok(spec) = &self.object.spec {
+        if let (Ok(spec), true) = (&self.object.spec, self.asked.creation != Creation::None) {
             for object in resource::template_objects(spec) {
                 let values = self.template_object(&object).await?;
                 texts.insert(object, values);
             }
         }
+        Ok(texts)
+    }
+
+    fn lay_out(&self, values: Values, texts: &BTreeMap<TemplateObject, Values>) -> Result<Target, SyncError> {
         let (left, right) = &self.context.delimiters;
         let delimiters = Delimiters { left, right };
-        resource::target(self.object, self.asked, values, &texts, self.began.0, delimiters).map_err(SyncError::Target)
+        resource::target(self.object, self.asked, values, texts, self.began.0, delimiters).map_err(SyncError::Target)
     }
 
     async fn template_object(&self, object: &TemplateObject) -> Result<Values, SyncError> {

@@ -27,6 +27,7 @@ use crate::controllers::queue::{Key, Version};
 use crate::resource::external_secret::{self as resource, Asked};
 use crate::sync::external::refresh;
 use crate::sync::schedule::Class;
+use crate::sync::target::TargetRefusal;
 
 /// What a pass needs besides its object.
 pub(in crate::controllers) struct Context {
@@ -43,7 +44,7 @@ pub(in crate::controllers) struct Context {
 }
 
 /// What the dispatcher knows of the target.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Hints {
     /// The target's version and the hash in its metadata, if it is there.
     pub(super) target: Option<(Version, Option<DataHash>)>,
@@ -51,6 +52,17 @@ pub(super) struct Hints {
     pub(super) right: Option<Version>,
     /// What was left there, as a number of this process.
     pub(super) digest: Option<u64>,
+    /// What about the target stood in the way of the last pass.
+    pub(super) refused: Option<Box<Standing>>,
+}
+
+/// A target that must not be written as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Its version.
+    pub(super) version: Version,
+    /// Why not.
+    pub(super) refusal: TargetRefusal,
 }
 
 /// The hash in a target's metadata: SHA3-224.
@@ -98,6 +110,8 @@ pub(super) enum Outcome {
         class: Class,
         /// The refresh interval: a provider that refuses is not asked more often for long.
         interval: Duration,
+        /// What about the target stood in the way.
+        refused: Option<Box<Standing>>,
         /// The stores that have to get better first.
         waits_for: Vec<StoreId>,
         /// Who seems to be away.
@@ -114,8 +128,8 @@ pub(super) async fn reconcile(
     reason: SyncReason,
 ) -> Report {
     let began = (Timestamp::now(), Instant::now());
-    if is_of_another(context, key, &object).await {
-        debug!(namespace = key.namespace(), name = key.name(), "its store is another controller's");
+    if object.metadata.deletion_timestamp.is_some() || is_of_another(context, key, &object).await {
+        debug!(namespace = key.namespace(), name = key.name(), "left alone: another controller's, or being deleted");
         return Report { object: None, outcome: Outcome::Left };
     }
     context.metrics.sync_calls(key.namespace(), key.name());
@@ -148,8 +162,13 @@ pub(super) async fn reconcile(
             Err(ApiError::NotFound) => return Report { object: None, outcome: Outcome::Gone },
             Err(error) => {
                 debug!(namespace = key.namespace(), name = key.name(), %error, "cannot write the status");
-                let outcome =
-                    Outcome::Failed { class: error.class(), interval, waits_for: Vec::new(), away: Away::of(&error) };
+                let outcome = Outcome::Failed {
+                    class: error.class(),
+                    interval,
+                    refused: None,
+                    waits_for: Vec::new(),
+                    away: Away::of(&error),
+                };
                 return Report { object: None, outcome };
             }
         }
@@ -157,14 +176,27 @@ pub(super) async fn reconcile(
     let outcome = match result {
         Ok(done) => Outcome::Synced { target: done.version.as_deref().map(Version::parse), digest: done.digest, next },
         Err(error) => {
-            Outcome::Failed { class: error.class(), interval, waits_for: error.waits_for(), away: error.away() }
+            let (class, waits_for, away) = (error.class(), error.waits_for(), error.away());
+            let refused = match error {
+                SyncError::Refused(standing) => Some(Box::new(standing)),
+                SyncError::Spec(_)
+                | SyncError::Store { .. }
+                | SyncError::Items(_)
+                | SyncError::TemplateFrom(..)
+                | SyncError::Target(_)
+                | SyncError::Read(_)
+                | SyncError::Write(_)
+                | SyncError::Delete(_)
+                | SyncError::Panicked => None,
+            };
+            Outcome::Failed { class, interval, refused, waits_for, away }
         }
     };
     Report { object: written, outcome }
 }
 
 /// Whether a store that the object names is of another controller class: the object is left to that controller.
-async fn is_of_another(context: &Context, key: &Key, object: &ExternalSecret) -> bool {
+pub(super) async fn is_of_another(context: &Context, key: &Key, object: &ExternalSecret) -> bool {
     let Ok(asked) = resource::read(object) else { return false };
     for store in &asked.stores {
         if context.stores.is_of_another(&Stores::id(store, key.namespace())).await {

@@ -14,7 +14,7 @@ use tracing::info;
 
 use super::error::SyncError;
 use super::pass::{Done, Pass, Wrote};
-use super::reconcile::{Context, Hints, data_hash, regarding};
+use super::reconcile::{Context, Hints, Standing, data_hash, is_of_another, regarding};
 use super::status::{self, Good, SyncReason};
 use crate::controllers::api::{self, ApiError, FIELD_MANAGER};
 use crate::controllers::events::Kind;
@@ -23,7 +23,7 @@ use crate::controllers::{apply, observe};
 use crate::resource::external_secret as resource;
 use crate::secret::Target;
 use crate::sync::external::hash;
-use crate::sync::target::{self, Creation, Marks, Step, Wanted};
+use crate::sync::target::{self, Creation, Marks, Step, TargetRefusal, Wanted};
 use crate::sync::{Live, Owner};
 
 /// How often a pass starts over when others write at the same time.
@@ -115,10 +115,19 @@ impl Pass<'_> {
                 done(Good::Synced, Some(version.map_err(SyncError::Write)?), Wrote::Updated)
             }
             (Step::Keep, Some(live)) => done(Good::Synced, Some(live.resource_version.clone()), Wrote::Nothing),
-            (Step::Frozen, Some(live)) => done(Good::Frozen, Some(live.resource_version.clone()), Wrote::Nothing),
+            (Step::Frozen, Some(live)) => {
+                // It does not hold what is wanted: the next refresh looks again, and says so again.
+                let version = Some(live.resource_version.clone());
+                Done { digest: None, ..done(Good::Frozen, version, Wrote::Nothing) }
+            }
             (Step::Missing, _) => Done::without_target(Good::Missing, Wrote::Nothing),
-            (Step::Refuse(refusal), _) => return Err(SyncError::Refused(refusal)),
-            (Step::Update(_) | Step::Keep | Step::Frozen, None) => return Err(SyncError::Write(ApiError::Conflict)),
+            (Step::Refuse(refusal), Some(live)) => {
+                let version = Version::parse(&live.resource_version);
+                return Err(SyncError::Refused(Standing { version, refusal }));
+            }
+            (Step::Update(_) | Step::Keep | Step::Frozen | Step::Refuse(_), None) => {
+                return Err(SyncError::Write(ApiError::Conflict));
+            }
         })
     }
 
@@ -143,15 +152,35 @@ impl Pass<'_> {
 
     /// The provider has nothing and the Secret is to go with it.
     pub(super) async fn delete(&self) -> Result<Done, SyncError> {
-        let wrote = if self.delete_ours(&self.asked.target).await? { Wrote::Deleted } else { Wrote::Nothing };
-        Ok(Done::without_target(Good::Deleted, wrote))
+        let name = &self.asked.target;
+        if self.delete_ours(name).await? {
+            return Ok(Done::without_target(Good::Deleted, Wrote::Deleted));
+        }
+        match self.live(name).await? {
+            None => Ok(Done::without_target(Good::Deleted, Wrote::Nothing)),
+            Some(live) if live.terminating => Ok(Done::without_target(Good::Deleted, Wrote::Nothing)),
+            Some(live) => {
+                let version = Version::parse(&live.resource_version);
+                Err(SyncError::Refused(Standing { version, refusal: TargetRefusal::NotOurs }))
+            }
+        }
+    }
+
+    /// What stood in the way of the last pass, if it still stands there: then the provider need not be asked.
+    pub(super) async fn still_refused(&self) -> Result<(), SyncError> {
+        let Some(standing) = self.hints.refused.as_deref().filter(|_| self.reason == SyncReason::Retry) else {
+            return Ok(());
+        };
+        let live = self.live(&self.asked.target).await?;
+        let stands = live.is_some_and(|live| Version::parse(&live.resource_version) == standing.version);
+        if stands { Err(SyncError::Refused(standing.clone())) } else { Ok(()) }
     }
 
     /// Deletes the Secret of that name if this object owns it.
     async fn delete_ours(&self, name: &str) -> Result<bool, SyncError> {
         let Some(live) = self.live(name).await? else { return Ok(false) };
-        let uid = self.object.metadata.uid.as_deref().unwrap_or_default();
-        if live.terminating || live.controller().is_none_or(|controller| controller.uid != uid) {
+        let owner = self.owner();
+        if live.terminating || live.controller().is_none_or(|controller| !target::is_ours(&owner, controller)) {
             return Ok(false);
         }
         let parameters = DeleteParams {
@@ -195,6 +224,9 @@ impl Pass<'_> {
 /// What the External Secrets Operator left on an object that is being deleted: nobody else would take it off. What the
 /// finalizer stands for is done first.
 pub(super) async fn finalize(context: &Context, key: &Key, object: &ExternalSecret) -> Result<(), ApiError> {
+    if is_of_another(context, key, object).await {
+        return Ok(());
+    }
     let finalizers = object.metadata.finalizers.clone().unwrap_or_default();
     if !finalizers.iter().any(|name| name == names::FINALIZER) {
         return Ok(());

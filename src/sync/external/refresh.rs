@@ -101,7 +101,7 @@ pub fn due(refresh: &Refresh<'_>, now: Timestamp) -> Due {
 }
 
 fn periodic(refresh: &Refresh<'_>, last: Timestamp, now: Timestamp) -> Due {
-    let Ok(next) = last.checked_add(jittered(refresh.interval, refresh.random)) else { return Due::Never };
+    let Some(next) = spread_over_moments(last, refresh.interval, refresh.random) else { return Due::Never };
     match refresh.windows.next_allowed(next.max(now)) {
         None => Due::Never,
         Some(moment) if moment <= now => Due::Now(Reason::Interval),
@@ -109,8 +109,26 @@ fn periodic(refresh: &Refresh<'_>, last: Timestamp, now: Timestamp) -> Due {
     }
 }
 
-/// From nine tenths of the interval to all of it: objects that were synced together drift apart, and none is synced
-/// later than asked.
+/// Moments in an interval at which refreshes happen.
+const MOMENTS: u32 = 100;
+
+/// A moment in the last tenth of the interval. Moments are those of a grid that all objects of the same interval share,
+/// ten in that tenth: thousands of objects do not fire together, and those of one moment share their provider calls.
+fn spread_over_moments(last: Timestamp, interval: Duration, random: u64) -> Option<Timestamp> {
+    let next = last.checked_add(jittered(interval, random)).ok()?;
+    let grid = i128::try_from((interval / MOMENTS).as_nanos()).ok()?;
+    if grid == 0 {
+        return Some(next);
+    }
+    let earliest = last.checked_add(interval - interval / 10).ok()?;
+    let moment = next.as_nanosecond().div_euclid(grid) * grid;
+    let moment = if moment < earliest.as_nanosecond() { moment + grid } else { moment };
+    // Only the shortest of intervals have no moment of the grid in their last tenth.
+    let latest = last.checked_add(interval).ok()?;
+    Timestamp::from_nanosecond(moment).ok().filter(|moment| *moment <= latest).or(Some(next))
+}
+
+/// From nine tenths of the interval to all of it: none is synced later than asked.
 fn jittered(interval: Duration, random: u64) -> Duration {
     let tenth = u64::try_from((interval / 10).as_nanos()).unwrap_or(u64::MAX);
     interval - Duration::from_nanos(random % tenth.saturating_add(1))

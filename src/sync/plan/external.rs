@@ -112,6 +112,9 @@ pub enum TargetRefusal {
         /// The type it should have.
         wanted: String,
     },
+    /// It is to be deleted and is not owned.
+    #[error("could not delete secret: it is not owned by this ExternalSecret")]
+    NotOurs,
     /// It is being deleted.
     #[error("could not update secret: it is being deleted and waits for its finalizers")]
     Terminating,
@@ -168,7 +171,9 @@ fn reference(owner: &Owner) -> OwnerRef {
     OwnerRef { block_owner_deletion: Some(true), ..owner.reference() }
 }
 
-fn is_ours(owner: &Owner, controller: &OwnerRef) -> bool {
+/// Whether `controller` means `owner`, or an earlier object of that name.
+#[must_use]
+pub fn is_ours(owner: &Owner, controller: &OwnerRef) -> bool {
     controller.uid == owner.uid || owner.is_named_by(controller)
 }
 
@@ -340,7 +345,9 @@ mod tests {
     fn updated(step: Step) -> Update {
         match step {
             Step::Update(update) => *update,
-            other => panic!("{other:?}"),
+            other @ (Step::Create(_) | Step::Keep | Step::Missing | Step::Frozen | Step::Refuse(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 

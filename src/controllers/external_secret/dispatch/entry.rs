@@ -2,13 +2,15 @@
 
 use bulla_crds::{ExternalSecret, Unreadable};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::key::fingerprint;
 use crate::controllers::external_secret::error::Away;
-use crate::controllers::external_secret::reconcile::DataHash;
+use crate::controllers::external_secret::reconcile::{DataHash, Standing};
 use crate::controllers::external_secret::status::SyncReason;
 use crate::controllers::external_secret::stores::StoreId;
 use crate::controllers::queue::{Key, Timer, Version};
+use crate::sync::external::refresh::Reason;
 
 /// Where an object stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +38,17 @@ pub(super) enum Work {
 }
 
 impl Work {
+    /// How much it matters that it is done, the least number most: what comes while an object is in work is one thing.
+    pub(super) const fn weight(self) -> u8 {
+        match self {
+            Self::Finalize => 0,
+            Self::Sync(SyncReason::Due(Reason::First | Reason::Spec | Reason::Metadata)) => 1,
+            Self::Sync(SyncReason::Retry) | Self::Verify => 2,
+            Self::Sync(SyncReason::Due(Reason::Interval | Reason::Clock)) => 3,
+            Self::Sync(SyncReason::Drift) => 4,
+        }
+    }
+
     /// Which queue: new and changed objects, drifted ones and retries, refreshes.
     pub(super) const fn lane(self) -> usize {
         match self {
@@ -58,6 +71,16 @@ pub(super) struct Entry {
     /// Why its spec cannot be read, if so: such a spec is not in `object`.
     unreadable: Option<Box<Unreadable>>,
     pub(super) phase: Phase,
+    /// The number of its last pass.
+    pub(super) pass: u64,
+    /// Whether its target was deleted while that pass was under way.
+    pub(super) gone: bool,
+    /// Whether it is being deleted.
+    pub(super) is_going: bool,
+    /// What about the target stood in the way of the last pass, and in which version.
+    pub(super) refused: Option<Box<Standing>>,
+    /// Repairs of its target lately, and when the last one was.
+    pub(super) repairs: (u32, Option<Instant>),
     /// The list in which it was last seen.
     pub(super) list: u32,
     /// What of it was last acted on.
@@ -86,6 +109,11 @@ impl Entry {
             object: Box::default(),
             unreadable: None,
             phase: Phase::Idle,
+            pass: 0,
+            gone: false,
+            is_going: false,
+            refused: None,
+            repairs: (0, None),
             list,
             fingerprint: 0,
             target,

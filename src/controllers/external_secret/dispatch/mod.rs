@@ -42,7 +42,11 @@ use crate::sync::schedule::Class;
 use crate::sync::target::{Creation, Marks};
 
 /// Passes at the same time. Most of them wait for a provider.
-const PASSES: usize = 512;
+const PASSES: usize = 400;
+/// Once there are so many, new ones begin when half of them have ended: together, their requests fill batches.
+const REFILL: usize = PASSES / 2;
+/// How long the first lists of targets may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long passes may take to end at shutdown.
 const GRACE: Duration = Duration::from_secs(10);
 /// Looks at the timers at least this often: they follow a clock that may be set.
@@ -69,7 +73,12 @@ pub(super) struct Dispatcher {
     queues: [VecDeque<Key>; 3],
     timers: Timers,
     passes: JoinSet<Done>,
-    working_on: HashMap<Id, Key>,
+    /// What each pass is on: an object of that name may have gone and come again since, which shows in the number.
+    working_on: HashMap<Id, (Key, u64)>,
+    /// The number of the last pass.
+    last_pass: u64,
+    /// Whether there are enough passes for now.
+    is_full: bool,
     /// Whether failures that looked like an outage of the API server are waiting.
     outage: bool,
     /// Who looks whether a store that seems to be away is back, for all who wait for it.
@@ -97,6 +106,8 @@ impl Dispatcher {
             timers: Timers::default(),
             passes: JoinSet::new(),
             working_on: HashMap::new(),
+            last_pass: 0,
+            is_full: false,
             outage: false,
             scouts: HashMap::new(),
         }
@@ -110,10 +121,12 @@ impl Dispatcher {
         mut better: mpsc::UnboundedReceiver<StoreId>,
         shutdown: CancellationToken,
     ) {
+        let patience = Instant::now() + PATIENCE;
         loop {
             let next_due = self.timers.next();
-            // Objects are of use only once the targets are known.
-            let open = self.secrets.is_complete();
+            // Objects are of use only once the targets are known; where some cannot be listed, the others are served.
+            let waits = !self.secrets.is_complete() && Instant::now() < patience;
+            let open = !waits;
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
@@ -122,8 +135,10 @@ impl Dispatcher {
                 Some(said) = objects.next(), if open => self.on_object(said),
                 Some(store) = better.recv() => self.on_better(&store),
                 () = sleep_until(next_due), if next_due.is_some() => self.on_due(),
+                () = sleep_until(Some(patience)), if waits => warn!("target Secrets cannot be listed everywhere"),
                 () = std::future::ready(()), if self.may_start() => self.start_next(),
             }
+            self.count_passes();
             self.show();
         }
         drop((objects, secrets));
@@ -135,7 +150,12 @@ impl Dispatcher {
     }
 
     fn may_start(&self) -> bool {
-        self.passes.len() < PASSES && self.queues.iter().any(|queue| !queue.is_empty())
+        !self.is_full && self.queues.iter().any(|queue| !queue.is_empty())
+    }
+
+    fn count_passes(&mut self) {
+        let most = if self.is_full { REFILL } else { PASSES };
+        self.is_full = self.passes.len() >= most;
     }
 
     fn show(&self) {
@@ -194,6 +214,7 @@ impl Dispatcher {
             return;
         }
         entry.fingerprint = print;
+        entry.is_going = object.metadata.deletion_timestamp.is_some();
         entry.writes = asked.as_ref().is_ok_and(|asked| asked.creation != Creation::None);
         let before = std::mem::replace(&mut entry.target, target.clone());
         if before != target {
@@ -315,14 +336,24 @@ impl Dispatcher {
         writers.push(target.clone());
         for key in writers {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
-            let changed = entry.right.is_some_and(|right| version.is_none_or(|version| version > right));
-            if !entry.writes || entry.target != *target || !changed {
+            if !entry.writes || entry.target != *target {
                 continue;
             }
+            let changed = entry.right.is_some_and(|right| version.is_none_or(|version| version > right));
             if version.is_none() {
                 (entry.right, entry.digest) = (None, None);
+                if matches!(entry.phase, Phase::InWork(_)) {
+                    // Before or after the write of the pass: seen to when it ends.
+                    entry.gone = true;
+                } else if entry.refused.take().is_some() {
+                    // What was in the way may be gone.
+                    self.enqueue(&key, Work::Sync(SyncReason::Retry));
+                    continue;
+                }
             }
-            self.enqueue(&key, Work::Sync(SyncReason::Drift));
+            if changed {
+                self.repair(&key);
+            }
         }
     }
 
@@ -346,10 +377,14 @@ impl Dispatcher {
     /// Puts an object into the queue; one in work is done again afterwards.
     fn enqueue(&mut self, key: &Key, work: Work) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        // Nothing is written any more for what is being deleted.
+        if entry.is_going && work != Work::Finalize {
+            return;
+        }
         match &mut entry.phase {
             Phase::InWork(again) => {
                 // What only looks like a drift is mostly the pass's own write: it must not hide a change of the object.
-                if again.is_none() || work != Work::Sync(SyncReason::Drift) {
+                if again.is_none_or(|before| work.weight() < before.weight()) {
                     *again = Some(work);
                 }
                 return;
@@ -372,9 +407,11 @@ impl Dispatcher {
             return;
         }
         let Some(object) = entry.read() else { return };
-        entry.phase = Phase::InWork(None);
+        self.last_pass += 1;
+        (entry.phase, entry.pass, entry.gone) = (Phase::InWork(None), self.last_pass, false);
         let target = self.targets.get(&entry.target).map(|target| (target.version, target.hash));
-        let hints = Hints { target, right: entry.right, digest: entry.digest };
+        let refused = entry.refused.clone();
+        let hints = Hints { target, right: entry.right, digest: entry.digest, refused };
         let (context, at, name) = (Arc::clone(&self.setup.context), key.clone(), entry.target.clone());
         let id = match work {
             Work::Sync(reason) => self
@@ -385,7 +422,7 @@ impl Dispatcher {
             }
             Work::Finalize => self.passes.spawn(async move { Done::Finalized(finalize(&context, &at, &object).await) }),
         };
-        self.working_on.insert(id.id(), key);
+        self.working_on.insert(id.id(), (key, self.last_pass));
     }
 
     fn on_done(&mut self, done: Result<(Id, Done), JoinError>) {
@@ -393,9 +430,16 @@ impl Dispatcher {
             Ok((id, done)) => (id, Some(done)),
             Err(panicked) => (panicked.id(), None),
         };
-        let Some(key) = self.working_on.remove(&id) else { return };
-        let Some(entry) = self.entries.get_mut(&key) else { return };
-        let Phase::InWork(again) = std::mem::take(&mut entry.phase) else { return };
+        let Some((key, pass)) = self.working_on.remove(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&key) else {
+            // The pass may have counted what was forgotten before.
+            return self.setup.context.metrics.forget(key.namespace(), key.name());
+        };
+        let Phase::InWork(again) = entry.phase else { return };
+        if entry.pass != pass {
+            return;
+        }
+        entry.phase = Phase::Idle;
         match done {
             Some(Done::Synced(report)) => {
                 if let Some(object) = report.object {
@@ -446,10 +490,11 @@ impl Dispatcher {
                 (entry.attempts, entry.away) = (0, Away::Nobody);
                 entry.waits_for = Vec::new();
                 (entry.right, entry.digest, entry.next) = (target, digest, next);
+                entry.refused = None;
                 let stale = match (target, self.targets.get(&entry.target)) {
                     (Some(right), Some(seen)) => seen.version > right,
                     // Deleted while the pass was under way, which may have written it before.
-                    (Some(_), None) if again == Some(Work::Sync(SyncReason::Drift)) => true,
+                    (Some(_), None) if entry.gone => true,
                     (Some(right), None) => {
                         // The watch will bring it; until then it counts as there.
                         let list = self.secrets.current(&self.setup.namespaces, key.namespace());
@@ -459,17 +504,22 @@ impl Dispatcher {
                     }
                     (None, _) => false,
                 };
-                let work = stale.then_some(Work::Sync(SyncReason::Drift));
                 // A drift that was noted while the pass was under way was its own write, unless the versions say more.
-                let again = again.filter(|again| *again != Work::Sync(SyncReason::Drift)).or(work);
+                let again = again.filter(|again| *again != Work::Sync(SyncReason::Drift));
                 match again {
                     Some(work) => self.enqueue(key, work),
-                    None => self.rest(key, next),
+                    None => {
+                        self.rest(key, next);
+                        if stale {
+                            self.repair(key);
+                        }
+                    }
                 }
                 self.outage_is_over();
                 self.store_answered(key);
             }
-            Outcome::Failed { class, interval, waits_for, away } => {
+            Outcome::Failed { class, interval, waits_for, away, refused } => {
+                entry.refused = refused;
                 self.note_away(key, waits_for, away);
                 self.try_again(key, class, Work::Sync(SyncReason::Retry), Some(interval), again);
             }

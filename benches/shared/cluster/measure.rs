@@ -6,15 +6,16 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use crate::audit::Tally;
-use crate::bed::{Bed, NAMESPACE};
-use crate::process::Memory;
+use super::audit::Tally;
+use super::bed::{Bed, NAMESPACE};
+use super::process::Memory;
 
 /// What a phase is measured against.
 pub(crate) struct Clock {
     log: PathBuf,
     from: u64,
     user: String,
+    plural: &'static str,
     server_cpu: Duration,
 }
 
@@ -44,12 +45,13 @@ impl Clock {
     /// From now on what `user` does counts.
     pub(crate) fn start(bed: &Bed, user: String) -> Self {
         let log = bed.server.folder().join("audit.log");
-        Self { log, from: bed.server.audit_mark().0, user, server_cpu: bed.api_server.cpu() }
+        let plural = bed.kind.plural;
+        Self { log, from: bed.server.audit_mark().0, user, plural, server_cpu: bed.api_server.cpu() }
     }
 
     /// What `user` asked for so far.
     pub(crate) fn tally(&self) -> anyhow::Result<Tally> {
-        Tally::of(&self.log, self.from, &self.user, NAMESPACE)
+        Tally::of(&self.log, self.from, &self.user, NAMESPACE, self.plural)
     }
 
     /// The numbers of a phase that is over.

@@ -25,10 +25,12 @@ pub(crate) struct Tally {
     pub(crate) failed: usize,
     /// How often what was asked, as `create secrets 201`.
     pub(crate) kinds: BTreeMap<String, usize>,
-    /// When the first Secret of the measured namespace was asked for.
+    /// When the first Secret of the measured namespace was asked for, or the first status if that was earlier.
     pub(crate) first_write: Option<Timestamp>,
     /// When the last status in the measured namespace was written.
     pub(crate) last_status: Option<Timestamp>,
+    /// Statuses written in the measured namespace.
+    pub(crate) statuses: usize,
 }
 
 impl Tally {
@@ -42,8 +44,9 @@ impl Tally {
         words.collect::<Vec<_>>().join(", ")
     }
 
-    /// Counts what `user` asked since the offset `from` of the log.
-    pub(crate) fn of(log: &Path, from: u64, user: &str, namespace: &str) -> anyhow::Result<Self> {
+    /// Counts what `user` asked since the offset `from` of the log. `namespace` has the measured objects, whose plural
+    /// is `plural`.
+    pub(crate) fn of(log: &Path, from: u64, user: &str, namespace: &str, plural: &str) -> anyhow::Result<Self> {
         let mut file = File::open(log).with_context(|| format!("the audit log {}", log.display()))?;
         file.seek(SeekFrom::Start(from))?;
         let mut tally = Self::default();
@@ -52,13 +55,13 @@ impl Tally {
             if let Ok(entry) = serde_json::from_str::<Entry>(&line?)
                 && entry.user.username == user
             {
-                tally.add(&entry, namespace);
+                tally.add(&entry, namespace, plural);
             }
         }
         Ok(tally)
     }
 
-    fn add(&mut self, entry: &Entry, namespace: &str) {
+    fn add(&mut self, entry: &Entry, namespace: &str, plural: &str) {
         let object = entry.object_ref.clone().unwrap_or_default();
         let is_write = matches!(entry.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection");
         // A watch is there twice: when it begins and when it ends.
@@ -77,11 +80,13 @@ impl Tally {
         let kind = format!("{} {}{slash}{} {code}", entry.verb, object.resource, object.subresource);
         *self.kinds.entry(kind).or_default() += 1;
         if is_write && !failed && object.namespace == namespace {
-            if object.resource == "secrets" {
+            let is_status = object.resource == plural && object.subresource == "status";
+            if object.resource == "secrets" || is_status {
                 let first = self.first_write.get_or_insert(entry.request_received_timestamp);
                 *first = (*first).min(entry.request_received_timestamp);
             }
-            if object.resource == "sealedsecrets" && object.subresource == "status" {
+            if is_status {
+                self.statuses += 1;
                 let last = self.last_status.get_or_insert(entry.stage_timestamp);
                 *last = (*last).max(entry.stage_timestamp);
             }

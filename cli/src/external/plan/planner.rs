@@ -1,6 +1,7 @@
-//! What each ExternalSecret would write: names, sources, versions and keyed digests, and never a value.
+//! One ExternalSecret: ask the stores that can be asked, lay out what comes of it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use bulla::providers::{Cause, ProviderError};
 use bulla::resource::external_secret::{self as resource, Asked, TemplateObject};
@@ -8,158 +9,32 @@ use bulla::secret::template::Delimiters;
 use bulla::secret::{Plaintext, Target, Values};
 use bulla::sync::external::{self, Assembled, ItemCause, Place, Source};
 use bulla::sync::remote::{Answer, Request};
+use bulla_crds::cluster_external_secret;
 use bulla_crds::external_secret::{DeletionPolicy, ExternalSecretSpec, MergePolicy};
 use jiff::Timestamp;
-use serde::Serialize;
-use std::sync::Arc;
 
-use super::check::{Finding, allowed, open_questions};
-use super::documents::{Documents, External, Store};
-use super::offline::{Offline, Opened, open};
-use crate::failure::Outcome;
+use super::super::check::{Finding, open_questions};
+use super::super::documents::{Documents, External, Store};
+use super::super::offline::Opened;
+use super::{DataPlan, Plan, State, StorePlan, TargetPlan, ValuePlan};
 use crate::memory::Memory;
 
-/// What one ExternalSecret would write.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Plan {
-    pub(crate) file: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) line: Option<usize>,
-    /// Kind, namespace and name of the ExternalSecret.
-    pub(crate) object: String,
-    pub(crate) target: TargetPlan,
-    pub(crate) stores: Vec<StorePlan>,
-    /// What is fetched.
-    pub(crate) values: Vec<ValuePlan>,
-    /// What the Secret holds, as far as it is known.
-    pub(crate) data: Vec<DataPlan>,
-    /// Whether `data` is all of it.
-    pub(crate) complete: bool,
-    pub(crate) notes: Vec<String>,
-    /// The Secret itself, where every store could be asked. Never shown.
-    #[serde(skip)]
-    pub(crate) secret: Option<Target>,
-}
-
-/// The Secret and the rules that it is written by.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct TargetPlan {
-    pub(crate) namespace: Option<String>,
-    pub(crate) name: String,
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) creation_policy: String,
-    pub(crate) deletion_policy: String,
-    pub(crate) refresh_policy: String,
-    pub(crate) refresh_interval: String,
-    pub(crate) immutable: bool,
-    pub(crate) has_template: bool,
-}
-
-/// A store and whether it was asked.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct StorePlan {
-    pub(crate) kind: &'static str,
-    pub(crate) name: String,
-    pub(crate) provider: String,
-    /// Why it was not asked; null where it was.
-    pub(crate) not_asked: Option<String>,
-}
-
-/// Whether a value is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum State {
-    There,
-    /// It is not, which the deletion policy allows.
-    LeftOut,
-    /// It cannot be had: a finding says why.
-    Failed,
-    /// Another item brings the same key and wins.
-    Overridden,
-    NotAsked,
-}
-
-/// A value and where it comes from.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ValuePlan {
-    /// The data key; null where only asking tells which there are.
-    pub(crate) key: Option<String>,
-    /// Which item, such as `spec.data[0]`.
-    pub(crate) item: String,
-    /// Index into `stores`.
-    pub(crate) store: usize,
-    pub(crate) remote_key: Option<String>,
-    pub(crate) property: Option<String>,
-    pub(crate) version: Option<String>,
-    pub(crate) state: State,
-    /// Equal digests on one machine mean that the value of this key of this Secret is the same.
-    pub(crate) digest: Option<String>,
-}
-
-/// A key of the Secret.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct DataPlan {
-    pub(crate) key: String,
-    pub(crate) from_template: bool,
-    pub(crate) digest: Option<String>,
-}
-
-/// Plans every ExternalSecret that can be read and whose stores it may use; [`check`](super::check()) says what is wrong with
-/// the others. Findings are what only asking the stores brings to light.
-pub(crate) async fn plan(
-    documents: &Documents,
-    offline: &Offline,
-    memory: &Memory,
-    now: Timestamp,
-) -> Outcome<(Vec<Plan>, Vec<Finding>)> {
-    let (mut plans, mut findings) = (Vec::new(), Vec::new());
-    let mut opened: HashMap<(String, String), Opened> = HashMap::new();
-    for external in &documents.externals {
-        let Ok(asked) = resource::read(&external.object) else { continue };
-        let Ok(spec) = &external.object.spec else { continue };
-        let stores: Result<Vec<_>, _> = asked.stores.iter().map(|store| allowed(documents, external, store)).collect();
-        let Ok(stores) = stores else { continue };
-        for store in &stores {
-            let name = id(store, external);
-            if !opened.contains_key(&name) {
-                let known = open(documents, store, external.namespace(), offline).await?;
-                if let Opened::Broken(broken) = &known {
-                    findings.extend(broken.iter().cloned());
-                }
-                opened.insert(name, known);
-            }
-        }
-        let planner =
-            Planner { documents, external, spec, asked: &asked, stores: &stores, opened: &opened, memory, now };
-        let (plan, found) = planner.plan().await;
-        plans.push(plan);
-        findings.extend(found);
-    }
-    Ok((plans, findings))
-}
-
 /// A store by its manifest, and the namespace whose objects it names where that matters.
-fn id(store: &Store, external: &External) -> (String, String) {
+pub(super) fn id(store: &Store, external: &External) -> (String, String) {
     let user = if store.is_cluster || store.namespace.is_empty() { external.namespace() } else { "" };
     let place = &store.place;
     (format!("{}:{}:{}", place.file, place.line.unwrap_or_default(), place.object), user.to_owned())
 }
 
-struct Planner<'a> {
-    documents: &'a Documents,
-    external: &'a External,
-    spec: &'a ExternalSecretSpec,
-    asked: &'a Asked,
-    stores: &'a [&'a Store],
-    opened: &'a HashMap<(String, String), Opened>,
-    memory: &'a Memory,
-    now: Timestamp,
+pub(super) struct Planner<'a> {
+    pub(super) documents: &'a Documents,
+    pub(super) external: &'a External,
+    pub(super) spec: &'a ExternalSecretSpec,
+    pub(super) asked: &'a Asked,
+    pub(super) stores: &'a [&'a Store],
+    pub(super) opened: &'a HashMap<(String, String), Opened>,
+    pub(super) memory: &'a Memory,
+    pub(super) now: Timestamp,
 }
 
 /// What the stores that were asked brought.
@@ -169,10 +44,13 @@ struct Brought {
 }
 
 impl Planner<'_> {
-    async fn plan(&self) -> (Plan, Vec<Finding>) {
+    pub(super) async fn plan(&self) -> (Plan, Vec<Finding>) {
         let mut findings = Vec::new();
         let brought = self.fetch(&mut findings).await;
         let mut notes = open_questions(self.documents, self.external, self.stores);
+        if self.external.place.object.starts_with(cluster_external_secret::KIND) {
+            notes.push("written in every namespace that the ClusterExternalSecret selects".to_owned());
+        }
         let all_asked = self.stores.iter().enumerate().all(|(index, _)| self.is_open(index));
         let nothing = all_asked && findings.is_empty() && brought.values.values.is_empty();
         if nothing {
@@ -380,7 +258,7 @@ impl Planner<'_> {
             };
             return (secret.data.iter().map(plan).collect(), true);
         }
-        let rendered: Vec<&String> = template.iter().flat_map(|template| template.data.keys()).collect();
+        let rendered = template.iter().flat_map(|template| template.data.keys());
         let mut complete = template.is_none_or(|template| template.template_from.is_empty());
         let replaces = template.is_some_and(|template| {
             let nothing_rendered = template.data.is_empty() && template.template_from.is_empty();
@@ -392,7 +270,7 @@ impl Planner<'_> {
             let there = values.iter().filter(|value| !matches!(value.state, State::LeftOut | State::Failed));
             data.extend(there.filter_map(|value| Some((value.key.clone()?, false))));
         }
-        data.extend(rendered.into_iter().map(|key| (key.clone(), true)));
+        data.extend(rendered.map(|key| (key.clone(), true)));
         let plan = |(key, from_template): (String, bool)| {
             let value = values.iter().rfind(|value| value.key.as_ref() == Some(&key) && !from_template);
             DataPlan { digest: value.and_then(|value| value.digest.clone()), key, from_template }

@@ -6,21 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use bulla::seal::{Binding, Place, Recipient, Scope, seal};
-use bulla::secret::Plaintext;
-use bulla_crds::SealedSecret;
-use bulla_crds::condition::{ConditionType, find_condition};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ListParams, PostParams};
 use kube::core::{ObjectList, Request};
 use kube::{Client, Resource as _};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::Value;
 
-use crate::process::Process;
+use super::process::Process;
 use crate::support::apiserver::ApiServer;
 use crate::support::servers;
 
@@ -28,10 +22,6 @@ use crate::support::servers;
 pub(crate) const NAMESPACE: &str = "measured";
 /// Where the sealing keys and the controller's account are.
 pub(crate) const CONTROLLER_NAMESPACE: &str = "sealing";
-/// The data key of the one value of each object.
-pub(crate) const DATA_KEY: &str = "password";
-/// The value.
-pub(crate) const VALUE: &[u8] = b"correct horse battery staple 123";
 
 /// Answers to writes are asked for without what was written, as Bulla does.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -43,13 +33,26 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(crate) struct Bed {
+    pub(crate) kind: Kind,
     pub(crate) server: ApiServer,
     pub(crate) api_server: Process,
     client: Client,
+    /// Secrets in the namespace of the measured objects that no object makes.
+    others: usize,
 }
 
-/// One SealedSecret.
-#[derive(Debug)]
+/// What is synced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    pub(crate) plural: &'static str,
+    /// As `group/version`.
+    pub(crate) api_version: &'static str,
+    /// The condition that is true of an object in sync.
+    pub(crate) condition: &'static str,
+}
+
+/// One object that is synced.
+#[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(crate) name: String,
     pub(crate) uid: String,
@@ -61,21 +64,25 @@ pub(crate) struct Written {
     pub(crate) metadata: ObjectMeta,
 }
 
+impl Kind {
+    /// The URL path of the measured objects.
+    pub(crate) fn path(self) -> String {
+        format!("/apis/{}/namespaces/{NAMESPACE}/{}", self.api_version, self.plural)
+    }
+}
+
 impl Bed {
-    /// A server with a CRD and two namespaces.
-    pub(crate) async fn new(crd: &[u8]) -> anyhow::Result<Self> {
+    /// A server with CRDs, those in JSON or YAML, and two namespaces.
+    pub(crate) async fn new(kind: Kind, crds: &[Vec<u8>]) -> anyhow::Result<Self> {
         let server = ApiServer::start();
         let api_server = Process::running(&servers::path("kube-apiserver")).context("the API server's process")?;
-        server.install_crd_yaml(crd).await;
+        for crd in crds {
+            server.install_crd_yaml(crd).await;
+        }
         server.create_namespace(NAMESPACE).await;
         server.create_namespace(CONTROLLER_NAMESPACE).await;
         let client = server.client();
-        Ok(Self { server, api_server, client })
-    }
-
-    /// A server with Bulla's CRD.
-    pub(crate) async fn with_our_crd() -> anyhow::Result<Self> {
-        Self::new(&serde_json::to_vec(&bulla_crds::sealed_secret_crd())?).await
+        Ok(Self { kind, server, api_server, client, others: 0 })
     }
 
     /// Makes an account that may do everything; gives its token and the name that the audit log has for it.
@@ -92,25 +99,24 @@ impl Bed {
         Ok(())
     }
 
-    /// Makes `count` SealedSecrets of one value each, then lets the server come to rest.
-    pub(crate) async fn fill(&self, count: usize, recipient: &Recipient) -> anyhow::Result<Vec<Object>> {
-        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-        let (client, recipient) = (self.client.clone(), Arc::new([recipient.clone()]));
+    /// Makes something that the measured objects need, in their namespace; `path` is that of its kind.
+    pub(crate) async fn add(&mut self, path: &str, object: &Value) -> anyhow::Result<()> {
+        create(&self.client, path, serde_json::to_vec(object)?).await?;
+        self.others += usize::from(path.ends_with("/secrets"));
+        Ok(())
+    }
+
+    /// Makes `count` objects of what `body` says for a number and a name, then lets the server come to rest.
+    pub(crate) async fn fill<B>(&self, count: usize, body: B) -> anyhow::Result<Vec<Object>>
+    where
+        B: Fn(usize, &str) -> anyhow::Result<Value> + Send + Sync + 'static,
+    {
+        let (client, path, body) = (self.client.clone(), self.kind.path(), Arc::new(body));
         let objects = in_parallel(count, FILLERS, move |number| {
-            let (client, recipient) = (client.clone(), Arc::clone(&recipient));
+            let (client, path, body) = (client.clone(), path.clone(), Arc::clone(&body));
             async move {
                 let name = format!("object-{number:06}");
-                let place = Place { namespace: NAMESPACE, name: &name, key: DATA_KEY };
-                let binding = Binding::new(Scope::Strict, place, today);
-                let sealed = seal(recipient.as_slice(), &Plaintext::copy_of(VALUE), &binding)?;
-                let body = json!({
-                    "apiVersion": "bitnami.com/v1alpha1",
-                    "kind": "SealedSecret",
-                    "metadata": {"name": name, "namespace": NAMESPACE},
-                    "spec": {"encryptedData": {DATA_KEY: sealed}},
-                });
-                let path = SealedSecret::url_path(&(), Some(NAMESPACE));
-                let written = create(&client, &path, serde_json::to_vec(&body)?).await?;
+                let written = create(&client, &path, serde_json::to_vec(&body(number, &name)?)?).await?;
                 Ok(Object { name, uid: written.metadata.uid.context("a uid")? })
             }
         });
@@ -130,7 +136,7 @@ impl Bed {
         }
     }
 
-    /// Waits until `count` Secrets and as many statuses with `Synced=True` are there. Until the last Secret is
+    /// Waits until `count` Secrets and as many statuses that say so are there. Until the last Secret is
     /// there the server is only asked how many there are, a few times a second. `check` fails if there is no hope.
     pub(crate) async fn until_synced(
         &self,
@@ -141,7 +147,7 @@ impl Bed {
         loop {
             tokio::time::sleep(Duration::from_millis(250)).await;
             check()?;
-            let there = if all_there { count + self.synced().await? } else { self.secrets().await? };
+            let there = if all_there { count + self.synced().await? } else { self.secrets().await? - self.others };
             if there >= 2 * count {
                 break;
             }
@@ -153,7 +159,7 @@ impl Bed {
             }
         }
         let secrets = self.secrets().await?;
-        ensure!(secrets == count, "{secrets} Secrets of {count} SealedSecrets");
+        ensure!(secrets == count + self.others, "{secrets} Secrets of {count} {}", self.kind.plural);
         Ok(())
     }
 
@@ -167,15 +173,15 @@ impl Bed {
         Ok(list.items.len() + usize::try_from(rest)?)
     }
 
-    /// How many SealedSecrets say that they are in sync.
+    /// How many objects say that they are in sync.
     async fn synced(&self) -> anyhow::Result<usize> {
-        let api: Api<SealedSecret> = Api::namespaced(self.client.clone(), NAMESPACE);
         let (mut count, mut params) = (0, ListParams::default().limit(500));
         loop {
-            let page = api.list(&params).await.context("listing SealedSecrets")?;
-            let is_synced = |object: &&SealedSecret| {
-                let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
-                find_condition(conditions, ConditionType::Synced).is_some_and(|synced| synced.status == true.into())
+            let request = Request::new(self.kind.path()).list(&params)?;
+            let page: ObjectList<Reported> = self.client.request(request).await.context("listing the objects")?;
+            let is_synced = |object: &&Reported| {
+                let mut conditions = object.status.conditions.iter();
+                conditions.any(|condition| condition.r#type == self.kind.condition && condition.status == "True")
             };
             count += page.items.iter().filter(is_synced).count();
             match page.metadata.continue_ {
@@ -184,6 +190,25 @@ impl Bed {
             }
         }
     }
+}
+
+/// An object with its conditions.
+#[derive(Clone, Deserialize)]
+struct Reported {
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Clone, Default, Deserialize)]
+struct Status {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Condition {
+    r#type: String,
+    status: String,
 }
 
 /// Creates an object; the answer is its metadata.
