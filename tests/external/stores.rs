@@ -24,6 +24,11 @@ async fn an_object_whose_store_is_another_controllers_is_left_alone() {
     world.until_data("db", &[("k", "1")]).await;
 }
 
+/// A condition on namespaces that lack a label.
+fn absent(label: &str) -> serde_json::Value {
+    json!([{"namespaceSelector": {"matchExpressions": [{"key": label, "operator": "DoesNotExist"}]}}])
+}
+
 /// Cluster stores are served by a controller for the whole cluster: on a server of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cluster_stores_admit_by_name_expression_and_label() {
@@ -35,6 +40,8 @@ async fn cluster_stores_admit_by_name_expression_and_label() {
         ("by-name", json!([{"namespaces": [world.namespace]}])),
         ("by-regex", json!([{"namespaceRegexes": ["test-.*"]}])),
         ("by-label", json!([{"namespaceSelector": {"matchLabels": {"team": "a"}}}])),
+        ("by-absence", absent("untrusted")),
+        ("by-no-absence", absent("kubernetes.io/metadata.name")),
         ("none-fits", json!([{"namespaces": ["elsewhere"]}, {"namespaceRegexes": ["^prod-"]}])),
     ];
     for (name, conditions) in &conditions {
@@ -50,7 +57,8 @@ async fn cluster_stores_admit_by_name_expression_and_label() {
     world.start();
     world.until_data("by-name", &[("k", "1")]).await;
     world.until_data("by-regex", &[("k", "1")]).await;
-    for name in ["by-label", "none-fits"] {
+    world.until_data("by-absence", &[("k", "1")]).await;
+    for name in ["by-label", "by-no-absence", "none-fits"] {
         let message = world.failed(name).await;
         assert!(message.contains("denied by spec.condition"), "{message}");
     }
@@ -58,6 +66,26 @@ async fn cluster_stores_admit_by_name_expression_and_label() {
     let label = kube::api::Patch::Merge(json!({"metadata": {"labels": {"team": "a"}}}));
     namespaces.patch(&world.namespace, &kube::api::PatchParams::default(), &label).await.unwrap();
     world.until_data("by-label", &[("k", "1")]).await;
+
+    // Namespaces that come later: what is in them may be seen before they are.
+    for (name, labels, message) in [("late", json!({}), ""), ("late-too", json!({"untrusted": "yes"}), "denied by")] {
+        let namespace = json!({"metadata": {"name": name, "labels": labels}});
+        namespaces.create(&PostParams::default(), &serde_json::from_value(namespace).unwrap()).await.unwrap();
+        world.namespace = name.to_owned();
+        let mut spec = one_key("by-absence", "a");
+        spec["secretStoreRef"]["kind"] = json!("ClusterSecretStore");
+        world.external("late", spec).await;
+        if message.is_empty() {
+            world.until_data("late", &[("k", "1")]).await;
+        } else {
+            let began = std::time::Instant::now();
+            while !world.failed("late").await.contains(message) {
+                assert!(began.elapsed() < crate::world::SOON);
+                tokio::time::sleep(QUIET).await;
+            }
+            assert!(world.secret("late").await.is_none());
+        }
+    }
     world.stop().await;
 }
 

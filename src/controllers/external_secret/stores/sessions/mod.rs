@@ -17,8 +17,9 @@ use crate::sync::schedule::Class;
 
 /// How long a session for one namespace stays that nobody uses.
 const IDLE: Duration = Duration::from_secs(15 * 60);
-/// How long at least a session that was replaced may be used to its end, and how long at most.
-const FAREWELL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How long at least a session that was replaced may be used to its end, and how long at most: longer than a provider
+/// may take to answer.
+const FAREWELL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(90));
 /// How often it is looked at whether somebody still uses it.
 const LOOK: Duration = Duration::from_millis(250);
 
