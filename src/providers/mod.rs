@@ -6,7 +6,7 @@
 //! | [`aws`] | AWS Secrets Manager and Parameter Store |
 //! | [`vault`] | HashiCorp Vault and OpenBao, KV version 1 and 2 |
 //! | [`kubernetes`] | the Secrets of a namespace, of this cluster or another |
-//! | [`file`] | an age-encrypted YAML file |
+//! | [`mod@file`] | an age-encrypted YAML file |
 //! | [`fake`] | values written in the store itself, for tests |
 //!
 //! A provider is made from settings with resolved credentials: it reads no Kubernetes object by itself, and nothing of

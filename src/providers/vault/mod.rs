@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`settings`] | what a provider is made from |
+//! | `settings` | what a provider is made from |
 //! | `http` | one request to the server, its answer in wiped memory |
 //! | `login` | what each auth method sends |
 //! | `session` | the one token of a provider: taken, renewed, replaced, given back |
