@@ -17,7 +17,7 @@ use crate::shared::progress;
 use crate::source::Source;
 
 /// What is counted by the controller itself.
-const CALLS: &str = "externalsecret_provider_api_calls_count_total";
+const CALLS: &str = "externalsecret_provider_api_calls_count";
 /// So long nothing is asked of the API server before a phase counts as over.
 const QUIET: Duration = Duration::from_secs(2);
 /// How long that is waited for at most: what waits of events is sent within 7 s.

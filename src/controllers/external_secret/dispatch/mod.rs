@@ -42,7 +42,7 @@ use crate::sync::schedule::Class;
 use crate::sync::target::{Creation, Marks};
 
 /// Passes at the same time. Most of them wait for a provider.
-const PASSES: usize = 400;
+const PASSES: usize = 512;
 /// Once there are so many, new ones begin when half of them have ended: together, their requests fill batches.
 const REFILL: usize = PASSES / 2;
 /// How long the first lists of targets may take.
