@@ -6,11 +6,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use kube::api::{GetParams, Patch, PatchParams};
 use kube::client::Body;
 use kube::core::{ObjectMeta, Status, request};
 use kube::{Client, Resource};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use zeroize::Zeroize as _;
 
 use crate::sync::schedule::Class;
@@ -161,6 +163,29 @@ impl Api {
     pub(super) async fn call<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
         let body = self.send(request).await?;
         serde_json::from_slice(&body).map_err(|_| ApiError::Unreadable)
+    }
+
+    /// Reads one object that holds no secret.
+    pub(super) async fn get<K>(&self, namespace: &str, name: &str) -> Result<K, ApiError>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        self.call(with_body(at::<K>(namespace).get(name, &GetParams::default())?)).await
+    }
+
+    /// Patches the status of the object at `path` of this uid: another of the same name that has come since is refused a
+    /// stranger's. Gives the version that it made.
+    pub(super) async fn patch_status(
+        &self,
+        path: String,
+        name: &str,
+        uid: Option<&str>,
+        status: impl Serialize,
+    ) -> Result<String, ApiError> {
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": status }));
+        let request = request::Request::new(path).patch_subresource("status", name, &parameters, &patch)?;
+        self.write(with_body(request)).await
     }
 
     /// Sends a write and gives the version that it made. The answer holds metadata only.

@@ -39,6 +39,7 @@ pub use self::watch::Namespaces;
 use self::api::Api;
 use self::metrics::Metrics;
 use self::sealed_secret::{Dispatcher, Setup};
+use crate::providers::random;
 use crate::sync::Annotations;
 
 /// What the controller does where.
@@ -213,10 +214,4 @@ impl Controller {
 /// As [`Controller::run`].
 pub async fn run(client: Client, config: ControllerConfig, shutdown: CancellationToken) -> Result<(), Error> {
     Controller::new(client, config, &mut Registry::default()).run(shutdown).await
-}
-
-/// A random number for jitter. Without randomness there is none, which does no harm.
-fn random() -> u64 {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_or(0, |()| u64::from_le_bytes(bytes))
 }

@@ -59,7 +59,7 @@ pub trait TokenSource: Send + Sync + 'static {
 }
 
 /// A random number for jitter. Without randomness there is none, which does no harm.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_or(0, |()| u64::from_le_bytes(bytes))
 }

@@ -8,14 +8,13 @@ use bulla_crds::external_secret::DeletionPolicy;
 use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::GetParams;
 use tokio::time::Instant;
 
 use super::error::{Asked as AskedStore, SyncError};
 use super::reconcile::{Context, Hints};
 use super::status::{Good, SyncReason};
 use super::stores::{self, StoreId, Stores};
-use crate::controllers::api::{self, ApiError};
+use crate::controllers::api::ApiError;
 use crate::controllers::observe;
 use crate::controllers::queue::Key;
 use crate::providers::{Reply, Urgency};
@@ -151,12 +150,7 @@ impl Pass<'_> {
             let live = observe::secret(api, namespace, name).await.map_err(|error| failed(&error))?;
             return live.map(|live| live.data).ok_or_else(|| failed(&ApiError::NotFound));
         }
-        let request = api::at::<ConfigMap>(namespace).get(name, &GetParams::default());
-        let answer = match request {
-            Ok(request) => api.call::<ConfigMap>(api::with_body(request)).await,
-            Err(error) => Err(error.into()),
-        };
-        let map = answer.map_err(|error| failed(&error))?;
+        let map = api.get::<ConfigMap>(namespace, name).await.map_err(|error| failed(&error))?;
         Ok(map.data.unwrap_or_default().into_iter().map(|(key, text)| (key, text.into())).collect())
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bulla_crds::ExternalSecret;
 use jiff::Timestamp;
-use kube::api::{Patch, PatchParams};
-use serde_json::{Map, Value, json};
+use kube::Resource as _;
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -21,7 +21,7 @@ use super::metrics::Metrics;
 use super::pass::{Done, Pass, Wrote};
 use super::status::{self, SyncReason, Verdict};
 use super::stores::{StoreId, Stores};
-use crate::controllers::api::{self, Api, ApiError, FIELD_MANAGER};
+use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
 use crate::controllers::queue::{Key, Version};
 use crate::resource::external_secret::{self as resource, Asked};
@@ -235,7 +235,6 @@ async fn write_status(
     object: &ExternalSecret,
     status: &bulla_crds::ExternalSecretStatus,
 ) -> Result<(), ApiError> {
-    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let unreadable = |_| ApiError::Unreadable;
     let mut patch = serde_json::to_value(status).map_err(unreadable)?;
     let old = serde_json::to_value(object.status.as_ref()).map_err(unreadable)?;
@@ -248,11 +247,9 @@ async fn write_status(
             .collect();
         new.extend(gone);
     }
-    let patch = Patch::Merge(json!({ "metadata": { "uid": object.metadata.uid }, "status": patch }));
-    let request =
-        api::at::<ExternalSecret>(key.namespace()).patch_subresource("status", key.name(), &parameters, &patch)?;
+    let path = ExternalSecret::url_path(&(), Some(key.namespace()));
     let _permit = context.writes.acquire().await;
-    context.api.write(api::with_body(request)).await.map(drop)
+    context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), patch).await.map(drop)
 }
 
 /// The object that events are about.

@@ -8,15 +8,14 @@ use std::sync::Arc;
 
 use bulla_crds::{ConditionStatus, ConditionType, SealedSecret, WrittenSecret};
 use jiff::Timestamp;
-use kube::api::{GetParams, Patch, PatchParams};
-use serde_json::json;
+use kube::Resource as _;
 use tracing::{debug, info, warn};
 
 use super::desired;
 use super::dispatch::fingerprint;
 use super::status::{self, Verdict};
 use super::{SyncError, status::is_settled};
-use crate::controllers::api::{self, Api, ApiError, FIELD_MANAGER};
+use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
 use crate::controllers::metrics::Metrics;
 use crate::controllers::queue::{Key, Version};
@@ -90,7 +89,7 @@ pub(in crate::controllers) async fn reconcile(
     let report = |fingerprint, status, outcome| Report { fingerprint, status, outcome };
     let object = match job {
         Job::Fresh(object) => *object,
-        Job::Again => match read(&context.api, key).await {
+        Job::Again => match context.api.get(key.namespace(), key.name()).await {
             Ok(object) => object,
             Err(error) => return report(None, None, Outcome::of(&error)),
         },
@@ -115,7 +114,8 @@ pub(in crate::controllers) async fn reconcile(
     announce(context, key, &object, &result, news.is_some());
     let mut written = None;
     if let Some(news) = news {
-        match write_status(&context.api, key, object.metadata.uid.as_deref(), &news).await {
+        let path = SealedSecret::url_path(&(), Some(key.namespace()));
+        match context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), &news).await {
             Ok(version) => written = Some(Version::parse(&version)),
             Err(error) => {
                 debug!(namespace = key.namespace(), name = key.name(), %error, "cannot write the status");
@@ -134,25 +134,6 @@ pub(in crate::controllers) async fn reconcile(
         }
     };
     report(print, written, outcome)
-}
-
-async fn read(api: &Api, key: &Key) -> Result<SealedSecret, ApiError> {
-    let request = api::at::<SealedSecret>(key.namespace()).get(key.name(), &GetParams::default())?;
-    api.call(api::with_body(request)).await
-}
-
-/// Writes the status of the object of this uid: another of the same name that has come since is refused a stranger's.
-async fn write_status(
-    api: &Api,
-    key: &Key,
-    uid: Option<&str>,
-    status: &bulla_crds::SealedSecretStatus,
-) -> Result<String, ApiError> {
-    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": status }));
-    let request =
-        api::at::<SealedSecret>(key.namespace()).patch_subresource("status", key.name(), &parameters, &patch)?;
-    api.write(api::with_body(request)).await
 }
 
 /// What events say was being done.

@@ -11,15 +11,12 @@ use bulla_crds::{
 };
 use jiff::Timestamp;
 use kube::Resource as _;
-use kube::api::{Patch, PatchParams};
-use kube::core::request;
-use serde_json::json;
 use tracing::{debug, info, warn};
 
 use super::connect::life;
 use super::sessions::Wanted;
 use super::{Store, StoreError, StoreId, Stores, Verdict, lock};
-use crate::controllers::api::{self, ApiError, FIELD_MANAGER};
+use crate::controllers::api::ApiError;
 use crate::controllers::events::{Kind, Regarding};
 use crate::providers::Cause;
 use crate::sync::external::duration;
@@ -126,15 +123,12 @@ impl Stores {
     }
 
     async fn write(&self, id: &StoreId, uid: &str, status: &SecretStoreStatus) -> Result<(), ApiError> {
-        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": status }));
         let path = if id.is_cluster() {
             ClusterSecretStore::url_path(&(), None)
         } else {
             SecretStore::url_path(&(), Some(&id.namespace))
         };
-        let request = request::Request::new(path).patch_subresource("status", &id.name, &parameters, &patch)?;
-        self.around.api.write(api::with_body(request)).await.map(drop)
+        self.around.api.patch_status(path, &id.name, Some(uid), status).await.map(drop)
     }
 
     /// When the store is to be checked again after `checked`, `attempts` being bad checks in a row.

@@ -13,7 +13,6 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::Resource as _;
-use kube::api::GetParams;
 use kube::client::Body;
 use serde::Deserialize;
 use serde_json::json;
@@ -100,12 +99,7 @@ impl<'a> Materials<'a> {
     }
 
     async fn config_map(&mut self, namespace: &str, name: &str, key: &str) -> Result<Vec<u8>, StoreError> {
-        let request = api::at::<ConfigMap>(namespace).get(name, &GetParams::default());
-        let answer = match request {
-            Ok(request) => self.api.call::<ConfigMap>(api::with_body(request)).await,
-            Err(error) => Err(error.into()),
-        };
-        let map = answer.map_err(|error| {
+        let map = self.api.get::<ConfigMap>(namespace, name).await.map_err(|error| {
             unread(format!("cannot get ConfigMap {name:?} from namespace {namespace:?}: {error}"), &error)
         })?;
         (&map.metadata.uid, &map.metadata.resource_version).hash(&mut self.versions);
@@ -154,12 +148,7 @@ impl<'a> Materials<'a> {
     ) -> Result<(BTreeMap<String, String>, String), StoreError> {
         let namespace = self.namespace(selector.namespace.as_deref())?;
         let name = &selector.name;
-        let request = api::at::<ServiceAccount>(&namespace).get(name, &GetParams::default());
-        let answer = match request {
-            Ok(request) => self.api.call::<ServiceAccount>(api::with_body(request)).await,
-            Err(error) => Err(error.into()),
-        };
-        let account = answer.map_err(|error| {
+        let account = self.api.get::<ServiceAccount>(&namespace, name).await.map_err(|error| {
             unread(format!("cannot get service account {name:?} from namespace {namespace:?}: {error}"), &error)
         })?;
         // Its version changes for reasons of others; what counts are its annotations.
