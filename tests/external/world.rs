@@ -149,9 +149,19 @@ impl<'a> World<'a> {
         self.store(name, fake(values)).await
     }
 
-    /// Changes what a store holds.
+    /// Changes what a store holds, and waits until the controller has seen it.
     pub(crate) async fn set_fake(&self, name: &str, values: &[(&str, &str)]) {
-        self.patch::<SecretStore>(name, json!({"spec": {"provider": fake(values)}})).await;
+        let edited = self.patch::<SecretStore>(name, json!({"spec": {"provider": fake(values)}})).await;
+        // Stores and objects come by watches of their own: what is forced before the store is seen gets its old values.
+        let began = Instant::now();
+        loop {
+            let store: SecretStore = self.api::<SecretStore>().get(name).await.unwrap();
+            if store.status.and_then(|status| status.observed_generation) == edited.metadata.generation {
+                return;
+            }
+            assert!(began.elapsed() < SOON, "the edited store {name} is not checked");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Creates an ExternalSecret.
