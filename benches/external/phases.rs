@@ -221,13 +221,20 @@ impl Stage<'_> {
         }
         calls.retain(|_, count| *count > 0);
         let between = tally.first_write.zip(tally.last_status);
+        let seen = self.source.requests() - begun.seen;
+        let counted: usize = calls.values().sum();
+        // A renamed metric would otherwise read as a store that is never asked.
+        anyhow::ensure!(
+            (counted == 0) == (seen == 0),
+            "{CALLS} says {counted} provider calls where the provider's server counted {seen}"
+        );
         Ok(Run {
             phase,
             objects: self.count,
             seconds: seconds(&tally)?,
             from_first_write: between.map(|(first, last)| last.duration_since(first).as_secs_f64()),
             calls,
-            seen: self.source.requests() - begun.seen,
+            seen,
             tally,
             cpu,
             server_cpu,
