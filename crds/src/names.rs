@@ -46,14 +46,6 @@ pub mod external_secrets {
     /// it, so it says whether two Secrets are equal; compatibility wants it all the same.
     pub const DATA_HASH: &str = "reconcile.external-secrets.io/data-hash";
 
-    /// Before the ExternalSecret's name in the field manager of its target.
-    pub const FIELD_MANAGER_PREFIX: &str = "externalsecrets.external-secrets.io/";
-    /// In place of [`FIELD_MANAGER_PREFIX`] where prefix and name are longer than [`FIELD_MANAGER_LENGTH`]; the SHA3-224
-    /// of the name in hex follows.
-    pub const FIELD_MANAGER_DIGEST_PREFIX: &str = "externalsecrets.external-secrets.io/sha3/";
-    /// The longest field manager that is written with the name itself, in bytes.
-    pub const FIELD_MANAGER_LENGTH: usize = 63;
-
     /// Finalizer on every ExternalSecret.
     pub const FINALIZER: &str = "externalsecrets.external-secrets.io/externalsecret-cleanup";
     /// Finalizer on every ClusterExternalSecret.

@@ -188,6 +188,22 @@ impl Api {
         self.write(with_body(request)).await
     }
 
+    /// Leaves the object at `path` with these finalizers, if it still has that version; one that is gone needs none.
+    pub(super) async fn leave_finalizers(
+        &self,
+        path: String,
+        name: &str,
+        rest: impl Serialize,
+        version: Option<&str>,
+    ) -> Result<(), ApiError> {
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({ "metadata": { "finalizers": rest, "resourceVersion": version } }));
+        match self.write(with_body(request::Request::new(path).patch(name, &parameters, &patch)?)).await {
+            Ok(_) | Err(ApiError::NotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends a write and gives the version that it made. The answer holds metadata only.
     pub(super) async fn write(&self, mut request: Request) -> Result<String, ApiError> {
         if let Ok(accept) = METADATA_ONLY.parse() {

@@ -9,7 +9,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::client::Body;
 use kube::core::request;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tracing::info;
 
 use super::children::{Child, Parent};
@@ -86,25 +86,16 @@ async fn metadata_after(api: &Api, mut request: api::Request) -> Result<ObjectMe
 /// Takes ESO's finalizer off a namespace.
 pub(super) async fn lift(api: &Api, release: &Release) -> Result<(), ApiError> {
     let path = Namespace::url_path(&(), None);
-    finalizers(api, path, &release.namespace, &release.finalizers, &release.version).await?;
+    api.leave_finalizers(path, &release.namespace, &release.finalizers, Some(&release.version)).await?;
     info!(namespace = release.namespace, "took External Secrets' finalizer off the namespace");
     Ok(())
 }
 
 /// Takes ESO's finalizer off a ClusterExternalSecret.
 pub(super) async fn let_go(api: &Api, name: &str, rest: &[String], version: &str) -> Result<(), ApiError> {
-    finalizers(api, ClusterExternalSecret::url_path(&(), None), name, rest, version).await?;
+    api.leave_finalizers(ClusterExternalSecret::url_path(&(), None), name, rest, Some(version)).await?;
     info!(name, finalizer = CLUSTER_FINALIZER, "took External Secrets' finalizer off the ClusterExternalSecret");
     Ok(())
-}
-
-async fn finalizers(api: &Api, path: String, name: &str, rest: &[String], version: &str) -> Result<(), ApiError> {
-    let patch = Patch::Merge(json!({ "metadata": { "finalizers": rest, "resourceVersion": version } }));
-    let request = request::Request::new(path).patch(name, &parameters(), &patch)?;
-    match api.write(api::with_body(request)).await {
-        Ok(_) | Err(ApiError::NotFound) => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// Writes a status and gives the version that it made.

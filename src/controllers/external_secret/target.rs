@@ -7,8 +7,8 @@ use bulla_crds::external_secret::DeletionPolicy;
 use bulla_crds::names::external_secrets as names;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use serde_json::json;
+use kube::Resource as _;
+use kube::api::{DeleteParams, Preconditions};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -16,7 +16,7 @@ use super::error::SyncError;
 use super::pass::{Done, Pass, Wrote};
 use super::reconcile::{Context, Hints, Standing, data_hash, is_of_another, regarding};
 use super::status::{self, Good, SyncReason};
-use crate::controllers::api::{self, ApiError, FIELD_MANAGER};
+use crate::controllers::api::{self, ApiError};
 use crate::controllers::events::Kind;
 use crate::controllers::queue::{Key, Version};
 use crate::controllers::{apply, observe};
@@ -241,14 +241,8 @@ pub(super) async fn finalize(context: &Context, key: &Key, object: &ExternalSecr
         }
     }
     let rest: Vec<_> = finalizers.iter().filter(|name| *name != names::FINALIZER).collect();
-    let version = &object.metadata.resource_version;
-    let patch = Patch::Merge(json!({ "metadata": { "finalizers": rest, "resourceVersion": version } }));
-    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let request = api::at::<ExternalSecret>(key.namespace()).patch(key.name(), &parameters, &patch)?;
-    match context.api.write(api::with_body(request)).await {
-        Ok(_) | Err(ApiError::NotFound) => Ok(()),
-        Err(error) => Err(error),
-    }
+    let path = ExternalSecret::url_path(&(), Some(key.namespace()));
+    context.api.leave_finalizers(path, key.name(), rest, object.metadata.resource_version.as_deref()).await
 }
 
 /// Whether a Secret that somebody else left for this object is right: the hash in its metadata is that of its data, and

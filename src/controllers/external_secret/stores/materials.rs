@@ -23,6 +23,7 @@ use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::observe;
 use crate::providers::{Cause, ProviderError, TokenSource};
 use crate::secret::Plaintext;
+use crate::sync::external::access::{CredentialNamespace, StoreScope, credential_namespace};
 use crate::sync::schedule::Class;
 
 /// Reads on behalf of one store, and remembers the versions of what it read.
@@ -52,11 +53,14 @@ impl<'a> Materials<'a> {
 
     /// The namespace that a selector means.
     fn namespace(&self, selected: Option<&str>) -> Result<String, StoreError> {
-        if !self.store.is_cluster() {
-            return Ok(self.store.namespace.to_string());
+        let store = self.store;
+        let scope = if store.is_cluster() { StoreScope::Cluster } else { StoreScope::Namespace(&store.namespace) };
+        match credential_namespace(scope, selected, self.user) {
+            Ok(CredentialNamespace::Known(namespace)) => Ok(namespace),
+            Ok(CredentialNamespace::Referent) => Err(StoreError::Referent),
+            // Validation has refused it before: nothing is read for such a store.
+            Err(error) => Err(StoreError::Invalid(error.to_string())),
         }
-        let namespace = selected.filter(|name| !name.is_empty()).or(self.user);
-        namespace.map(str::to_owned).ok_or(StoreError::Referent)
     }
 
     /// One value of a Secret.
