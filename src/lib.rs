@@ -9,7 +9,8 @@
 //! | `resource` | from an API object to the Secret that it asks for: what `controllers` and `host` share |
 //! | `host` | edge: a machine without Kubernetes; manifests from a folder, files as targets |
 //! | `controllers` | edge: Kubernetes; SealedSecrets in, Secrets out |
-//! | `server` | edge: HTTP; health, metrics, public keys |
+//! | `server` | edge: HTTP; health, metrics, public keys, kubeseal's verify and rotate |
+//! | `audit` | the audit log: who opened, wrote or re-sealed what with which key |
 //! | `runtime` | what surrounds the controller in its process: arguments, logs, signals, the connection |
 //!
 //! Dependency rule, checked by `cargo check --no-default-features`:
@@ -20,6 +21,8 @@
 //! crds <- resource, controllers, host, cli            (never from secret, seal, sync, providers)
 //! ```
 
+#[cfg(feature = "kubernetes")]
+pub mod audit;
 #[cfg(feature = "kubernetes")]
 pub mod controllers;
 #[cfg(feature = "host")]

@@ -6,7 +6,9 @@
 //! | `external_secret` | the same for ExternalSecrets, and the stores that they name |
 //! | `cluster_external_secret` | ClusterExternalSecrets: the same ExternalSecret in many namespaces |
 //! | `queue` | what both queues are made of |
-//! | `sealing_keys` | keys: loaded, made, published |
+//! | `sealing_keys` | keys: loaded, made, renewed, published |
+//! | `leadership` | which replica has the duties that only one may have |
+//! | `notify` | telling people what happened |
 //! | `apply` | the only writer of Secrets |
 //! | `observe` | reading a Secret |
 //! | `watch`, `api`, `events`, `metrics` | the ways to and from the API server |
@@ -16,7 +18,9 @@ mod apply;
 mod cluster_external_secret;
 mod events;
 mod external_secret;
+mod leadership;
 mod metrics;
+mod notify;
 mod observe;
 mod queue;
 mod sealed_secret;
@@ -29,17 +33,22 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use kube::Client;
 use kube::runtime::watcher;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch as watch_channel;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use self::external_secret::ExternalConfig;
-pub use self::sealing_keys::PublishedKeys;
+pub use self::sealed_secret::SealedConfig;
+pub use self::sealing_keys::{KeyConfig, PublishedKeys};
 pub use self::watch::Namespaces;
 
 use self::api::Api;
+use self::leadership::Leadership;
 use self::metrics::Metrics;
+use self::notify::Notices;
 use self::sealed_secret::{Dispatcher, Setup};
 use crate::providers::random;
+use crate::seal::Keyring;
 use crate::sync::Annotations;
 
 /// What the controller does where.
@@ -51,6 +60,10 @@ pub struct ControllerConfig {
     pub namespaces: Namespaces,
     /// How many new or changed objects are worked on at the same time.
     pub concurrency: usize,
+    /// How SealedSecrets are served.
+    pub sealed: SealedConfig,
+    /// How sealing keys are made, renewed and stored.
+    pub keys: KeyConfig,
     /// How ExternalSecrets are served; `None` is not at all.
     pub external: Option<ExternalConfig>,
 }
@@ -63,6 +76,8 @@ impl ControllerConfig {
             namespace: namespace.into(),
             namespaces: Namespaces::All,
             concurrency: CONCURRENCY,
+            sealed: SealedConfig::default(),
+            keys: KeyConfig::default(),
             external: Some(ExternalConfig::default()),
         }
     }
@@ -101,6 +116,7 @@ pub struct Controller {
     is_ready: Arc<AtomicBool>,
     is_external_ready: Arc<AtomicBool>,
     keys: PublishedKeys,
+    keyring: watch_channel::Sender<Option<Arc<Keyring>>>,
 }
 
 impl Controller {
@@ -111,7 +127,8 @@ impl Controller {
         let external_metrics = external_secret::Metrics::register(registry);
         let is_external_ready = Arc::new(AtomicBool::new(config.external.is_none()));
         let (is_ready, keys) = (Arc::default(), PublishedKeys::default());
-        Self { client, config, metrics, external_metrics, is_ready, is_external_ready, keys }
+        let (keyring, _) = watch_channel::channel(None);
+        Self { client, config, metrics, external_metrics, is_ready, is_external_ready, keys, keyring }
     }
 
     /// Turns true when every SealedSecret and ExternalSecret that was there at the start has been looked at.
@@ -126,6 +143,12 @@ impl Controller {
         self.keys.clone()
     }
 
+    /// The private keys as they are at any moment; `None` until they are known.
+    #[must_use]
+    pub fn keyring(&self) -> watch_channel::Receiver<Option<Arc<Keyring>>> {
+        self.keyring.subscribe()
+    }
+
     /// Runs until `shutdown` is cancelled and the work under way is done.
     ///
     /// # Errors
@@ -137,8 +160,18 @@ impl Controller {
         let external_in_flight = Arc::default();
         let load = events::Load([Arc::clone(&in_flight), Arc::clone(&external_in_flight)]);
         let (events, sender) = events::queue(api.clone(), load, self.metrics.events_dropped.clone());
-        let keys =
-            sealing_keys::Keys::new(api.clone(), &self.config.namespace, self.metrics.clone(), self.keys.clone());
+        let notices = Notices::default();
+        let keyring = self.keyring.subscribe();
+        let keys = sealing_keys::Keys::new(sealing_keys::Parts {
+            api: api.clone(),
+            namespace: self.config.namespace.clone(),
+            config: self.config.keys.clone(),
+            metrics: self.metrics.clone(),
+            published: self.keys,
+            keyring: self.keyring,
+            leadership: Leadership::alone(),
+            notices: notices.clone(),
+        });
         let parts = external.map(|config| external_secret::Parts {
             client: self.client.clone(),
             api: api.clone(),
@@ -151,10 +184,16 @@ impl Controller {
             is_ready: self.is_external_ready,
         });
         let setup = Setup {
-            context: Arc::new(sealed_secret::Context { api, events, metrics: self.metrics }),
+            context: Arc::new(sealed_secret::Context {
+                api,
+                events,
+                metrics: self.metrics,
+                notices,
+                config: self.config.sealed.clone(),
+            }),
             namespaces: self.config.namespaces.clone(),
             concurrency: self.config.concurrency,
-            keyring: keys.subscribe(),
+            keyring,
             in_flight,
             is_ready: self.is_ready,
         };

@@ -12,7 +12,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-pub use self::arguments::{Arguments, Command, LogFormat, RunArguments};
+pub use self::arguments::{
+    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, RunArguments,
+    SealedArguments, ServerArguments, TelemetryArguments,
+};
 pub use self::connection::{ConnectError, connect};
 
 use crate::controllers::{self, Controller};
@@ -59,15 +62,16 @@ pub enum Error {
 /// See [`Error`].
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let Command::Run(arguments) = arguments.command;
-    telemetry::start(&arguments.log_level, arguments.log_format)?;
+    telemetry::start(&arguments.telemetry.log_level, arguments.telemetry.log_format)?;
     process::forbid_core_dumps();
     let client = connect(arguments.kubeconfig.as_deref()).await?;
     let config = arguments.controller(client.default_namespace());
     let shutdown = CancellationToken::new();
     let mut registry = Registry::default();
     let controller = Controller::new(client, config, &mut registry);
-    let answers = Answers { is_ready: controller.readiness(), keys: controller.keys(), registry };
-    let address = arguments.listen;
+    let answers =
+        Answers { is_ready: controller.readiness(), keys: controller.keys(), keyring: controller.keyring(), registry };
+    let address = arguments.server.listen;
     let unusable = move |source| Error::Listen { address, source };
     let listener = server::bind(address).await.map_err(unusable)?;
     let signals = process::Signals::new().map_err(Error::Signals)?;

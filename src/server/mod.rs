@@ -9,9 +9,11 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::controllers::PublishedKeys;
+use crate::seal::Keyring;
 
 /// What the server answers with.
 pub struct Answers<R> {
@@ -19,6 +21,8 @@ pub struct Answers<R> {
     pub is_ready: R,
     /// The public keys.
     pub keys: PublishedKeys,
+    /// The private keys; `None` until they are known.
+    pub keyring: Receiver<Option<Arc<Keyring>>>,
     /// The metrics.
     pub registry: Registry,
 }
@@ -39,7 +43,7 @@ pub async fn serve<R>(listener: TcpListener, answers: Answers<R>, shutdown: Canc
 where
     R: Fn() -> bool + Clone + Send + Sync + 'static,
 {
-    let Answers { is_ready, keys, registry } = answers;
+    let Answers { is_ready, keys, keyring: _, registry } = answers;
     let registry = Arc::new(registry);
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))

@@ -14,10 +14,11 @@ use tracing::{debug, info, warn};
 use super::desired;
 use super::dispatch::fingerprint;
 use super::status::{self, Verdict};
-use super::{SyncError, status::is_settled};
+use super::{SealedConfig, SyncError, status::is_settled};
 use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
 use crate::controllers::metrics::Metrics;
+use crate::controllers::notify::Notices;
 use crate::controllers::queue::{Key, Version};
 use crate::controllers::{apply, observe};
 use crate::resource::{self, Desired};
@@ -31,6 +32,8 @@ pub(in crate::controllers) struct Context {
     pub(in crate::controllers) api: Api,
     pub(in crate::controllers) events: Events,
     pub(in crate::controllers) metrics: Metrics,
+    pub(in crate::controllers) notices: Notices,
+    pub(in crate::controllers) config: SealedConfig,
 }
 
 /// Where the object comes from.

@@ -11,7 +11,6 @@ use kube::api::{GetParams, ListParams};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::UPSTREAM_LEGACY_NAME;
 use crate::controllers::api::{self, Api, ApiError};
 use crate::seal::{Certificate, Identity, KeyKind, KeyState, Keyring};
 
@@ -100,8 +99,8 @@ struct Metadata {
     labels: BTreeMap<String, String>,
 }
 
-/// Reads every key Secret in `namespace`.
-pub(super) async fn all(api: &Api, namespace: &str) -> Result<Loaded, ApiError> {
+/// Reads every key Secret in `namespace`; `legacy` is the name of the one that needs no label.
+pub(super) async fn all(api: &Api, namespace: &str, legacy: &str) -> Result<Loaded, ApiError> {
     let mut loaded = Loaded::default();
     for label in [names::SEALING_KEY, names::UPSTREAM_SEALING_KEY] {
         let request = api::at::<Secret>(namespace).list(&ListParams::default().labels(label))?;
@@ -111,7 +110,7 @@ pub(super) async fn all(api: &Api, namespace: &str) -> Result<Loaded, ApiError> 
         api::wipe(body);
         outcome?;
     }
-    let request = api::at::<Secret>(namespace).get(UPSTREAM_LEGACY_NAME, &GetParams::default())?;
+    let request = api::at::<Secret>(namespace).get(legacy, &GetParams::default())?;
     match api.send(api::with_body(request)).await {
         Ok(body) => {
             let secret: Result<KeySecret<'_>, _> = serde_json::from_slice(&body);

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
-use tokio::sync::watch::{Receiver, Sender};
+use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -23,7 +23,9 @@ pub use self::publish::PublishedKeys;
 
 use self::load::Loaded;
 use super::api::{Api, ApiError};
+use super::leadership::Leadership;
 use super::metrics::Metrics;
+use super::notify::Notices;
 use super::watch::{Namespaces, Streams, metadata};
 use super::{apply, random};
 use crate::seal::{Identity, Keyring};
@@ -31,8 +33,8 @@ use crate::secret::{OPAQUE, Plaintext, Values};
 use crate::sync::Head;
 use crate::sync::schedule::delay;
 
-/// The name of upstream's first key, which has no label.
-const UPSTREAM_LEGACY_NAME: &str = "sealed-secrets-key";
+/// How the names of upstream's keys begin unless told otherwise.
+const UPSTREAM_PREFIX: &str = "sealed-secrets-key";
 /// How the names of our key Secrets begin.
 const PREFIX: &str = "bulla-sealing-key-";
 /// How long to wait for more changes before the keys are read.
@@ -40,26 +42,44 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The longest wait before the keys are tried again: nothing works without them.
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// How sealing keys are made, renewed and stored.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct KeyConfig {
+    /// How the names of upstream's keys begin, and the whole name of its first one.
+    pub upstream_prefix: String,
+}
+
+impl Default for KeyConfig {
+    fn default() -> Self {
+        Self { upstream_prefix: UPSTREAM_PREFIX.to_owned() }
+    }
+}
+
+/// What [`Keys`] is given.
+pub(super) struct Parts {
+    pub(super) api: Api,
+    /// Where the keys are.
+    pub(super) namespace: String,
+    pub(super) config: KeyConfig,
+    pub(super) metrics: Metrics,
+    pub(super) published: PublishedKeys,
+    pub(super) keyring: Sender<Option<Arc<Keyring>>>,
+    /// Only the leader makes keys and publishes them.
+    pub(super) leadership: Leadership,
+    pub(super) notices: Notices,
+}
+
 /// Looks after the keys.
 pub(super) struct Keys {
-    api: Api,
-    namespace: String,
-    metrics: Metrics,
-    published: PublishedKeys,
-    keyring: Sender<Option<Arc<Keyring>>>,
+    parts: Parts,
     /// Malformed key Secrets that were already complained about.
     complaints: Vec<String>,
 }
 
 impl Keys {
-    pub(super) fn new(api: Api, namespace: &str, metrics: Metrics, published: PublishedKeys) -> Self {
-        let (keyring, _) = tokio::sync::watch::channel(None);
-        Self { api, namespace: namespace.to_owned(), metrics, published, keyring, complaints: Vec::new() }
-    }
-
-    /// The keyring as it is at any moment; `None` until it is known.
-    pub(super) fn subscribe(&self) -> Receiver<Option<Arc<Keyring>>> {
-        self.keyring.subscribe()
+    pub(super) const fn new(parts: Parts) -> Self {
+        Self { parts, complaints: Vec::new() }
     }
 
     /// Works until `shutdown`.
@@ -94,46 +114,47 @@ impl Keys {
     }
 
     fn watch(&self) -> Streams<PartialObjectMeta<Secret>> {
-        let here = Namespaces::These(vec![self.namespace.clone()]);
-        let client = self.api.client();
+        let here = Namespaces::These(vec![self.parts.namespace.clone()]);
+        let client = self.parts.api.client();
         let watch = |config: watcher::Config| metadata::<Secret>(&client, &here, &config);
         let ours = watch(watcher::Config::default().labels(names::SEALING_KEY));
         let upstreams = watch(watcher::Config::default().labels(names::UPSTREAM_SEALING_KEY));
-        let legacy = watch(watcher::Config::default().fields(&format!("metadata.name={UPSTREAM_LEGACY_NAME}")));
+        let legacy =
+            watch(watcher::Config::default().fields(&format!("metadata.name={}", self.parts.config.upstream_prefix)));
         Box::pin(futures::stream::select_all([ours, upstreams, legacy]))
     }
 
     async fn refresh(&mut self) -> Result<(), ApiError> {
-        let mut loaded = load::all(&self.api, &self.namespace).await?;
+        let mut loaded = load::all(&self.parts.api, &self.parts.namespace, &self.parts.config.upstream_prefix).await?;
         self.complain(&loaded);
         let mut made = Ok(());
         if !loaded.has_active_native() {
             made = self.make().await;
             if made.is_ok() {
-                loaded = load::all(&self.api, &self.namespace).await?;
+                loaded = load::all(&self.parts.api, &self.parts.namespace, &self.parts.config.upstream_prefix).await?;
             }
         }
         let (listing, keys) = (publish::listing(&loaded), loaded.keys.len());
         let ids = loaded.ids();
-        let is_news = self.published.set(&listing) || self.known_ids() != ids;
+        let is_news = self.parts.published.set(&listing) || self.known_ids() != ids;
         if is_news {
             info!(keys, "sealing keys loaded");
             // Openers first: publishing may fail without stopping them.
-            self.keyring.send_replace(Some(Arc::new(loaded.into_keyring())));
+            self.parts.keyring.send_replace(Some(Arc::new(loaded.into_keyring())));
         }
-        publish::config_map(&self.api, &self.namespace, &listing).await?;
+        publish::config_map(&self.parts.api, &self.parts.namespace, &listing).await?;
         // Last: a key that cannot be made must not keep those that are there from opening.
         made
     }
 
     /// The ids of the keys in use, to tell whether a change is one.
     fn known_ids(&self) -> Vec<String> {
-        let keyring = self.keyring.borrow();
+        let keyring = self.parts.keyring.borrow();
         keyring.iter().flat_map(|keyring| keyring.iter()).map(|(key, _)| key.key_id().to_string()).collect()
     }
 
     fn complain(&mut self, loaded: &Loaded) {
-        self.metrics.malformed_keys.set(i64::try_from(loaded.malformed.len()).unwrap_or(i64::MAX));
+        self.parts.metrics.malformed_keys.set(i64::try_from(loaded.malformed.len()).unwrap_or(i64::MAX));
         let mut complaints = Vec::new();
         for (name, problem) in &loaded.malformed {
             let complaint = format!("{name}: {problem}");
@@ -157,7 +178,7 @@ impl Keys {
             labels: [(names::SEALING_KEY.to_owned(), names::KEY_ACTIVE.to_owned())].into(),
             ..Head::default()
         };
-        apply::create_prefixed(&self.api, &self.namespace, PREFIX, &head, &data).await?;
+        apply::create_prefixed(&self.parts.api, &self.parts.namespace, PREFIX, &head, &data).await?;
         info!(key = %identity.key_id(), "made a sealing key");
         Ok(())
     }

@@ -1,0 +1,7 @@
+//! More than one replica.
+
+use clap::Args;
+
+/// Flags for replicas.
+#[derive(Debug, Args)]
+pub struct AvailabilityArguments {}

@@ -1,0 +1,90 @@
+//! The command line of the controller, a file for each group of flags.
+
+mod availability;
+mod external;
+mod keys;
+mod sealed;
+mod server;
+mod telemetry;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use self::availability::AvailabilityArguments;
+pub use self::external::ExternalArguments;
+pub use self::keys::KeyArguments;
+pub use self::sealed::SealedArguments;
+pub use self::server::ServerArguments;
+pub use self::telemetry::{LogFormat, TelemetryArguments};
+
+use crate::controllers::{CONCURRENCY, ControllerConfig, Namespaces};
+
+/// Opens SealedSecrets and writes Secrets.
+#[derive(Debug, Parser)]
+#[command(name = "bulla-controller", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controller until it is told to stop.
+    Run(Box<RunArguments>),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Reach the API server as this file says; else as KUBECONFIG or the pod's service account say.
+    #[arg(long, env = "BULLA_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The namespace of the sealing keys [default: the controller's own].
+    #[arg(long, env = "BULLA_CONTROLLER_NAMESPACE", value_name = "NAMESPACE")]
+    pub controller_namespace: Option<String>,
+    /// Serve this namespace only; repeatable [default: all].
+    #[arg(long = "watch-namespace", env = "BULLA_WATCH_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+    /// How many objects are worked on at the same time.
+    #[arg(long, env = "BULLA_CONCURRENCY", default_value_t = CONCURRENCY, value_name = "NUMBER")]
+    pub concurrency: usize,
+    /// SealedSecrets.
+    #[command(flatten)]
+    pub sealed: SealedArguments,
+    /// Sealing keys.
+    #[command(flatten)]
+    pub keys: KeyArguments,
+    /// ExternalSecrets.
+    #[command(flatten)]
+    pub external: ExternalArguments,
+    /// Replicas.
+    #[command(flatten)]
+    pub availability: AvailabilityArguments,
+    /// The HTTP servers.
+    #[command(flatten)]
+    pub server: ServerArguments,
+    /// Logs, traces and notices.
+    #[command(flatten)]
+    pub telemetry: TelemetryArguments,
+}
+
+impl RunArguments {
+    /// The controller's part of the arguments; `own_namespace` is the one that the connection implies.
+    #[must_use]
+    pub fn controller(&self, own_namespace: &str) -> ControllerConfig {
+        let mut watched: Vec<_> = self.watch_namespaces.iter().filter(|name| !name.is_empty()).cloned().collect();
+        watched.sort();
+        watched.dedup();
+        ControllerConfig {
+            namespaces: if watched.is_empty() { Namespaces::All } else { Namespaces::These(watched) },
+            concurrency: self.concurrency,
+            sealed: self.sealed.config(),
+            keys: self.keys.config(),
+            external: self.external.config(),
+            ..ControllerConfig::new(self.controller_namespace.as_deref().unwrap_or(own_namespace))
+        }
+    }
+}
