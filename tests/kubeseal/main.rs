@@ -14,6 +14,7 @@ mod client;
 mod commands;
 mod hostile;
 mod limits;
+mod process;
 mod published;
 mod rotate;
 mod verify;

@@ -61,7 +61,6 @@ impl Rsa {
 
 /// See the module.
 pub(crate) struct World {
-    pub(crate) server: &'static ApiServer,
     pub(crate) client: Client,
     pub(crate) namespace: String,
     pub(crate) port: u16,
@@ -121,7 +120,7 @@ impl World {
         let front = Front::start(server, &namespace, SERVICE, address);
         let kubeconfig = front.kubeconfig(server, &namespace);
         let port = address.port();
-        let world = Self { server, client, namespace, port, metrics_port, front, kubeconfig, stop, tasks };
+        let world = Self { client, namespace, port, metrics_port, front, kubeconfig, stop, tasks };
         world.until("ready", || world.get("/readyz").status == 200);
         world
     }
