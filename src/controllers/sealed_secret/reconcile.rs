@@ -4,6 +4,7 @@
 //! that fails, or a Secret is known to be there, is it read. Where the status' digest proves the live data right,
 //! nothing is opened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bulla_crds::{ConditionStatus, ConditionType, SealedSecret, WrittenSecret};
@@ -22,7 +23,7 @@ use crate::controllers::notify::Notices;
 use crate::controllers::queue::{Key, Version};
 use crate::controllers::{apply, observe};
 use crate::resource::{self, Desired};
-use crate::seal::{DigestKey, Keyring};
+use crate::seal::{DigestKey, KeyId, Keyring};
 use crate::secret::Values;
 use crate::sync::schedule::Class;
 use crate::sync::{self, Annotations, Content, Live, Plan};
@@ -110,7 +111,7 @@ pub(in crate::controllers) async fn reconcile(
     let object = Arc::new(object);
     let result = Pass { context, keyring, object: &object }.run(known.is_some()).await;
     let verdict = match &result {
-        Ok(done) => Verdict::Synced { key_ids: done.key_ids.clone(), secret: done.secret.clone() },
+        Ok(done) => Verdict::Synced { key_values: done.key_values.clone(), secret: done.secret.clone() },
         Err(error) => Verdict::Failed(error),
     };
     let news = status::news(&object, &verdict, Timestamp::now());
@@ -118,7 +119,8 @@ pub(in crate::controllers) async fn reconcile(
     let mut written = None;
     if let Some(news) = news {
         let path = SealedSecret::url_path(&(), Some(key.namespace()));
-        match context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), &news).await {
+        let patch = status::patch(object.status.as_ref(), &news);
+        match context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), patch).await {
             Ok(version) => written = Some(Version::parse(&version)),
             Err(error) => {
                 debug!(namespace = key.namespace(), name = key.name(), %error, "cannot write the status");
@@ -182,7 +184,7 @@ struct Pass<'a> {
 
 /// A Secret that is right now.
 struct Done {
-    key_ids: Option<Vec<String>>,
+    key_values: Option<BTreeMap<KeyId, usize>>,
     secret: WrittenSecret,
     wrote: bool,
 }
@@ -223,7 +225,7 @@ impl Pass<'_> {
         let (shape, owner) = (resource::shape(self.object), desired::owner(self.object));
         let plan = sync::plan(&sync::Desired { shape: &shape, content: Content::Proven, owner: &owner }, Some(live));
         let done = |resource_version, wrote| Done {
-            key_ids: None,
+            key_values: None,
             secret: WrittenSecret { resource_version, digest: digest.to_owned() },
             wrote,
         };
@@ -294,9 +296,8 @@ impl Pass<'_> {
         let merged = live.is_some_and(|live| live.is_marked(Annotations::PATCH));
         let key = self.keyring.digest_key().filter(|_| !merged);
         let digest = key.map(|key| digest_of(key, target.shape.effective_kind(), &target.data));
-        let key_ids = desired.key_ids.iter().map(ToString::to_string).collect();
         let secret = WrittenSecret { resource_version, digest: digest.unwrap_or_default() };
-        Ok(Done { key_ids: Some(key_ids), secret, wrote })
+        Ok(Done { key_values: Some(desired.key_values.clone()), secret, wrote })
     }
 
     fn place(&self) -> (&str, &str) {
