@@ -10,10 +10,10 @@ use std::net::SocketAddr;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 pub use self::arguments::{
-    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, RunArguments,
+    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, Notice, RunArguments,
     SealedArguments, ServerArguments, TelemetryArguments,
 };
 pub use self::connection::{ConnectError, connect};
@@ -64,6 +64,10 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let Command::Run(arguments) = arguments.command;
     telemetry::start(&arguments.telemetry.log_level, arguments.telemetry.log_format)?;
     process::forbid_core_dumps();
+    for notice in &arguments.notices {
+        let Notice { answer, .. } = notice;
+        if notice.counts { info!("{answer}") } else { warn!("{answer}") }
+    }
     let client = connect(arguments.kubeconfig.as_deref()).await?;
     let config = arguments.controller(client.default_namespace());
     let shutdown = CancellationToken::new();

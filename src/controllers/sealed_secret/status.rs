@@ -184,8 +184,8 @@ mod tests {
         let secret = WrittenSecret { resource_version: "8".to_owned(), digest: String::new() };
         let verdict = Verdict::Synced { key_values: Some([(KeyId::of(b"l"), 1)].into()), secret };
         let new = news(&object, &verdict, at(2)).unwrap();
-        assert_eq!(patch(Some(&old), &new)["keyValues"], json!({ first: null, second: 1 }));
-        assert_eq!(patch(None, &new)["keyValues"], json!({ second: 1 }));
+        assert_eq!(patch(Some(&old), &new)["keyValues"], json!({ &first: null, &second: 1 }));
+        assert_eq!(patch(None, &new)["keyValues"], json!({ &second: 1 }));
     }
 
     #[test]
