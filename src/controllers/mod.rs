@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::external_secret::ExternalConfig;
 pub use self::sealed_secret::SealedConfig;
-pub use self::sealing_keys::{KeyConfig, PublishedKeys};
+pub use self::sealing_keys::{Clock, KeyConfig, KeyOrder, PublishedKeys, Rotation};
 pub use self::watch::Namespaces;
 
 use self::api::Api;
@@ -117,6 +117,7 @@ pub struct Controller {
     is_external_ready: Arc<AtomicBool>,
     keys: PublishedKeys,
     keyring: watch_channel::Sender<Option<Arc<Keyring>>>,
+    rotation: (Rotation, sealing_keys::Requests),
 }
 
 impl Controller {
@@ -128,7 +129,8 @@ impl Controller {
         let is_external_ready = Arc::new(AtomicBool::new(config.external.is_none()));
         let (is_ready, keys) = (Arc::default(), PublishedKeys::default());
         let (keyring, _) = watch_channel::channel(None);
-        Self { client, config, metrics, external_metrics, is_ready, is_external_ready, keys, keyring }
+        let rotation = sealing_keys::rotation();
+        Self { client, config, metrics, external_metrics, is_ready, is_external_ready, keys, keyring, rotation }
     }
 
     /// Turns true when every SealedSecret and ExternalSecret that was there at the start has been looked at.
@@ -149,6 +151,12 @@ impl Controller {
         self.keyring.subscribe()
     }
 
+    /// A way to ask for a new sealing key.
+    #[must_use]
+    pub fn rotation(&self) -> Rotation {
+        self.rotation.0.clone()
+    }
+
     /// Runs until `shutdown` is cancelled and the work under way is done.
     ///
     /// # Errors
@@ -162,6 +170,8 @@ impl Controller {
         let (events, sender) = events::queue(api.clone(), load, self.metrics.events_dropped.clone());
         let notices = Notices::default();
         let keyring = self.keyring.subscribe();
+        // One end is kept: without it nobody could ask any more.
+        let (_rotation, requests) = self.rotation;
         let keys = sealing_keys::Keys::new(sealing_keys::Parts {
             api: api.clone(),
             namespace: self.config.namespace.clone(),
@@ -223,7 +233,7 @@ impl Controller {
         }
         let token = stop.clone();
         tasks.spawn(async move {
-            keys.run(token).await;
+            keys.run(requests, token).await;
             "sealing keys"
         });
         tasks.spawn(async move {

@@ -75,6 +75,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let controller = Controller::new(client, config, &mut registry);
     let answers =
         Answers { is_ready: controller.readiness(), keys: controller.keys(), keyring: controller.keyring(), registry };
+    let rotations = process::rotate_on_signal(controller.rotation());
     let address = arguments.server.listen;
     let unusable = move |source| Error::Listen { address, source };
     let listener = server::bind(address).await.map_err(unusable)?;
@@ -87,6 +88,14 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     tasks.spawn(async move { Ok(controller.run(token).await.map(|()| "controller")?) });
     let token = shutdown.clone();
     tasks.spawn(async move { server::serve(listener, answers, token).await.map(|()| "server").map_err(unusable) });
+    let token = shutdown.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = rotations => {}
+            () = token.cancelled() => {}
+        }
+        Ok("SIGUSR1")
+    });
     let token = shutdown.clone();
     tasks.spawn(async move {
         signals.wait().await;
