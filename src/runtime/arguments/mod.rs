@@ -84,6 +84,7 @@ impl RunArguments {
             sealed: self.sealed.config(),
             keys: self.keys.config(),
             external: self.external.config(),
+            availability: self.availability.config(),
             ..ControllerConfig::new(self.controller_namespace.as_deref().unwrap_or(own_namespace))
         }
     }
