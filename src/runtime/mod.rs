@@ -51,6 +51,9 @@ pub enum Error {
         /// Which.
         task: &'static str,
     },
+    /// Settings for replicas that do not go together.
+    #[error("{0}")]
+    Availability(String),
     /// Signals cannot be handled.
     #[error("cannot handle signals")]
     Signals(#[source] std::io::Error),
@@ -70,6 +73,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     }
     let client = connect(arguments.kubeconfig.as_deref()).await?;
     let config = arguments.controller(client.default_namespace());
+    config.availability.iter().try_for_each(controllers::Availability::check).map_err(Error::Availability)?;
     let shutdown = CancellationToken::new();
     let mut registry = Registry::default();
     let controller = Controller::new(client, config, &mut registry);

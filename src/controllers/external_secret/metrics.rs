@@ -87,6 +87,17 @@ impl Metrics {
         metrics
     }
 
+    /// Nothing is served any more: what objects and stores are like is another replica's to say. What was counted stays.
+    pub(in crate::controllers) fn rest(&self) {
+        for family in [&self.conditions, &self.stores, &self.cluster_stores] {
+            family.clear();
+        }
+        self.durations.clear();
+        for gauge in [&self.in_flight, &self.queued, &self.objects] {
+            gauge.set(0);
+        }
+    }
+
     /// Is told of the providers' calls.
     pub(in crate::controllers) fn meter(&self) -> Arc<dyn Meter> {
         Arc::clone(&self.provider_calls) as _
