@@ -11,7 +11,7 @@
 //! | `notify` | telling people what happened |
 //! | `apply` | the only writer of Secrets |
 //! | `observe` | reading a Secret |
-//! | `watch`, `api`, `events`, `metrics` | the ways to and from the API server |
+//! | `watch`, `api`, `events`, `metrics`, `trace` | the ways to and from the API server |
 
 mod api;
 mod apply;
@@ -25,6 +25,7 @@ mod observe;
 mod queue;
 mod sealed_secret;
 mod sealing_keys;
+mod trace;
 mod watch;
 
 use std::sync::Arc;
@@ -38,6 +39,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use self::external_secret::ExternalConfig;
+pub use self::metrics::exposition;
+pub use self::notify::{Destination, NotifyConfig, Occasion};
 pub use self::sealed_secret::SealedConfig;
 pub use self::sealing_keys::{KeyConfig, PublishedKeys};
 pub use self::watch::Namespaces;
@@ -66,6 +69,10 @@ pub struct ControllerConfig {
     pub keys: KeyConfig,
     /// How ExternalSecrets are served; `None` is not at all.
     pub external: Option<ExternalConfig>,
+    /// Whether metrics show each object by itself, which costs a scrape a few hundred bytes an object.
+    pub object_metrics: bool,
+    /// Who is told of failures, recoveries and rotations.
+    pub notify: NotifyConfig,
 }
 
 impl ControllerConfig {
@@ -79,6 +86,8 @@ impl ControllerConfig {
             sealed: SealedConfig::default(),
             keys: KeyConfig::default(),
             external: Some(ExternalConfig::default()),
+            object_metrics: true,
+            notify: NotifyConfig::default(),
         }
     }
 }
@@ -113,6 +122,7 @@ pub struct Controller {
     config: ControllerConfig,
     metrics: Metrics,
     external_metrics: external_secret::Metrics,
+    notices: (Notices, notify::Senders),
     is_ready: Arc<AtomicBool>,
     is_external_ready: Arc<AtomicBool>,
     keys: PublishedKeys,
@@ -123,12 +133,13 @@ impl Controller {
     /// A controller whose metrics go to `registry`.
     #[must_use]
     pub fn new(client: Client, config: ControllerConfig, registry: &mut Registry) -> Self {
-        let metrics = Metrics::register(registry);
-        let external_metrics = external_secret::Metrics::register(registry);
+        let metrics = Metrics::register(registry, config.object_metrics);
+        let external_metrics = external_secret::Metrics::register(registry, &metrics);
+        let notices = notify::start(&config.notify, registry);
         let is_external_ready = Arc::new(AtomicBool::new(config.external.is_none()));
         let (is_ready, keys) = (Arc::default(), PublishedKeys::default());
         let (keyring, _) = watch_channel::channel(None);
-        Self { client, config, metrics, external_metrics, is_ready, is_external_ready, keys, keyring }
+        Self { client, config, metrics, external_metrics, notices, is_ready, is_external_ready, keys, keyring }
     }
 
     /// Turns true when every SealedSecret and ExternalSecret that was there at the start has been looked at.
@@ -160,7 +171,7 @@ impl Controller {
         let external_in_flight = Arc::default();
         let load = events::Load([Arc::clone(&in_flight), Arc::clone(&external_in_flight)]);
         let (events, sender) = events::queue(api.clone(), load, self.metrics.events_dropped.clone());
-        let notices = Notices::default();
+        let (notices, telling) = self.notices;
         let keyring = self.keyring.subscribe();
         let keys = sealing_keys::Keys::new(sealing_keys::Parts {
             api: api.clone(),
@@ -177,6 +188,7 @@ impl Controller {
             api: api.clone(),
             events: events.clone(),
             metrics: self.external_metrics,
+            notices: notices.clone(),
             namespaces: self.config.namespaces.clone(),
             config,
             concurrency: self.config.concurrency,
@@ -229,6 +241,11 @@ impl Controller {
         tasks.spawn(async move {
             sender.run().await;
             "events"
+        });
+        let token = stop.clone();
+        tasks.spawn(async move {
+            telling.run(token).await;
+            "notices"
         });
         // The first task to end ends the process; after a shutdown the dispatcher's end is the one to wait for.
         loop {

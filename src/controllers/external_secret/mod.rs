@@ -39,6 +39,7 @@ use super::PAGE;
 use super::api::{Api, ApiError};
 use super::cluster_external_secret;
 use super::events::Events;
+use super::notify::Notices;
 use super::watch::{self, Namespaces};
 use crate::sync::target::Marks;
 
@@ -75,6 +76,7 @@ pub(super) struct Parts {
     pub(super) api: Api,
     pub(super) events: Events,
     pub(super) metrics: Metrics,
+    pub(super) notices: Notices,
     pub(super) namespaces: Namespaces,
     pub(super) config: ExternalConfig,
     /// Writes to the API server at the same time.
@@ -91,7 +93,7 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
     if !installed(&parts, &shutdown).await {
         return;
     }
-    let Parts { client, api, events, metrics, namespaces, config, concurrency, in_flight, is_ready } = parts;
+    let Parts { client, api, events, metrics, notices, namespaces, config, concurrency, in_flight, is_ready } = parts;
     let settings = watcher::Config::default().page_size(PAGE);
     let ours = watcher::Config::default().labels(&format!("{}=true", Marks::MANAGED)).page_size(PAGE);
     let is_wide = config.cluster && namespaces == Namespaces::All;
@@ -110,10 +112,17 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
     if is_wide {
         objects = cluster_external_secret::listen(objects, heard);
     }
-    let (api_too, events_too, until) = (api.clone(), events.clone(), shutdown.clone());
+    let until = shutdown.clone();
+    let passes = cluster_external_secret::Context {
+        api: api.clone(),
+        events: events.clone(),
+        objects: metrics.objects.clone(),
+        passes: metrics.passes.clone(),
+        notices: notices.clone(),
+    };
     let providing = async move {
         if let Some(watches) = clusterwide {
-            cluster_external_secret::run(api_too, events_too, watches, until).await;
+            cluster_external_secret::run(passes, watches, until).await;
         }
     };
     let targets = watch::metadata(&client, &namespaces, &ours);
@@ -127,6 +136,7 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
         events,
         stores: Arc::clone(&stores),
         metrics,
+        notices,
         writes: Semaphore::new(concurrency.max(1)),
         delimiters,
         digests: RandomState::new(),

@@ -1,4 +1,16 @@
 //! What the controller counts. Names that upstream has are upstream's.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `objects` | how every object stands: counted by reason, and shown one by one |
+//! | `passes` | how long passes take and how many wait, for each kind of object |
+//! | `process` | memory, processor time and files of the process |
+//! | `exposition` | how a scrape looks |
+
+mod exposition;
+mod objects;
+mod passes;
+mod process;
 
 use std::sync::atomic::AtomicU64;
 
@@ -8,20 +20,22 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+pub use self::exposition::exposition;
+pub(super) use self::objects::{Kind, Objects, Standing, State};
+pub(super) use self::passes::Passes;
+
 /// The controller's metrics; clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Metrics {
     /// Passes over SealedSecrets.
     pub(super) unseal_requests: Counter,
     unseal_errors: Family<Failure, Counter>,
-    /// Objects in work.
-    pub(super) in_flight: Gauge,
-    /// Objects that wait for a turn.
-    pub(super) queued: Gauge,
-    /// Objects that wait for another try.
-    pub(super) retrying: Gauge,
-    /// Objects known.
-    pub(super) objects: Gauge,
+    /// How every object stands.
+    pub(super) objects: Objects,
+    /// Passes of every kind.
+    pub(super) passes: Passes,
+    /// SealedSecrets and targets known.
+    pub(super) tracked: Gauge,
     /// Events that did not fit into the queue.
     pub(super) events_dropped: Counter<u64, AtomicU64>,
     /// Sealing keys that could not be read.
@@ -34,18 +48,27 @@ struct Failure {
     namespace: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    revision: &'static str,
+}
+
 impl Metrics {
-    /// Metrics that `registry` shows.
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+    /// Metrics that `registry` shows; with `shows_objects` also a few series for each object.
+    pub(super) fn register(registry: &mut Registry, shows_objects: bool) -> Self {
+        let metrics = Self { objects: Objects::new(shows_objects), ..Self::default() };
+        registry.register_collector(Box::new(metrics.objects.clone()));
+        registry.register_collector(Box::new(process::Process));
         let upstream = registry.sub_registry_with_prefix("sealed_secrets_controller");
         upstream.register("unseal_requests", "Passes over SealedSecrets", metrics.unseal_requests.clone());
         upstream.register("unseal_errors", "Passes that failed, by reason", metrics.unseal_errors.clone());
+        let build = Family::<Build, Gauge>::default();
+        let revision = option_env!("BULLA_REVISION").unwrap_or(env!("CARGO_PKG_VERSION"));
+        build.get_or_create(&Build { revision }).set(1);
+        upstream.register("build_info", "The program: always 1", build);
         let ours = registry.sub_registry_with_prefix("bulla");
-        ours.register("in_flight", "SealedSecrets in work", metrics.in_flight.clone());
-        ours.register("queued", "SealedSecrets that wait for their turn", metrics.queued.clone());
-        ours.register("retrying", "SealedSecrets that wait for another try", metrics.retrying.clone());
-        ours.register("objects", "SealedSecrets and targets known", metrics.objects.clone());
+        metrics.passes.register(ours);
+        ours.register("tracked", "SealedSecrets and targets known", metrics.tracked.clone());
         ours.register("events_dropped", "Events dropped under load", metrics.events_dropped.clone());
         ours.register("malformed_sealing_keys", "Sealing keys that cannot be read", metrics.malformed_keys.clone());
         metrics
