@@ -12,7 +12,7 @@
 //! | `notify` | telling people what happened |
 //! | `apply` | the only writer of Secrets |
 //! | `observe` | reading a Secret |
-//! | `watch`, `api`, `events`, `metrics` | the ways to and from the API server |
+//! | `watch`, `api`, `events`, `metrics`, `trace` | the ways to and from the API server |
 
 mod api;
 mod apply;
@@ -27,6 +27,7 @@ mod queue;
 mod sealed_secret;
 mod sealing_keys;
 mod terms;
+mod trace;
 mod watch;
 
 use std::sync::Arc;
@@ -40,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::external_secret::ExternalConfig;
 pub use self::leadership::Availability;
+pub use self::metrics::exposition;
+pub use self::notify::{Destination, NotifyConfig, Occasion};
 pub use self::sealed_secret::SealedConfig;
 pub use self::sealing_keys::{Clock, KeyConfig, KeyOrder, PublishedKeys, Rotation};
 pub use self::watch::Namespaces;
@@ -69,6 +72,10 @@ pub struct ControllerConfig {
     pub external: Option<ExternalConfig>,
     /// How replicas agree on who does what; `None` is a process that is the only one.
     pub availability: Option<Availability>,
+    /// Whether metrics show each object by itself, which costs a scrape a few hundred bytes an object.
+    pub object_metrics: bool,
+    /// Who is told of failures, recoveries and rotations.
+    pub notify: NotifyConfig,
 }
 
 impl ControllerConfig {
@@ -83,6 +90,8 @@ impl ControllerConfig {
             keys: KeyConfig::default(),
             external: Some(ExternalConfig::default()),
             availability: None,
+            object_metrics: true,
+            notify: NotifyConfig::default(),
         }
     }
 }
@@ -118,6 +127,7 @@ pub struct Controller {
     metrics: Metrics,
     external_metrics: external_secret::Metrics,
     leadership_metrics: leadership::Metrics,
+    notices: (Notices, notify::Senders),
     is_ready: Arc<AtomicBool>,
     is_external_ready: Arc<AtomicBool>,
     is_standby: Arc<AtomicBool>,
@@ -130,9 +140,10 @@ impl Controller {
     /// A controller whose metrics go to `registry`.
     #[must_use]
     pub fn new(client: Client, config: ControllerConfig, registry: &mut Registry) -> Self {
-        let metrics = Metrics::register(registry);
-        let external_metrics = external_secret::Metrics::register(registry);
         let leadership_metrics = leadership::Metrics::register(registry);
+        let metrics = Metrics::register(registry, config.object_metrics);
+        let external_metrics = external_secret::Metrics::register(registry, &metrics);
+        let notices = notify::start(&config.notify, registry);
         let is_external_ready = Arc::new(AtomicBool::new(config.external.is_none()));
         let (is_ready, is_standby, keys) = (Arc::default(), Arc::default(), PublishedKeys::default());
         let (keyring, _) = watch_channel::channel(None);
@@ -143,6 +154,7 @@ impl Controller {
             metrics,
             external_metrics,
             leadership_metrics,
+            notices,
             is_ready,
             is_external_ready,
             is_standby,
@@ -209,7 +221,7 @@ impl Controller {
         let load = events::Load(in_flight.clone());
         let fenced = api.behind(&seat.fence);
         let (events, sender) = events::queue(fenced.clone(), load, self.metrics.events_dropped.clone());
-        let notices = Notices::default();
+        let (notices, telling) = self.notices;
         let keyring = self.keyring.subscribe();
         // One end is kept: without it nobody could ask any more.
         let (_rotation, requests) = self.rotation;
@@ -250,6 +262,11 @@ impl Controller {
         tasks.spawn(async move {
             sender.run().await;
             Ok("events")
+        });
+        let token = stop.clone();
+        tasks.spawn(async move {
+            telling.run(token).await;
+            Ok("notices")
         });
         // The first task to end ends the process. After a shutdown all work ends first, and then what the replica had
         // is given back.

@@ -110,6 +110,7 @@ impl Terms {
             api: self.api.clone(),
             events: self.events.clone(),
             metrics: self.external_metrics.clone(),
+            notices: self.notices.clone(),
             namespaces: namespaces.clone(),
             share: share.clone(),
             config,
@@ -154,11 +155,7 @@ impl Terms {
 
     /// Nothing is worked on: what was last said of objects is not true any more.
     fn rest(&self) {
-        let metrics = &self.metrics;
-        for gauge in [&metrics.in_flight, &metrics.queued, &metrics.retrying, &metrics.objects] {
-            gauge.set(0);
-        }
-        self.external_metrics.rest();
+        self.metrics.rest();
         self.in_flight.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }
 }

@@ -144,7 +144,8 @@ pub(super) fn open(keyring: &Keyring, bytes: &[u8], place: Place<'_>, declared: 
 
 /// Whether a key that does not open any more would have opened it. The session key is looked at and dropped.
 fn refused(keyring: &Keyring, parts: &Parts<'_>, label: &[u8]) -> Option<Refusal> {
-    let fits = |identity: &&Identity| identity.rsa().and_then(|rsa| rsa.session_key(parts.wrapped, label)).is_some();
+    let fits =
+        |identity: &&Identity| identity.rsa().and_then(|rsa| rsa.session_key(keyring, parts.wrapped, label)).is_some();
     keyring.refused_rsa().iter().find(fits).and_then(|identity| keyring.refusal(&identity.key_id()))
 }
 

@@ -163,7 +163,10 @@ impl Elector {
             return;
         }
         self.out.metrics.losses.inc();
-        warn!(lease = self.leases.name(slot), "lost the Lease: what it is about is not worked on until it is ours again");
+        warn!(
+            lease = self.leases.name(slot),
+            "lost the Lease: what it is about is not worked on until it is ours again"
+        );
         if self.runs(slot) {
             // Not even for the rest, until those who work on it have heard.
             self.running = Share::of(self.settings.shards, []);
@@ -212,7 +215,10 @@ impl Elector {
     fn complain_about_count(&mut self, theirs: u32) {
         if self.complaint.replace("shards") != Some("shards") {
             let ours = self.settings.shards;
-            warn!(ours, theirs, "a replica that still works divides the namespaces otherwise: waiting until it is gone");
+            warn!(
+                ours,
+                theirs, "a replica that still works divides the namespaces otherwise: waiting until it is gone"
+            );
         }
     }
 
