@@ -36,7 +36,7 @@
 {{- define "bulla.rules.external" -}}
 - apiGroups: [external-secrets.io]
   resources: [externalsecrets, secretstores]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [external-secrets.io]
   resources: [externalsecrets/status, secretstores/status]
   verbs: [patch]
@@ -54,7 +54,7 @@
 {{- define "bulla.rules.clusterStores" -}}
 - apiGroups: [external-secrets.io]
   resources: [clustersecretstores, clusterexternalsecrets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [external-secrets.io]
   resources: [clustersecretstores/status, clusterexternalsecrets/status]
   verbs: [patch]
@@ -69,7 +69,7 @@
   verbs: [create, patch, delete]
 - apiGroups: [""]
   resources: [namespaces]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
 {{- end -}}
 
 {{- define "bulla.rules.storeTokens" -}}
