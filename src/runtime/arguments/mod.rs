@@ -16,7 +16,7 @@ pub use self::availability::AvailabilityArguments;
 pub use self::external::ExternalArguments;
 pub use self::keys::KeyArguments;
 pub use self::sealed::SealedArguments;
-pub use self::server::ServerArguments;
+pub use self::server::{MetricsAddress, ServerArguments};
 pub use self::telemetry::{LogFormat, TelemetryArguments};
 pub use self::upstream::Notice;
 
