@@ -123,9 +123,7 @@ async fn work(context: &Context, subject: Subject, plan: Plan) -> Report {
             let verdict = Verdict::Done { name: wanted.name.clone(), provisioned: right, failed };
             say(context, &subject, verdict, &mut report, began).await;
         }
-        Some(Err(problem)) => {
-            say(context, &subject, Verdict::Invalid(problem.clone()), &mut report, began).await
-        }
+        Some(Err(problem)) => say(context, &subject, Verdict::Invalid(problem.clone()), &mut report, began).await,
         None => {}
     }
     if let (Some((rest, version)), true) = (&subject.finalizers, report.failures.is_empty())

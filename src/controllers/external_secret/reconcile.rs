@@ -159,13 +159,7 @@ pub(super) async fn reconcile(
     work(context, key, object, hints, reason).instrument(trace::pass!(KIND, key)).await
 }
 
-async fn work(
-    context: &Context,
-    key: &Key,
-    object: Box<ExternalSecret>,
-    hints: Hints,
-    reason: SyncReason,
-) -> Report {
+async fn work(context: &Context, key: &Key, object: Box<ExternalSecret>, hints: Hints, reason: SyncReason) -> Report {
     let began = (Timestamp::now(), Instant::now());
     if object.metadata.deletion_timestamp.is_some() || is_of_another(context, key, &object).await {
         debug!(namespace = key.namespace(), name = key.name(), "left alone: another controller's, or being deleted");

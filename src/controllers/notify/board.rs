@@ -116,14 +116,7 @@ impl Board {
 
     /// Notes that an object is not in sync; true if that may have to be told. `is_news` is false for what was so before
     /// this process was there: somebody else told that.
-    pub(super) fn failed(
-        &mut self,
-        now: Instant,
-        id: Id,
-        reason: &'static str,
-        message: &str,
-        is_news: bool,
-    ) -> bool {
+    pub(super) fn failed(&mut self, now: Instant, id: Id, reason: &'static str, message: &str, is_news: bool) -> bool {
         if let Some(trouble) = self.troubles.get_mut(&id) {
             let is_same = trouble.wrong.as_ref().is_some_and(|wrong| wrong.reason == reason);
             if is_same {

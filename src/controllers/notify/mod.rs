@@ -160,10 +160,7 @@ pub(super) fn start(config: &NotifyConfig, registry: &mut Registry) -> (Notices,
     let sent = Sent::default();
     sent.register(registry);
     let mut senders = Vec::new();
-    let receivers = [
-        (Format::Slack, &config.slack, None),
-        (Format::Json, &config.webhook, config.webhook_key.clone()),
-    ];
+    let receivers = [(Format::Slack, &config.slack, None), (Format::Json, &config.webhook, config.webhook_key.clone())];
     for (format, destination, key) in receivers {
         if let Some(destination) = destination.clone() {
             let feed = Arc::new(Feed { board: Mutex::new(Board::new(settings.clone())), wake: Notify::new() });

@@ -24,7 +24,7 @@ pub use self::publish::PublishedKeys;
 use self::load::Loaded;
 use super::api::{Api, ApiError};
 use super::leadership::Leadership;
-use super::metrics::Metrics;
+use super::metrics::{KeyRow, Metrics};
 use super::notify::Notices;
 use super::watch::{Namespaces, Streams, metadata};
 use super::{apply, random};
@@ -155,6 +155,7 @@ impl Keys {
 
     fn complain(&mut self, loaded: &Loaded) {
         self.parts.metrics.malformed_keys.set(i64::try_from(loaded.malformed.len()).unwrap_or(i64::MAX));
+        self.parts.metrics.keys.show(loaded.keys.iter().map(row).collect());
         let mut complaints = Vec::new();
         for (name, problem) in &loaded.malformed {
             let complaint = format!("{name}: {problem}");
@@ -182,6 +183,24 @@ impl Keys {
         info!(key = %identity.key_id(), "made a sealing key");
         Ok(())
     }
+}
+
+/// A key as metrics show it.
+fn row(key: &load::Key) -> KeyRow {
+    KeyRow {
+        id: key.identity.key_id().to_string(),
+        kind: key.identity.kind().as_str(),
+        state: key.state.as_str(),
+        created: key.created.parse().ok(),
+        expires: key.certificate.as_deref().and_then(expiry),
+        values: None,
+    }
+}
+
+/// Until when a certificate is good.
+fn expiry(certificate: &str) -> Option<Timestamp> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(certificate.as_bytes()).ok()?;
+    Timestamp::from_second(pem.parse_x509().ok()?.validity().not_after.timestamp()).ok()
 }
 
 /// Waits until something about the key Secrets may have changed.

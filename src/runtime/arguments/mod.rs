@@ -16,7 +16,7 @@ pub use self::external::ExternalArguments;
 pub use self::keys::KeyArguments;
 pub use self::sealed::SealedArguments;
 pub use self::server::ServerArguments;
-pub use self::telemetry::{LogFormat, TelemetryArguments};
+pub use self::telemetry::{LogFormat, NotifyOn, TelemetryArguments};
 
 use crate::controllers::{CONCURRENCY, ControllerConfig, Namespaces};
 
@@ -84,6 +84,8 @@ impl RunArguments {
             sealed: self.sealed.config(),
             keys: self.keys.config(),
             external: self.external.config(),
+            object_metrics: self.telemetry.object_metrics,
+            notify: self.telemetry.notify(),
             ..ControllerConfig::new(self.controller_namespace.as_deref().unwrap_or(own_namespace))
         }
     }
