@@ -45,6 +45,7 @@ pub use self::metrics::exposition;
 pub use self::notify::{Destination, NotifyConfig, Occasion};
 pub use self::sealed_secret::SealedConfig;
 pub use self::sealing_keys::{Clock, KeyConfig, KeyOrder, PublishedKeys, Rotation};
+pub use self::trace::TARGET as SPANS;
 pub use self::watch::Namespaces;
 
 use self::api::Api;

@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{field, info, warn};
 
 pub use self::arguments::{
-    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, MetricsAddress, Notice, RunArguments,
-    SealedArguments, ServerArguments, TelemetryArguments,
+    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, MetricsAddress, Notice,
+    NotifyOn, RunArguments, SealedArguments, ServerArguments, TelemetryArguments,
 };
 pub use self::connection::{ConnectError, connect};
+pub use self::telemetry::{AuditLog, AuditLogError};
 
 use crate::controllers::{self, Controller};
 use crate::server::{self, Answers, Listeners};
@@ -42,6 +43,15 @@ pub enum Error {
         /// What was given.
         level: String,
     },
+    /// The audit log cannot be written.
+    #[error(transparent)]
+    AuditLog(AuditLogError),
+    /// Traces cannot be sent.
+    #[error("no traces can be sent: {why}")]
+    Traces {
+        /// Why not.
+        why: String,
+    },
     /// The controller ended.
     #[error(transparent)]
     Controller(#[from] controllers::Error),
@@ -65,7 +75,15 @@ pub enum Error {
 /// See [`Error`].
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let Command::Run(arguments) = arguments.command;
-    telemetry::start(&arguments.telemetry.log_level, arguments.telemetry.log_format)?;
+    let traces = telemetry::start(&arguments.telemetry)?;
+    let ended = serve(*arguments).await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    ended
+}
+
+async fn serve(arguments: RunArguments) -> Result<(), Error> {
     process::forbid_core_dumps();
     for notice in &arguments.notices {
         let Notice { answer, .. } = notice;
