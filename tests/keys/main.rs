@@ -5,5 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod certificates;
+mod process;
 mod renewal;
+mod states;
 mod world;
