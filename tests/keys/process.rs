@@ -12,7 +12,7 @@ fn start(world: &World, folder: &std::path::Path, flags: &[&str]) -> (Leash, Str
     let mut command = Command::new("sh");
     command.args(["-c", "echo $$ > \"$0\"; exec \"$@\""]).arg(&pid_file).arg(env!("CARGO_BIN_EXE_bulla-controller"));
     command.arg("run").arg("--kubeconfig").arg(world.server.kubeconfig());
-    command.args(["--listen", "127.0.0.1:0", "--external-secrets", "false"]);
+    command.args(["--listen", "127.0.0.1:0", "--external-secrets", "false", "--log-format", "json"]);
     command.args(["--controller-namespace", &world.namespace, "--watch-namespace", &world.namespace]).args(flags);
     let leash = Leash::spawn("bulla-controller", &command, &folder.join("log"), End::default());
     let began = Instant::now();
@@ -39,7 +39,7 @@ async fn sigusr1_makes_a_key_now() {
     let certificates = [("sealed-secrets-key-0001", "active"), ("sealed-secrets-key-0002", "active")];
     world.until_states(UPSTREAM_LABEL, &certificates).await;
     let log = leash.log();
-    assert!(log.contains("told to make a new sealing key") && log.contains("action=\"make-key\""), "{log}");
+    assert!(log.contains("told to make a new sealing key") && log.contains("\"action\":\"make-key\""), "{log}");
     assert!(!log.contains("AGE-SECRET-KEY") && !log.contains("PRIVATE KEY"), "{log}");
 }
 
