@@ -10,10 +10,10 @@ use std::net::SocketAddr;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 pub use self::arguments::{
-    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, RunArguments,
+    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, Notice, RunArguments,
     SealedArguments, ServerArguments, TelemetryArguments,
 };
 pub use self::connection::{ConnectError, connect};
@@ -51,6 +51,9 @@ pub enum Error {
         /// Which.
         task: &'static str,
     },
+    /// Settings for replicas that do not go together.
+    #[error("{0}")]
+    Availability(String),
     /// Signals cannot be handled.
     #[error("cannot handle signals")]
     Signals(#[source] std::io::Error),
@@ -64,8 +67,13 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let Command::Run(arguments) = arguments.command;
     telemetry::start(&arguments.telemetry.log_level, arguments.telemetry.log_format)?;
     process::forbid_core_dumps();
+    for notice in &arguments.notices {
+        let Notice { answer, .. } = notice;
+        if notice.counts { info!("{answer}") } else { warn!("{answer}") }
+    }
     let client = connect(arguments.kubeconfig.as_deref()).await?;
     let config = arguments.controller(client.default_namespace());
+    config.availability.iter().try_for_each(controllers::Availability::check).map_err(Error::Availability)?;
     let shutdown = CancellationToken::new();
     let mut registry = Registry::default();
     let controller = Controller::new(client, config, &mut registry);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{DigestKey, Identity, KeyId, KeyKind, KeyState, Recipient, Refusal};
 
@@ -18,6 +19,7 @@ pub struct Keyring {
     /// RSA keys among them: kubeseal's format names no key, so only they can tell what was sealed to them.
     refused_rsa: Vec<Identity>,
     opened_by: Mutex<HashMap<[u8; 16], KeyId>>,
+    rsa_operations: AtomicU64,
 }
 
 /// How many values the memory of RSA openings holds before it starts afresh: 24 bytes each.
@@ -120,6 +122,34 @@ impl Keyring {
     #[must_use]
     pub fn digest_key_of(&self, digest: &str) -> Option<&DigestKey> {
         self.get(&DigestKey::id_of(digest)?).map(Identity::digest_key)
+    }
+
+    /// How many times an RSA private key of this keyring was used, whatever came of it: the costly part of opening
+    /// kubeseal's format.
+    #[must_use]
+    pub fn rsa_operations(&self) -> u64 {
+        self.rsa_operations.load(Ordering::Relaxed)
+    }
+
+    /// How many of its keys are tried on a value of kubeseal's format, at most.
+    #[must_use]
+    pub fn rsa_keys(&self) -> usize {
+        self.rsa().count()
+    }
+
+    pub(super) fn count_rsa_operation(&self) {
+        self.rsa_operations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn rsa(&self) -> impl Iterator<Item = &Identity> {
+        self.iter().map(|(identity, _)| identity).filter(|identity| identity.rsa().is_some())
+    }
+
+    /// The public half of a key that opens, with its state.
+    #[must_use]
+    pub fn recipient_of(&self, id: &KeyId) -> Option<(&Recipient, KeyState)> {
+        let (identity, state) = self.entries.get(*self.index.get(id)?)?;
+        Some((identity.recipient(), *state))
     }
 
     pub(super) fn get(&self, id: &KeyId) -> Option<&Identity> {

@@ -45,7 +45,6 @@ impl KeyEar {
     pub(super) fn drain(&mut self) {
         while self.changed().now_or_never().is_some() {}
     }
-
 }
 
 impl MapEar {

@@ -103,11 +103,7 @@ pub(super) async fn key(parts: &Parts, order: &Order) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn native(
-    _parts: &Parts,
-    now: Timestamp,
-    _annotations: &mut BTreeMap<String, String>,
-) -> Result<Pair, ApiError> {
+async fn native(_parts: &Parts, now: Timestamp, _annotations: &mut BTreeMap<String, String>) -> Result<Pair, ApiError> {
     let identity = Identity::generate_hybrid().map_err(|_| ApiError::Unreadable)?;
     let text = identity.to_file_text(now).ok_or(ApiError::Unreadable)?;
     let mut data = Values::new();

@@ -58,10 +58,11 @@ pub(super) fn due(ages: impl Iterator<Item = Age>, rules: Rules, now: Timestamp)
     let mut newest: Option<Age> = None;
     for age in ages.filter(|age| !is_ahead(age.since, now)) {
         let later = |a: Timestamp, b: Timestamp| if is_ahead(b, now) { a } else { a.max(b) };
-        newest = Some(newest.map_or(age, |newest| Age {
-            since: newest.since.max(age.since),
-            dated: later(newest.dated, age.dated),
-        }));
+        newest =
+            Some(newest.map_or(age, |newest| Age {
+                since: newest.since.max(age.since),
+                dated: later(newest.dated, age.dated),
+            }));
     }
     let Some(newest) = newest else {
         // Every one of them is dated in the future.
