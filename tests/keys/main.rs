@@ -8,5 +8,6 @@ mod support;
 mod certificates;
 mod process;
 mod renewal;
+mod report;
 mod states;
 mod world;

@@ -101,6 +101,7 @@ impl World {
         config.clock = Clock::new(now);
         config.recheck = RECHECK;
         config.pause = Duration::ZERO;
+        config.report = RECHECK;
         config.rsa_bits = bulla::seal::RsaBits::Bits2048;
         config
     }
