@@ -10,6 +10,7 @@
 //! libraries that implement the formats.
 
 mod binding;
+mod certificate;
 mod digest;
 mod error;
 mod file;
@@ -29,6 +30,7 @@ use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{GeneralPurposeConfig, STANDARD};
 
 pub use self::binding::{Binding, Place, Scope};
+pub use self::certificate::{IssuedKey, RsaBits, issue};
 pub use self::digest::DigestKey;
 pub use self::error::{Damage, KeyError, OpenError, OpenErrors, Refusal, SealError};
 pub use self::file::{FileError, open_file};

@@ -139,7 +139,14 @@ pub(super) fn open(keyring: &Keyring, bytes: &[u8], place: Place<'_>, declared: 
         .into_iter()
         .find_map(|identity| open_with(keyring, identity, &parts, &label))
         .inspect(|opened| keyring.remember(memory, opened.key_id))
-        .ok_or(Refusal::NoKeyOpens { tried })
+        .ok_or_else(|| refused(keyring, &parts, &label).unwrap_or(Refusal::NoKeyOpens { tried }))
+}
+
+/// Whether a key that does not open any more would have opened it. The session key is looked at and dropped.
+fn refused(keyring: &Keyring, parts: &Parts<'_>, label: &[u8]) -> Option<Refusal> {
+    let fits =
+        |identity: &&Identity| identity.rsa().and_then(|rsa| rsa.session_key(keyring, parts.wrapped, label)).is_some();
+    keyring.refused_rsa().iter().find(fits).and_then(|identity| keyring.refusal(&identity.key_id()))
 }
 
 /// As [`open`], with the same work whatever comes of it: every key of the right length is tried to the end, and the

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -12,6 +12,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::controllers::exposition;
 
 /// Upstream's buckets, which are Prometheus' own.
 const SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -82,15 +84,13 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
-/// All metrics, as Prometheus reads them.
-pub(super) fn show(registry: &Registry) -> Response {
-    let mut text = String::new();
-    let status = match prometheus_client::encoding::text::encode(&mut text, registry) {
-        Ok(()) => StatusCode::OK,
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    (status, [(header::CONTENT_TYPE, kind)], text).into_response()
+/// All metrics, as whoever asks reads them.
+pub(super) fn show(registry: &Registry, headers: &HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    match exposition(registry, accept) {
+        Ok((text, kind)) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 #[cfg(test)]

@@ -249,7 +249,7 @@ impl Reseal<'_> {
                 if state == KeyState::Active {
                     ours.push(recipient.clone());
                 }
-            } else if !self.keyring.is_retired(id) {
+            } else if self.keyring.refusal(id).is_none() {
                 unknown.push(*id);
             }
         }
