@@ -145,8 +145,19 @@ fn two_active_keys_of_ours_in_one_value_both_stay_and_a_retired_one_goes() {
         (opening, KeyState::Opening),
         (new, KeyState::Active),
     ]);
-    assert!(keyring.is_retired(&gone));
+    assert!(keyring.refusal(&gone).is_some());
     let text = new_text(reseal(&keyring, &Targets::newest(&keyring), Scope::Strict).value("password", &value));
+    assert_eq!(inspect(&text).unwrap().binding.unwrap().keys, ids);
+}
+
+#[test]
+fn a_recipient_that_is_compromised_makes_a_value_stale_also_beside_the_newest_key() {
+    let [new, person, leaked] = [(); 3].map(|()| x25519());
+    let value = sealed(&[&leaked, &new, &person], Scope::Strict, PLACE);
+    let ids = [new.key_id(), person.key_id()];
+    let keyring = keyring([(leaked, KeyState::Compromised), (new, KeyState::Active)]);
+    let targets = Targets { others: vec![person.recipient().clone()], ..Targets::newest(&keyring) };
+    let text = new_text(reseal(&keyring, &targets, Scope::Strict).value("password", &value));
     assert_eq!(inspect(&text).unwrap().binding.unwrap().keys, ids);
 }
 
