@@ -253,6 +253,8 @@ async fn add_key(client: &Client, namespace: &str, index: usize) {
 
 /// Puts a native key into the world's namespace.
 pub(crate) async fn add_native(world: &World, name: &str, identity: &Identity, state: &str) {
+    // Newer than the one that the controller made for itself, and than the last one: it is told in seconds.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     let secret = json!({
         "metadata": {"name": name, "labels": {"bulla.dev/sealing-key": state}},
         "stringData": {"identity": *identity.to_text().unwrap(), "recipient": identity.recipient().to_string()},
