@@ -23,3 +23,4 @@ pub(crate) mod servers;
 pub(crate) mod tools;
 pub(crate) mod upstream;
 pub(crate) mod vault;
+pub(crate) mod wire;

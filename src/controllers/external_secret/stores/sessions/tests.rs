@@ -18,7 +18,7 @@ fn stores() -> Stores {
     let client = Client::try_from(Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
     let api = Api::new(client);
     let (events, _) = events::queue(api.clone(), events::Load(Default::default()), Counter::default());
-    let config = StoreConfig { class: String::new(), recheck: Duration::from_secs(300), files: None };
+    let config = StoreConfig { class: String::new(), recheck: Duration::from_secs(300), files: None, leads: true };
     Stores::new(api, events, config, Metrics::default(), mpsc::unbounded_channel().0)
 }
 
