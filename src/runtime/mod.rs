@@ -65,11 +65,11 @@ pub enum Error {
 /// See [`Error`].
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let Command::Run(arguments) = arguments.command;
+    arguments.availability.check().map_err(Error::Availability)?;
     telemetry::start(&arguments.telemetry.log_level, arguments.telemetry.log_format)?;
     process::forbid_core_dumps();
     let client = connect(arguments.kubeconfig.as_deref()).await?;
     let config = arguments.controller(client.default_namespace());
-    config.availability.iter().try_for_each(controllers::Availability::check).map_err(Error::Availability)?;
     let shutdown = CancellationToken::new();
     let mut registry = Registry::default();
     let controller = Controller::new(client, config, &mut registry);

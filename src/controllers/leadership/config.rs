@@ -56,10 +56,14 @@ impl Availability {
             return Err(format!("the lease duration must be whole seconds, not {lease_duration:?}"));
         }
         if renew_deadline >= lease_duration {
-            return Err(format!("the renew deadline ({renew_deadline:?}) must be less than the lease duration ({lease_duration:?}): in between, work under way ends"));
+            return Err(format!(
+                "the renew deadline ({renew_deadline:?}) must be less than the lease duration ({lease_duration:?}): in between, work under way ends"
+            ));
         }
         if retry_period.is_zero() || *retry_period * 2 >= *renew_deadline {
-            return Err(format!("the retry period ({retry_period:?}) must be less than half of the renew deadline ({renew_deadline:?}): one renewal may fail"));
+            return Err(format!(
+                "the retry period ({retry_period:?}) must be less than half of the renew deadline ({renew_deadline:?}): one renewal may fail"
+            ));
         }
         if identity.is_empty() || identity.len() > 128 {
             return Err("the identity must have 1 to 128 bytes".to_owned());

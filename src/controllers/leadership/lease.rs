@@ -155,8 +155,10 @@ impl Leases {
 
     /// Deletes a Lease if it is still as it is here.
     pub(super) async fn delete(&self, lease: &Lease) -> Result<(), ApiError> {
-        let preconditions =
-            Preconditions { resource_version: lease.metadata.resource_version.clone(), uid: lease.metadata.uid.clone() };
+        let preconditions = Preconditions {
+            resource_version: lease.metadata.resource_version.clone(),
+            uid: lease.metadata.uid.clone(),
+        };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         let name = lease.metadata.name.as_deref().unwrap_or_default();
         let request = api::at::<Lease>(&self.namespace).delete(name, &parameters)?;

@@ -133,9 +133,8 @@ impl Observations {
 
     /// Leases that nobody has needed for `long`: of members that are gone, of shards that there no longer are.
     pub(super) fn litter(&self, shards: u32, long: Duration, now: Instant) -> Vec<Lease> {
-        let unneeded = |lease: &Lease| {
-            lease::is_member(lease) || lease::shard(lease).is_some_and(|shard| shard >= shards)
-        };
+        let unneeded =
+            |lease: &Lease| lease::is_member(lease) || lease::shard(lease).is_some_and(|shard| shard >= shards);
         let old = |observed: &&Observed| {
             let is_ours = holder(&observed.lease) == self.me;
             !is_ours && unneeded(&observed.lease) && now >= self.end(observed) + long
