@@ -13,20 +13,21 @@ async fn objects_that_fail_delay_no_others() {
     let front = Front::to(cluster.server.client_as(&token, "bulla-controller")).await;
     let replica = cluster.replica_by(&front.url(), "a", &["--concurrency", "4"]).await;
     cluster.works(&place, "first").await;
-    // Every write takes its time; some objects cannot be opened, and others not be written, however often it is tried.
-    front.fault(|method, path| {
-        (method == "POST" && path.contains("/secrets")).then_some(())?;
-        Some(Fault::Slow(Duration::from_millis(100)))
-    });
+    // Some objects cannot be written, however often it is tried, and others not be opened; every write takes its time.
+    let blocked = cluster.places(1).await.remove(0);
+    let path_of_blocked = format!("/namespaces/{blocked}/secrets");
+    let is_write_of_secret = |method: &str, path: &str| method == "POST" && path.contains("/secrets");
+    front
+        .fault(move |method, path| (method == "POST" && path.contains(&path_of_blocked)).then_some(Fault::Status(500)));
+    front
+        .fault(move |method, path| is_write_of_secret(method, path).then_some(Fault::Slow(Duration::from_millis(100))));
     for number in 0..60 {
         cluster.seal_for_others(&place, &format!("bad-{number}")).await;
     }
-    let blocked = cluster.places(1).await.remove(0);
-    let blocked_path = format!("/namespaces/{blocked}/secrets");
-    front.fault(move |method, path| (method == "POST" && path.contains(&blocked_path)).then_some(Fault::Status(500)));
     cluster.seal_many(std::slice::from_ref(&blocked), "stuck", 60).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert!(replica.gauge("bulla_retrying").unwrap() > 100, "they are tried again");
+    let retrying = replica.gauge("bulla_retrying").unwrap();
+    assert!(retrying > 100, "{retrying} of 120 are tried again");
     let mut longest = Duration::ZERO;
     for number in 0..10 {
         longest = longest.max(cluster.works(&place, &format!("new-{number}")).await);

@@ -135,7 +135,7 @@ async fn pass_on(client: &Client, request: Request, pieces: Option<usize>) -> Re
         head.headers.remove(name);
     }
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    let request = axum::http::Request::from_parts(head, kube::client::Body::from(body));
+    let request = Request::from_parts(head, kube::client::Body::from(body));
     let Ok(answer) = client.send(request).await else {
         return Response::builder().status(StatusCode::BAD_GATEWAY).body(Body::empty()).unwrap();
     };

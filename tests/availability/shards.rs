@@ -96,7 +96,8 @@ async fn a_replica_that_divides_otherwise_waits_until_the_others_are_gone() {
     assert_eq!(new.gauge("bulla_shards_held"), Some(0));
     old.signal(Signal::TERM);
     old.until_ended().await;
-    let (_, ()) = tokio::join!(async { cluster.until_held(2, &[(&new, 2)]).await }, cluster.seal_many(&places, "after", 60));
+    let (_, ()) =
+        tokio::join!(async { cluster.until_held(2, &[(&new, 2)]).await }, cluster.seal_many(&places, "after", 60));
     cluster.until_many(&places, "after", 60, LONG).await;
     assert_one_at_a_time(&turns(&cluster, mark, &places, &[&old, &new]).await);
 }

@@ -190,7 +190,7 @@ impl Elector {
             if !self.held.contains_key(&Slot::Member) {
                 self.try_to_take(Slot::Member, now);
             }
-            let members = self.seen.members(staying, now);
+            let members = self.seen.members(shards, staying, now);
             self.out.metrics.members.set(i64::try_from(members.len()).unwrap_or(i64::MAX));
             quota_of_mine = quota(shards as usize, &members, &self.settings.identity);
         } else {
