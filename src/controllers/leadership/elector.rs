@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::runtime::watcher;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant};
@@ -115,7 +116,12 @@ impl Elector {
                     Err(_) => self.under_way.clear(),
                 },
                 Some(told) = settled.recv() => self.on_settled(told),
-                Some((_, said)) = watch.next() => self.seen.hear(said, Instant::now()),
+                Some((_, said)) = watch.next() => {
+                    if said.as_ref().is_err_and(is_forbidden) {
+                        self.complain_about_rights();
+                    }
+                    self.seen.hear(said, Instant::now());
+                }
                 Some(_) = self.chores.join_next() => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
@@ -184,7 +190,7 @@ impl Elector {
             if !self.held.contains_key(&Slot::Member) {
                 self.try_to_take(Slot::Member, now);
             }
-            let members = self.seen.members(staying, now);
+            let members = self.seen.members(shards, staying, now);
             self.out.metrics.members.set(i64::try_from(members.len()).unwrap_or(i64::MAX));
             quota_of_mine = quota(shards as usize, &members, &self.settings.identity);
         } else {
@@ -302,10 +308,10 @@ impl Elector {
     fn failed(&mut self, slot: Slot, call: Call, error: &ApiError, now: Instant) {
         self.out.metrics.failures.inc();
         let lease = self.leases.name(slot);
-        if self.complaint.replace(error.reason()) == Some(error.reason()) {
+        if matches!(error, ApiError::Forbidden(_)) {
+            self.complain_about_rights();
+        } else if self.complaint.replace(error.reason()) == Some(error.reason()) {
             debug!(lease, %error, "still no answer about the Lease that helps");
-        } else if matches!(error, ApiError::Forbidden(_)) {
-            warn!(lease, %error, "cannot use Leases: give the controller's role get, list, watch, create, update and delete on leases.coordination.k8s.io in its own namespace, or run it with --leader-elect=false as the only replica");
         } else {
             warn!(lease, %error, "cannot take, renew or give back the Lease; trying again");
         }
@@ -315,6 +321,16 @@ impl Elector {
             (Call::Release, Some(_)) => drop(self.held.remove(&slot)),
             (Call::Renew, Some(held)) => held.due = soon,
             (Call::Take | Call::Renew | Call::Release, _) => drop(self.next_try.insert(slot, soon)),
+        }
+    }
+
+    fn complain_about_rights(&mut self) {
+        if self.complaint.replace("rights") != Some("rights") {
+            warn!(
+                "this replica may not use Leases and does no work: give its role get, list, watch, create, update and \
+                 delete on leases.coordination.k8s.io in the controller's namespace, or, where it is the only one, run it \
+                 with --leader-elect=false"
+            );
         }
     }
 
@@ -415,5 +431,18 @@ impl Elector {
         }
         while releases.join_next().await.is_some() {}
         info!("gave back all Leases");
+    }
+}
+
+/// Whether the watch is refused, and not only interrupted.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => matches!(status.code, 401 | 403),
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
     }
 }

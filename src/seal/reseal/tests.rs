@@ -145,7 +145,7 @@ fn two_active_keys_of_ours_in_one_value_both_stay_and_a_retired_one_goes() {
         (opening, KeyState::Opening),
         (new, KeyState::Active),
     ]);
-    assert!(keyring.is_retired(&gone));
+    assert!(keyring.refusal(&gone).is_some());
     let text = new_text(reseal(&keyring, &Targets::newest(&keyring), Scope::Strict).value("password", &value));
     assert_eq!(inspect(&text).unwrap().binding.unwrap().keys, ids);
 }
