@@ -104,7 +104,8 @@ async fn ten_pages_are_read_page_by_page() {
         let world = &world;
         async move { world.sealed(&format!("object-{number}")).await }
     });
-    futures::StreamExt::collect::<Vec<_>>(futures::StreamExt::buffer_unordered(futures::stream::iter(create), 48)).await;
+    futures::StreamExt::collect::<Vec<_>>(futures::StreamExt::buffer_unordered(futures::stream::iter(create), 48))
+        .await;
     let mark = world.api.audit_mark();
     let all = json_of(&world.here(&["status", "sealedsecrets", "--output", "json"]).exits(1));
     assert_eq!(all["summary"]["waiting"], 1200);

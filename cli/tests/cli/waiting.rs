@@ -46,7 +46,11 @@ async fn a_failure_that_only_a_person_mends_ends_the_wait_and_others_do_not() {
     let began = Instant::now();
     let run = world.here(&["wait", "sealedsecret/bad", "--timeout", "60s"]).exits(1);
     assert!(began.elapsed() < Duration::from_secs(20));
-    assert!(run.err.contains("only a person can mend this") && run.err.contains("UnknownKey: a: because"), "{}", run.err);
+    assert!(
+        run.err.contains("only a person can mend this") && run.err.contains("UnknownKey: a: because"),
+        "{}",
+        run.err
+    );
     let run = world.here(&["wait", "sealedsecret/bad", "--timeout", "1s", "--keep-waiting"]).exits(1);
     assert!(run.err.contains("0 of 1 object(s) done within 1 s"), "{}", run.err);
     // What is said about an older version is no verdict about this one.
