@@ -190,6 +190,7 @@ impl Controller {
                 metrics: self.metrics,
                 notices,
                 config: self.config.sealed.clone(),
+                said: sealed_secret::Said::default(),
             }),
             namespaces: self.config.namespaces.clone(),
             concurrency: self.config.concurrency,
@@ -197,10 +198,16 @@ impl Controller {
             in_flight,
             is_ready: self.is_ready,
         };
-        let sealed = watch::objects(&self.client, &self.config.namespaces, &watcher::Config::default().page_size(PAGE));
+        let mut chosen = watcher::Config::default().page_size(PAGE);
+        chosen.label_selector.clone_from(&self.config.sealed.selector);
+        let sealed = watch::objects(&self.client, &self.config.namespaces, &chosen);
         let ours = format!("{} in ({}, {})", Annotations::MANAGED_BY, Annotations::OWNED, Annotations::MERGED);
         let targets = watcher::Config::default().labels(&ours).page_size(PAGE);
-        let targets = watch::metadata(&self.client, &self.config.namespaces, &targets);
+        let targets = if self.config.sealed.watches_targets {
+            watch::metadata(&self.client, &self.config.namespaces, &targets)
+        } else {
+            watch::nothing(&self.config.namespaces)
+        };
 
         let mut tasks = JoinSet::new();
         let stop = shutdown.child_token();

@@ -66,7 +66,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     process::forbid_core_dumps();
     for notice in &arguments.notices {
         let Notice { answer, .. } = notice;
-        if notice.counts { info!("{answer}") } else { warn!("{answer}") }
+        if notice.holds { info!("{answer}") } else { warn!("{answer}") }
     }
     let client = connect(arguments.kubeconfig.as_deref()).await?;
     let config = arguments.controller(client.default_namespace());

@@ -63,13 +63,24 @@ impl<'a> World<'a> {
 
     /// Starts the controller.
     pub(crate) fn start(&mut self) {
+        self.start_with(|_| {});
+    }
+
+    /// Starts the controller with other settings than usual.
+    pub(crate) fn start_with(&mut self, set: impl FnOnce(&mut ControllerConfig)) {
+        self.start_as(ADMIN, set);
+    }
+
+    /// Starts the controller with the rights that this token has.
+    pub(crate) fn start_as(&mut self, token: &str, set: impl FnOnce(&mut ControllerConfig)) {
         assert!(self.running.is_none(), "it runs already");
-        let config = ControllerConfig {
+        let mut config = ControllerConfig {
             namespaces: Namespaces::These(vec![self.namespace.clone()]),
             external: None,
             ..ControllerConfig::new(&self.namespace)
         };
-        let client = self.server.client_as(ADMIN, &self.agent);
+        set(&mut config);
+        let client = self.server.client_as(token, &self.agent);
         let stop = CancellationToken::new();
         let token = stop.clone();
         let task = tokio::spawn(async move { bulla::controllers::run(client, config, token).await.unwrap() });
