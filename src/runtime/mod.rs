@@ -51,6 +51,9 @@ pub enum Error {
         /// Which.
         task: &'static str,
     },
+    /// Settings for replicas that do not go together.
+    #[error("{0}")]
+    Availability(String),
     /// Signals cannot be handled.
     #[error("cannot handle signals")]
     Signals(#[source] std::io::Error),
@@ -70,11 +73,13 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     }
     let client = connect(arguments.kubeconfig.as_deref()).await?;
     let config = arguments.controller(client.default_namespace());
+    config.availability.iter().try_for_each(controllers::Availability::check).map_err(Error::Availability)?;
     let shutdown = CancellationToken::new();
     let mut registry = Registry::default();
     let controller = Controller::new(client, config, &mut registry);
     let answers =
         Answers { is_ready: controller.readiness(), keys: controller.keys(), keyring: controller.keyring(), registry };
+    let rotations = process::rotate_on_signal(controller.rotation());
     let address = arguments.server.listen;
     let unusable = move |source| Error::Listen { address, source };
     let listener = server::bind(address).await.map_err(unusable)?;
@@ -87,6 +92,14 @@ pub async fn run(arguments: Arguments) -> Result<(), Error> {
     tasks.spawn(async move { Ok(controller.run(token).await.map(|()| "controller")?) });
     let token = shutdown.clone();
     tasks.spawn(async move { server::serve(listener, answers, token).await.map(|()| "server").map_err(unusable) });
+    let token = shutdown.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = rotations => {}
+            () = token.cancelled() => {}
+        }
+        Ok("SIGUSR1")
+    });
     let token = shutdown.clone();
     tasks.spawn(async move {
         signals.wait().await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::registry::Registry;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
-use crate::controllers::PublishedKeys;
+use crate::controllers::{PublishedKeys, exposition};
 use crate::seal::Keyring;
 
 /// What the server answers with.
@@ -49,7 +49,7 @@ where
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(async move || ready(is_ready())))
         .route("/v1/keys", get(async move || published(&keys)))
-        .route("/metrics", get(async move || metrics(&registry)));
+        .route("/metrics", get(async move |headers: HeaderMap| metrics(&registry, &headers)));
     axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
@@ -63,11 +63,10 @@ fn published(keys: &PublishedKeys) -> impl IntoResponse + use<> {
     (status, [(header::CONTENT_TYPE, "application/json")], json.to_string())
 }
 
-fn metrics(registry: &Registry) -> impl IntoResponse + use<> {
-    let mut text = String::new();
-    let status = match prometheus_client::encoding::text::encode(&mut text, registry) {
-        Ok(()) => StatusCode::OK,
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    (status, [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+fn metrics(registry: &Registry, headers: &HeaderMap) -> impl IntoResponse + use<> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    match exposition(registry, accept) {
+        Ok((text, kind)) => Ok(([(header::CONTENT_TYPE, kind)], text)),
+        Err(_) => Err(StatusCode::INTERNAL_SERVER_ERROR),
+    }
 }

@@ -11,6 +11,7 @@ use kube::api::{Api, PostParams};
 use kube::core::NamespaceResourceScope;
 use serde_json::{Value, json};
 
+use crate::support::rights::Reach;
 use crate::world::{SOON, World, condition, data_of, strings};
 
 /// Creates an object in any namespace.
@@ -74,7 +75,9 @@ async fn a_namespace_that_is_missing_is_waited_for() {
     let mut world = World::without_controller().await;
     let late = format!("{}-late", world.namespace);
     let served = vec![world.namespace.clone(), late.clone()];
-    world.start_with(|config| config.namespaces = Namespaces::These(served));
+    let token = world.server.controller_token(&world.namespace, Reach::Cluster);
+    let config = bulla::controllers::ControllerConfig { namespaces: Namespaces::These(served), ..world.usual() };
+    world.start_as(&token, config);
     world.seal("db", &[("a", "1")]).await;
     world.synced("db").await;
     create_namespace(&world, &late).await;
@@ -105,7 +108,8 @@ async fn a_namespace_without_rights_does_not_keep_the_others_waiting() {
     create_in::<Role>(&world, &here.0, here.1).await;
     create_in::<RoleBinding>(&world, &here.0, here.2).await;
     let served = vec![world.namespace.clone(), late.clone()];
-    world.start_as(&token, |config| config.namespaces = Namespaces::These(served));
+    let config = bulla::controllers::ControllerConfig { namespaces: Namespaces::These(served), ..world.usual() };
+    world.start_as(&token, config);
     world.seal("db", &[("a", "1")]).await;
     world.synced("db").await;
     assert!(crate::support::logs::so_far().contains(&late), "the log says where");
@@ -122,8 +126,10 @@ async fn three_hundred_namespaces_start_at_once() {
     let mut served: Vec<_> = (0..299).map(|number| format!("{}-{number}", world.namespace)).collect();
     served.push(world.namespace.clone());
     world.seal("db", &[("a", "1")]).await;
+    let token = world.server.controller_token(&world.namespace, Reach::Cluster);
+    let config = bulla::controllers::ControllerConfig { namespaces: Namespaces::These(served), ..world.usual() };
     let began = Instant::now();
-    world.start_with(|config| config.namespaces = Namespaces::These(served));
+    world.start_as(&token, config);
     world.synced("db").await;
     let took = began.elapsed();
     println!("300 namespaces: the first Secret after {took:?}");

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::apiserver::ApiServer;
 use crate::support::audit::{AuditEntry, AuditMark};
-use crate::support::identities::ADMIN;
+use crate::support::rights::Reach;
 
 /// Longer than any wait that is right, shorter than a patience.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -68,18 +68,30 @@ impl<'a> World<'a> {
 
     /// Starts the controller with other settings than usual.
     pub(crate) fn start_with(&mut self, set: impl FnOnce(&mut ControllerConfig)) {
-        self.start_as(ADMIN, set);
+        let mut config = self.usual();
+        set(&mut config);
+        let token = match &config.namespaces {
+            Namespaces::All => self.server.controller_token(&self.namespace, Reach::Cluster),
+            Namespaces::These(names) => {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                self.server.controller_token(&self.namespace, Reach::Namespaces(&names))
+            }
+        };
+        self.start_as(&token, config);
     }
 
-    /// Starts the controller with the rights that this token has.
-    pub(crate) fn start_as(&mut self, token: &str, set: impl FnOnce(&mut ControllerConfig)) {
-        assert!(self.running.is_none(), "it runs already");
-        let mut config = ControllerConfig {
+    /// The settings of a controller that serves this namespace only.
+    pub(crate) fn usual(&self) -> ControllerConfig {
+        ControllerConfig {
             namespaces: Namespaces::These(vec![self.namespace.clone()]),
             external: None,
             ..ControllerConfig::new(&self.namespace)
-        };
-        set(&mut config);
+        }
+    }
+
+    /// Starts the controller with the rights that this token has.
+    pub(crate) fn start_as(&mut self, token: &str, config: ControllerConfig) {
+        assert!(self.running.is_none(), "it runs already");
         let client = self.server.client_as(token, &self.agent);
         let stop = CancellationToken::new();
         let token = stop.clone();

@@ -10,18 +10,20 @@ use std::sync::Arc;
 use bulla_crds::{ConditionStatus, ConditionType, SealedSecret, WrittenSecret};
 use jiff::Timestamp;
 use kube::Resource as _;
-use tracing::{debug, info, warn};
+use tokio::time::Instant;
+use tracing::{Instrument as _, debug, info, warn};
 
 use super::desired;
 use super::dispatch::fingerprint;
 use super::status::{self, Verdict};
 use super::{Said, SealedConfig, SyncError, orphan, status::is_settled};
+use crate::audit;
 use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
-use crate::controllers::metrics::Metrics;
+use crate::controllers::metrics::{self, Metrics, Standing};
 use crate::controllers::notify::Notices;
 use crate::controllers::queue::{Key, Version};
-use crate::controllers::{apply, observe};
+use crate::controllers::{apply, observe, trace};
 use crate::resource::{self, Desired};
 use crate::seal::{DigestKey, KeyId, Keyring};
 use crate::secret::{Shape, Values};
@@ -36,6 +38,32 @@ pub(in crate::controllers) struct Context {
     pub(in crate::controllers) notices: Notices,
     pub(in crate::controllers) config: SealedConfig,
     pub(in crate::controllers) said: Said,
+}
+
+impl Context {
+    /// An object came by that is in sync, or has to be seen to.
+    pub(in crate::controllers) fn saw(&self, key: &Key, object: &SealedSecret, is_settled: bool) {
+        if is_settled {
+            self.metrics.objects.stands(KIND, key, standing(object, None));
+        } else {
+            self.metrics.objects.seen(KIND, key);
+        }
+    }
+
+    /// An object is gone.
+    pub(in crate::controllers) fn forget(&self, key: &Key) {
+        self.metrics.objects.forget(KIND, key);
+        self.notices.forget(KIND, key);
+    }
+}
+
+const KIND: metrics::Kind = metrics::Kind::SealedSecret;
+
+/// How an object stands after a pass that failed for this reason, or did not.
+fn standing<'a>(object: &'a SealedSecret, failure: Option<&'static str>) -> Standing<'a> {
+    let labels = object.metadata.labels.as_ref();
+    let instance = labels.and_then(|labels| labels.get("app.kubernetes.io/instance")).map(String::as_str);
+    Standing { instance, ..Standing::new(failure.is_none(), failure.unwrap_or("Unsealed")) }
 }
 
 /// Where the object comes from.
@@ -102,6 +130,10 @@ pub(in crate::controllers) async fn reconcile(
     job: Job,
     seen: Seen,
 ) -> Report {
+    work(context, keyring, key, job, seen).instrument(trace::pass!(KIND, key)).await
+}
+
+async fn work(context: &Context, keyring: Arc<Keyring>, key: &Key, job: Job, seen: Seen) -> Report {
     let report = |fingerprint, status, outcome| Report { fingerprint, status, outcome };
     let object = match job {
         Job::Fresh(object) => *object,
@@ -121,6 +153,8 @@ pub(in crate::controllers) async fn reconcile(
     if let Some(version) = seen.version
         && is_settled(&object, version)
     {
+        context.saw(key, &object, true);
+        context.notices.good(KIND, key);
         return report(print, None, Outcome::Synced(version));
     }
     context.metrics.unseal_requests.inc();
@@ -128,6 +162,7 @@ pub(in crate::controllers) async fn reconcile(
     let hinted =
         !context.config.watches_targets && object.status.as_ref().is_some_and(|status| status.secret.is_some());
     let exists = seen.exists || hinted;
+    let began = Instant::now();
     let object = Arc::new(object);
     let result = Pass { context, keyring, object: &object }.run(exists).await;
     let verdict = match &result {
@@ -141,11 +176,13 @@ pub(in crate::controllers) async fn reconcile(
         Err(error) => context.said.is_news(key, Some(&error.to_string())),
     };
     announce(context, key, &object, &result, is_news);
+    context.metrics.passes.took(KIND, began.elapsed());
     let mut written = None;
     if let Some(news) = news {
         let path = SealedSecret::url_path(&(), Some(key.namespace()));
         let patch = status::patch(object.status.as_ref(), &news);
-        match context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), patch).await {
+        let patch = context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), patch);
+        match patch.instrument(trace::step!("status")).await {
             Ok(version) => written = Some(Version::parse(&version)),
             Err(error) => {
                 debug!(namespace = key.namespace(), name = key.name(), %error, "cannot write the status");
@@ -183,6 +220,35 @@ fn regarding(object: &SealedSecret) -> Regarding {
 /// Says what happened, once: in the log, in the metrics and, as far as there is time, as an event.
 fn announce(context: &Context, key: &Key, object: &SealedSecret, result: &Result<Done, SyncError>, is_news: bool) {
     let (namespace, name) = (key.namespace(), key.name());
+    let failure = result.as_ref().err().map(SyncError::reason);
+    context.metrics.objects.stands(KIND, key, standing(object, failure));
+    let record = |action, keys: &[String], outcome| {
+        let kind = bulla_crds::sealed_secret::KIND;
+        audit::record(audit::Entry { action, actor: "controller", kind, namespace, name, keys, outcome });
+    };
+    match result {
+        Ok(done) => {
+            let status = object.status.as_ref();
+            if done.wrote && status.is_none_or(|status| status.conditions.is_empty()) {
+                let created = object.metadata.creation_timestamp.as_ref().map(|created| created.0);
+                context.metrics.passes.first_synced(KIND, created);
+            }
+            if let Some(values) = &done.key_values {
+                let keys: Vec<String> = values.keys().map(ToString::to_string).collect();
+                record(audit::Action::Open, &keys, "ok");
+            }
+            if done.wrote {
+                record(audit::Action::Write, &[], "ok");
+            }
+            context.notices.good(KIND, key);
+        }
+        Err(error) => {
+            if let (SyncError::Resource(_), true) = (error, is_news) {
+                record(audit::Action::Open, &[], error.reason());
+            }
+            context.notices.failed(KIND, key, error.reason(), &error.to_string(), is_news);
+        }
+    }
     match result {
         Ok(done) if done.wrote => {
             debug!(namespace, name, "unsealed");
@@ -238,9 +304,9 @@ impl Pass<'_> {
         {
             return Ok(done);
         }
-        let desired = self.open().await?;
+        let desired = self.open().instrument(trace::step!("open")).await?;
         for _ in 0..ROUNDS {
-            match self.write(&desired, live.as_ref()).await {
+            match self.write(&desired, live.as_ref()).instrument(trace::step!("write")).await {
                 Err(SyncError::Write(ApiError::AlreadyExists | ApiError::Conflict | ApiError::NotFound)) => {}
                 other => return other,
             }

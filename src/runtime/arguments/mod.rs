@@ -93,6 +93,7 @@ impl RunArguments {
             sealed: self.sealed.config(),
             keys: self.keys.config(),
             external: self.external.config(),
+            availability: self.availability.config(),
             ..ControllerConfig::new(namespace)
         }
     }
