@@ -28,6 +28,16 @@ pub(super) enum Verdict<'a> {
     Failed(&'a SyncError),
 }
 
+/// In place of a digest: the Secret is somebody else's and we only merge into it.
+pub(super) const MERGED: &str = "merged";
+
+/// Whether what this generation asks for was merged into a Secret of somebody else's.
+pub(super) fn was_merged(object: &SealedSecret) -> bool {
+    let Some(status) = &object.status else { return false };
+    let merged = status.secret.as_ref().is_some_and(|secret| secret.digest == MERGED);
+    merged && status.observed_generation == object.metadata.generation
+}
+
 /// The most characters of a message: Argo CD shows it verbatim.
 const MESSAGE: usize = 1024;
 
