@@ -156,12 +156,11 @@ fn kinds_that_age_does_not_mix_are_refused_in_words() {
     let value = sealed(&[&old, &person], Scope::Strict, PLACE);
     let keyring = keyring([(old, KeyState::Active), (new, KeyState::Active)]);
     let targets = Targets { others: vec![person.recipient().clone()], ..Targets::newest(&keyring) };
-    match reseal(&keyring, &targets, Scope::Strict).value("password", &value) {
-        Outcome::Refused(refusal @ ResealRefusal::Seal(SealError::MixedKinds { .. })) => {
-            assert!(refusal.to_string().contains("hybrid and x25519"), "{refusal}");
-        }
-        other => panic!("{other:?}"),
-    }
+    let outcome = reseal(&keyring, &targets, Scope::Strict).value("password", &value);
+    let Outcome::Refused(refusal @ ResealRefusal::Seal(SealError::MixedKinds { .. })) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(refusal.to_string().contains("hybrid and x25519"), "{refusal}");
 }
 
 #[test]
