@@ -1,6 +1,7 @@
 //! A cluster that fails in the ways that clusters do. Each time the controller goes on by itself: the same process, and
 //! what changed meanwhile, or comes afterwards, is brought into sync.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -79,7 +80,8 @@ async fn a_resource_version_that_is_gone() {
     let cluster = Cluster::new().await;
     let place = cluster.places(1).await.remove(0);
     let wire = Wire::to(cluster.address());
-    let mut replica = cluster.replica_by(&wire.url(), "a", &PATIENT).await;
+    let flags = [&PATIENT[..], &["--log-level", "bulla=debug,info"]].concat();
+    let mut replica = cluster.replica_by(&wire.url(), "a", &flags).await;
     for name in ["old", "other"] {
         cluster.works(&place, name).await;
     }
@@ -99,9 +101,12 @@ async fn a_resource_version_that_is_gone() {
     cluster.until_value(&place, "missed-29", "missed").await;
     cluster.assert_served_by(&mut replica, &place, "old").await;
     let asked = cluster.server.audit_since(mark);
-    let gone = asked.iter().filter(|entry| entry.user == replica.user && entry.code == 410).count();
+    let watches = asked.iter().filter(|entry| entry.user == replica.user && matches!(&*entry.verb, "watch" | "list"));
+    let watches: Vec<_> = watches.map(|entry| format!("{} {} {}", entry.verb, entry.code, entry.uri)).collect();
     let log = replica.leash.log();
-    assert!(gone > 0 || log.contains("the API server ended the watch"), "no version was gone: {log}");
+    let gone = log.matches("the API server ended the watch").count();
+    let lists = watches.iter().filter(|watch| watch.starts_with("list") && watch.contains("/sealedsecrets")).count();
+    assert!(gone > 0 && lists > 0, "no version was gone: {watches:#?}\n{log}");
     println!("{gone} watches were told that their version is gone");
 }
 
@@ -129,10 +134,9 @@ async fn an_api_server_that_has_too_much_to_do() {
     let front = Front::to(cluster.server.client_as(&token, "bulla-controller")).await;
     let mut replica = cluster.replica_by(&front.url(), "a", &[]).await;
     cluster.works(&places[0], "old").await;
-    // First every second request, then all of them, for longer than the Lease lives.
-    let count = std::sync::atomic::AtomicUsize::new(0);
-    let even = move || count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 0;
-    front.fault(move |_, _| even().then_some(Fault::Throttled));
+    // First every fourth request, then all of them, for longer than the Lease lives.
+    let count = AtomicUsize::new(0);
+    front.fault(move |_, _| (count.fetch_add(1, Ordering::Relaxed) % 4 == 0).then_some(Fault::Throttled));
     cluster.seal_many(&places, "some", 60).await;
     cluster.until_many(&places, "some", 60, LONG).await;
     front.fault(|_, _| Some(Fault::Throttled));

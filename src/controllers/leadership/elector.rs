@@ -136,17 +136,21 @@ impl Elector {
             self.share_out(now);
             self.tidy(now);
         }
-        let due: Vec<_> = self.held.iter().filter(|(slot, _)| !self.under_way.contains_key(*slot)).collect();
-        let is_done_with = |slot: &Slot, held: &Held| held.leaving && !self.runs(*slot);
-        let calls = due.into_iter().filter_map(|(slot, held)| {
-            let call = if is_done_with(slot, held) { Call::Release } else { Call::Renew };
-            (call == Call::Release || now >= held.due).then(|| (*slot, call, held.lease.clone()))
-        });
-        for (slot, call, lease) in calls.collect::<Vec<_>>() {
+        for (slot, call, lease) in self.calls_due(now) {
             self.call(slot, call, Some(lease), now);
         }
         self.tell();
         self.set_fences();
+    }
+
+    /// What is to be renewed or given back now.
+    fn calls_due(&self, now: Instant) -> Vec<(Slot, Call, Lease)> {
+        let idle = self.held.iter().filter(|(slot, _)| !self.under_way.contains_key(*slot));
+        let due = idle.filter_map(|(slot, held)| {
+            let call = if held.leaving && !self.runs(*slot) { Call::Release } else { Call::Renew };
+            (call == Call::Release || now >= held.due).then(|| (*slot, call, held.lease.clone()))
+        });
+        due.collect()
     }
 
     fn runs(&self, slot: Slot) -> bool {
@@ -156,11 +160,9 @@ impl Elector {
     /// Looks whether what we hold is still ours.
     fn look_at_own(&mut self, now: Instant) {
         let deadline = self.settings.renew_deadline;
-        let too_late = |held: &Held| now >= held.renewed + deadline;
-        let lost = self.held.iter().filter(|(_, held)| too_late(held) || self.seen.is_taken_from(&held.lease));
-        for slot in lost.map(|(slot, _)| *slot).collect::<Vec<_>>() {
-            self.lose(slot);
-        }
+        let is_lost = |held: &Held| now >= held.renewed + deadline || self.seen.is_taken_from(&held.lease);
+        let lost: Vec<_> = self.held.iter().filter(|(_, held)| is_lost(held)).map(|(slot, _)| *slot).collect();
+        lost.into_iter().for_each(|slot| self.lose(slot));
     }
 
     /// A Lease is not ours any more, or may not be for much longer.
