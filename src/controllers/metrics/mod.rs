@@ -80,6 +80,13 @@ impl Metrics {
         metrics
     }
 
+    /// Nothing is served any more: how objects stand is another replica's to say. What was counted stays.
+    pub(super) fn rest(&self) {
+        self.objects.clear();
+        self.passes.rest();
+        self.tracked.set(0);
+    }
+
     /// Counts a failed pass under upstream's word for it.
     pub(super) fn failed(&self, reason: &'static str, namespace: &str) {
         self.unseal_errors.get_or_create(&Failure { reason, namespace: namespace.to_owned() }).inc();

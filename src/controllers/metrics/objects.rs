@@ -220,6 +220,13 @@ impl Objects {
         passed.interval = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
     }
 
+    /// Forgets every object of every kind.
+    pub(super) fn clear(&self) {
+        for table in self.tables.iter() {
+            *table.lock().unwrap_or_else(PoisonError::into_inner) = Table::default();
+        }
+    }
+
     /// An object is gone, and its series with it.
     pub(in crate::controllers) fn forget(&self, kind: Kind, key: &Key) {
         let mut table = self.table(kind);

@@ -84,6 +84,13 @@ impl Passes {
             family.get_or_create(&kind).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
+
+    /// Nothing is in work and nothing waits.
+    pub(super) fn rest(&self) {
+        for family in [&self.in_flight, &self.queued, &self.waiting] {
+            family.clear();
+        }
+    }
 }
 
 fn of(kind: Kind) -> OfKind {

@@ -4,6 +4,7 @@
 //! that fails, or a Secret is known to be there, is it read. Where the status' digest proves the live data right,
 //! nothing is opened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bulla_crds::{ConditionStatus, ConditionType, SealedSecret, WrittenSecret};
@@ -24,7 +25,7 @@ use crate::controllers::notify::Notices;
 use crate::controllers::queue::{Key, Version};
 use crate::controllers::{apply, observe, trace};
 use crate::resource::{self, Desired};
-use crate::seal::{DigestKey, Keyring};
+use crate::seal::{DigestKey, KeyId, Keyring};
 use crate::secret::Values;
 use crate::sync::schedule::Class;
 use crate::sync::{self, Annotations, Content, Live, Plan};
@@ -145,7 +146,7 @@ async fn work(context: &Context, keyring: Arc<Keyring>, key: &Key, job: Job, kno
     let object = Arc::new(object);
     let result = Pass { context, keyring, object: &object }.run(known.is_some()).await;
     let verdict = match &result {
-        Ok(done) => Verdict::Synced { key_ids: done.key_ids.clone(), secret: done.secret.clone() },
+        Ok(done) => Verdict::Synced { key_values: done.key_values.clone(), secret: done.secret.clone() },
         Err(error) => Verdict::Failed(error),
     };
     let news = status::news(&object, &verdict, Timestamp::now());
@@ -154,7 +155,8 @@ async fn work(context: &Context, keyring: Arc<Keyring>, key: &Key, job: Job, kno
     let mut written = None;
     if let Some(news) = news {
         let path = SealedSecret::url_path(&(), Some(key.namespace()));
-        let patch = context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), &news);
+        let patch = status::patch(object.status.as_ref(), &news);
+        let patch = context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), patch);
         match patch.instrument(trace::step!("status")).await {
             Ok(version) => written = Some(Version::parse(&version)),
             Err(error) => {
@@ -206,8 +208,9 @@ fn announce(context: &Context, key: &Key, object: &SealedSecret, result: &Result
                 let created = object.metadata.creation_timestamp.as_ref().map(|created| created.0);
                 context.metrics.passes.first_synced(KIND, created);
             }
-            if let Some(keys) = &done.key_ids {
-                record(audit::Action::Open, keys, "ok");
+            if let Some(values) = &done.key_values {
+                let keys: Vec<String> = values.keys().map(ToString::to_string).collect();
+                record(audit::Action::Open, &keys, "ok");
             }
             if done.wrote {
                 record(audit::Action::Write, &[], "ok");
@@ -247,7 +250,7 @@ struct Pass<'a> {
 
 /// A Secret that is right now.
 struct Done {
-    key_ids: Option<Vec<String>>,
+    key_values: Option<BTreeMap<KeyId, usize>>,
     secret: WrittenSecret,
     wrote: bool,
 }
@@ -288,7 +291,7 @@ impl Pass<'_> {
         let (shape, owner) = (resource::shape(self.object), desired::owner(self.object));
         let plan = sync::plan(&sync::Desired { shape: &shape, content: Content::Proven, owner: &owner }, Some(live));
         let done = |resource_version, wrote| Done {
-            key_ids: None,
+            key_values: None,
             secret: WrittenSecret { resource_version, digest: digest.to_owned() },
             wrote,
         };
@@ -359,9 +362,8 @@ impl Pass<'_> {
         let merged = live.is_some_and(|live| live.is_marked(Annotations::PATCH));
         let key = self.keyring.digest_key().filter(|_| !merged);
         let digest = key.map(|key| digest_of(key, target.shape.effective_kind(), &target.data));
-        let key_ids = desired.key_ids.iter().map(ToString::to_string).collect();
         let secret = WrittenSecret { resource_version, digest: digest.unwrap_or_default() };
-        Ok(Done { key_ids: Some(key_ids), secret, wrote })
+        Ok(Done { key_values: Some(desired.key_values.clone()), secret, wrote })
     }
 
     fn place(&self) -> (&str, &str) {

@@ -102,6 +102,9 @@ impl Stores {
     }
 
     async fn report(&self, id: &StoreId, store: &Store, checked: &Checked) {
+        if id.is_cluster() && !self.config.leads {
+            return;
+        }
         let old = lock(&store.status).clone().unwrap_or_default();
         let Some(new) = news(&old, store.generation, checked, Timestamp::now()) else { return };
         match self.write(id, &store.uid, &new).await {
