@@ -82,7 +82,13 @@ pub(crate) async fn measure(arguments: &Arguments) -> anyhow::Result<Shown> {
             longest < limit,
         ));
     }
-    let head = ["failover, from the signal until a new object has its Secret", "rounds", "shortest s", "median s", "longest s"];
+    let head = [
+        "failover, from the signal until a new object has its Secret",
+        "rounds",
+        "shortest s",
+        "median s",
+        "longest s",
+    ];
     Ok(Shown { text: render(&head, &rows), targets })
 }
 

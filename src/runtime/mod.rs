@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{field, info, warn};
 
 pub use self::arguments::{
-    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, MetricsAddress, Notice, NotifyOn, RunArguments,
-    SealedArguments, ServerArguments, TelemetryArguments,
+    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, MetricsAddress, Notice,
+    NotifyOn, RunArguments, SealedArguments, ServerArguments, TelemetryArguments,
 };
 pub use self::connection::{ConnectError, connect};
 pub use self::telemetry::{AuditLog, AuditLogError};

@@ -135,7 +135,8 @@ where
     let main = connections::serve(listeners.main, main, limits.clone(), shutdown.clone());
     match listeners.metrics {
         Some(listener) => {
-            let router = health(is_ready).route("/metrics", get(async move |headers: HeaderMap| metrics::show(&registry, &headers)));
+            let router = health(is_ready)
+                .route("/metrics", get(async move |headers: HeaderMap| metrics::show(&registry, &headers)));
             let metrics = connections::serve(listener, router, limits, shutdown);
             tokio::try_join!(main, metrics).map(drop)
         }

@@ -4,12 +4,10 @@
 //! | --- | --- |
 //! | `objects` | how every object stands: counted by reason, and shown one by one |
 //! | `passes` | how long passes take and how many wait, for each kind of object |
-//! | `keys` | the sealing keys |
 //! | `process` | memory, processor time and files of the process |
 //! | `exposition` | how a scrape looks |
 
 mod exposition;
-mod keys;
 mod objects;
 mod passes;
 mod process;
@@ -23,7 +21,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 pub use self::exposition::exposition;
-pub(super) use self::keys::{KeyRow, KeyRows};
 pub(super) use self::objects::{Kind, Objects, Standing};
 pub(super) use self::passes::Passes;
 
@@ -35,8 +32,6 @@ pub(super) struct Metrics {
     unseal_errors: Family<Failure, Counter>,
     /// How every object stands.
     pub(super) objects: Objects,
-    /// The sealing keys.
-    pub(super) keys: KeyRows,
     /// Passes of every kind.
     pub(super) passes: Passes,
     /// SealedSecrets and targets known.
@@ -63,7 +58,6 @@ impl Metrics {
     pub(super) fn register(registry: &mut Registry, shows_objects: bool) -> Self {
         let metrics = Self { objects: Objects::new(shows_objects), ..Self::default() };
         registry.register_collector(Box::new(metrics.objects.clone()));
-        registry.register_collector(Box::new(metrics.keys.clone()));
         registry.register_collector(Box::new(process::Process));
         let upstream = registry.sub_registry_with_prefix("sealed_secrets_controller");
         upstream.register("unseal_requests", "Passes over SealedSecrets", metrics.unseal_requests.clone());

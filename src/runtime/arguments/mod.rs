@@ -93,9 +93,9 @@ impl RunArguments {
             sealed: self.sealed.config(),
             keys: self.keys.config(),
             external: self.external.config(),
+            availability: self.availability.config(),
             object_metrics: self.telemetry.object_metrics,
             notify: self.telemetry.notify(),
-            availability: self.availability.config(),
             ..ControllerConfig::new(namespace)
         }
     }
