@@ -12,7 +12,7 @@
 //! | `notify` | telling people what happened |
 //! | `apply` | the only writer of Secrets |
 //! | `observe` | reading a Secret |
-//! | `watch`, `api`, `events`, `metrics` | the ways to and from the API server |
+//! | `watch`, `api`, `events`, `metrics`, `trace` | the ways to and from the API server |
 
 mod api;
 mod apply;
@@ -27,6 +27,7 @@ mod queue;
 mod sealed_secret;
 mod sealing_keys;
 mod terms;
+mod trace;
 mod watch;
 
 use std::sync::Arc;
@@ -40,8 +41,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::external_secret::ExternalConfig;
 pub use self::leadership::Availability;
+pub use self::metrics::exposition;
+pub use self::notify::{Destination, NotifyConfig, Occasion};
 pub use self::sealed_secret::SealedConfig;
-pub use self::sealing_keys::{KeyConfig, PublishedKeys};
+pub use self::sealing_keys::{Clock, KeyConfig, KeyOrder, PublishedKeys, Rotation};
+pub use self::trace::TARGET as SPANS;
 pub use self::watch::Namespaces;
 
 use self::api::Api;
@@ -69,6 +73,10 @@ pub struct ControllerConfig {
     pub external: Option<ExternalConfig>,
     /// How replicas agree on who does what; `None` is a process that is the only one.
     pub availability: Option<Availability>,
+    /// Whether metrics show each object by itself, which costs a scrape a few hundred bytes an object.
+    pub object_metrics: bool,
+    /// Who is told of failures, recoveries and rotations.
+    pub notify: NotifyConfig,
 }
 
 impl ControllerConfig {
@@ -83,6 +91,8 @@ impl ControllerConfig {
             keys: KeyConfig::default(),
             external: Some(ExternalConfig::default()),
             availability: None,
+            object_metrics: true,
+            notify: NotifyConfig::default(),
         }
     }
 }
@@ -118,34 +128,43 @@ pub struct Controller {
     metrics: Metrics,
     external_metrics: external_secret::Metrics,
     leadership_metrics: leadership::Metrics,
+    notices: (Notices, notify::Senders),
     is_ready: Arc<AtomicBool>,
     is_external_ready: Arc<AtomicBool>,
     is_standby: Arc<AtomicBool>,
     keys: PublishedKeys,
     keyring: watch_channel::Sender<Option<Arc<Keyring>>>,
+    rotation: (Rotation, sealing_keys::Requests),
+    key_metrics: sealing_keys::KeyMetrics,
 }
 
 impl Controller {
     /// A controller whose metrics go to `registry`.
     #[must_use]
     pub fn new(client: Client, config: ControllerConfig, registry: &mut Registry) -> Self {
-        let metrics = Metrics::register(registry);
-        let external_metrics = external_secret::Metrics::register(registry);
         let leadership_metrics = leadership::Metrics::register(registry);
+        let metrics = Metrics::register(registry, config.object_metrics);
+        let external_metrics = external_secret::Metrics::register(registry, &metrics);
+        let notices = notify::start(&config.notify, registry);
         let is_external_ready = Arc::new(AtomicBool::new(config.external.is_none()));
         let (is_ready, is_standby, keys) = (Arc::default(), Arc::default(), PublishedKeys::default());
         let (keyring, _) = watch_channel::channel(None);
+        let rotation = sealing_keys::rotation();
+        let key_metrics = sealing_keys::KeyMetrics::register(registry);
         Self {
             client,
             config,
             metrics,
             external_metrics,
             leadership_metrics,
+            notices,
             is_ready,
             is_external_ready,
             is_standby,
             keys,
             keyring,
+            rotation,
+            key_metrics,
         }
     }
 
@@ -170,6 +189,12 @@ impl Controller {
     #[must_use]
     pub fn keyring(&self) -> watch_channel::Receiver<Option<Arc<Keyring>>> {
         self.keyring.subscribe()
+    }
+
+    /// A way to ask for a new sealing key.
+    #[must_use]
+    pub fn rotation(&self) -> Rotation {
+        self.rotation.0.clone()
     }
 
     /// Runs until `shutdown` is cancelled and the work under way is done.
@@ -200,8 +225,11 @@ impl Controller {
         let load = events::Load(in_flight.clone());
         let fenced = api.behind(&seat.fence);
         let (events, sender) = events::queue(fenced.clone(), load, self.metrics.events_dropped.clone());
-        let notices = Notices::default();
+        let (notices, telling) = self.notices;
         let keyring = self.keyring.subscribe();
+        // One end is kept: without it nobody could ask any more.
+        let (_rotation, requests) = self.rotation;
+        let key_use = sealing_keys::KeyUse::default();
         let keys = sealing_keys::Keys::new(sealing_keys::Parts {
             api: api.behind(&seat.leader_fence),
             namespace: self.config.namespace.clone(),
@@ -211,6 +239,8 @@ impl Controller {
             keyring: self.keyring,
             leadership: seat.leadership.clone(),
             notices: notices.clone(),
+            key_use: key_use.clone(),
+            key_metrics: self.key_metrics,
         });
         let terms = Terms {
             client: self.client,
@@ -221,6 +251,7 @@ impl Controller {
             metrics: self.metrics,
             external_metrics: self.external_metrics,
             keyring,
+            key_use,
             in_flight,
             is_ready: self.is_ready,
             is_external_ready: self.is_external_ready,
@@ -233,12 +264,17 @@ impl Controller {
         });
         let token = stop.clone();
         tasks.spawn(async move {
-            keys.run(token).await;
+            keys.run(requests, token).await;
             Ok("sealing keys")
         });
         tasks.spawn(async move {
             sender.run().await;
             Ok("events")
+        });
+        let token = stop.clone();
+        tasks.spawn(async move {
+            telling.run(token).await;
+            Ok("notices")
         });
         // The first task to end ends the process. After a shutdown all work ends first, and then what the replica had
         // is given back.

@@ -19,6 +19,7 @@ use super::leadership::{Seat, Share};
 use super::metrics::Metrics;
 use super::notify::Notices;
 use super::sealed_secret::{Dispatcher, Setup};
+use super::sealing_keys::KeyUse;
 use super::{ControllerConfig, Error, GRACE, PAGE, external_secret, sealed_secret, watch};
 use crate::seal::Keyring;
 use crate::sync::Annotations;
@@ -34,6 +35,7 @@ pub(super) struct Terms {
     pub(super) metrics: Metrics,
     pub(super) external_metrics: external_secret::Metrics,
     pub(super) keyring: watch_channel::Receiver<Option<Arc<Keyring>>>,
+    pub(super) key_use: KeyUse,
     /// Objects in work: SealedSecrets, ExternalSecrets.
     pub(super) in_flight: [Arc<AtomicUsize>; 2],
     pub(super) is_ready: Arc<AtomicBool>,
@@ -110,6 +112,7 @@ impl Terms {
             api: self.api.clone(),
             events: self.events.clone(),
             metrics: self.external_metrics.clone(),
+            notices: self.notices.clone(),
             namespaces: namespaces.clone(),
             share: share.clone(),
             config,
@@ -132,6 +135,13 @@ impl Terms {
             is_ready: Arc::clone(&self.is_ready),
         };
         let sealed = watch::objects(&self.client, &namespaces, &watcher::Config::default().page_size(PAGE));
+        let sealed = if share.leads() {
+            // What all namespaces need of the keys is the leader's to say, also of those that others work on.
+            let is_whole = namespaces == self.config.namespaces;
+            self.key_use.listen(sealed, namespaces.streams(), is_whole)
+        } else {
+            sealed
+        };
         let ours = format!("{} in ({}, {})", Annotations::MANAGED_BY, Annotations::OWNED, Annotations::MERGED);
         let targets = watcher::Config::default().labels(&ours).page_size(PAGE);
         let targets = watch::metadata(&self.client, &namespaces, &targets);
@@ -154,11 +164,7 @@ impl Terms {
 
     /// Nothing is worked on: what was last said of objects is not true any more.
     fn rest(&self) {
-        let metrics = &self.metrics;
-        for gauge in [&metrics.in_flight, &metrics.queued, &metrics.retrying, &metrics.objects] {
-            gauge.set(0);
-        }
-        self.external_metrics.rest();
+        self.metrics.rest();
         self.in_flight.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::apiserver::ApiServer;
 use crate::support::audit::{AuditEntry, AuditMark};
-use crate::support::identities::ADMIN;
+use crate::support::rights::Reach;
 
 /// Longer than any wait that is right, shorter than a patience.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -69,7 +69,8 @@ impl<'a> World<'a> {
             external: None,
             ..ControllerConfig::new(&self.namespace)
         };
-        let client = self.server.client_as(ADMIN, &self.agent);
+        let token = self.server.controller_token(&self.namespace, Reach::Namespaces(&[&self.namespace]));
+        let client = self.server.client_as(&token, &self.agent);
         let stop = CancellationToken::new();
         let token = stop.clone();
         let task = tokio::spawn(async move { bulla::controllers::run(client, config, token).await.unwrap() });

@@ -19,6 +19,7 @@ pub(crate) mod logs;
 pub(crate) mod moto;
 pub(crate) mod objects;
 pub(crate) mod proxy;
+pub(crate) mod rights;
 pub(crate) mod servers;
 pub(crate) mod tools;
 pub(crate) mod upstream;

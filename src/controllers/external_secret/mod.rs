@@ -40,6 +40,7 @@ use super::api::{Api, ApiError};
 use super::cluster_external_secret;
 use super::events::Events;
 use super::leadership::Share;
+use super::notify::Notices;
 use super::watch::{self, Namespaces};
 use crate::sync::target::Marks;
 
@@ -76,6 +77,7 @@ pub(super) struct Parts {
     pub(super) api: Api,
     pub(super) events: Events,
     pub(super) metrics: Metrics,
+    pub(super) notices: Notices,
     pub(super) namespaces: Namespaces,
     /// What of them is ours. What concerns the whole cluster is only the leader's to do.
     pub(super) share: Share,
@@ -94,7 +96,8 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
     if !installed(&parts, &shutdown).await {
         return;
     }
-    let Parts { client, api, events, metrics, namespaces, share, config, concurrency, in_flight, is_ready } = parts;
+    let Parts { client, api, events, metrics, notices, namespaces, share, config, concurrency, in_flight, is_ready } =
+        parts;
     let settings = watcher::Config::default().page_size(PAGE);
     let ours = watcher::Config::default().labels(&format!("{}=true", Marks::MANAGED)).page_size(PAGE);
     let is_wide = config.cluster && namespaces == Namespaces::All;
@@ -116,10 +119,17 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
         objects = cluster_external_secret::listen(objects, heard);
     }
     objects = share.only(objects);
-    let (api_too, events_too, until) = (api.clone(), events.clone(), shutdown.clone());
+    let until = shutdown.clone();
+    let passes = cluster_external_secret::Context {
+        api: api.clone(),
+        events: events.clone(),
+        objects: metrics.objects.clone(),
+        passes: metrics.passes.clone(),
+        notices: notices.clone(),
+    };
     let providing = async move {
         if let Some(watches) = clusterwide {
-            cluster_external_secret::run(api_too, events_too, watches, until).await;
+            cluster_external_secret::run(passes, watches, until).await;
         }
     };
     let targets = share.only(watch::metadata(&client, &namespaces, &ours));
@@ -133,6 +143,7 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
         events,
         stores: Arc::clone(&stores),
         metrics,
+        notices,
         writes: Semaphore::new(concurrency.max(1)),
         delimiters,
         digests: RandomState::new(),

@@ -4,25 +4,28 @@
 //! that fails, or a Secret is known to be there, is it read. Where the status' digest proves the live data right,
 //! nothing is opened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bulla_crds::{ConditionStatus, ConditionType, SealedSecret, WrittenSecret};
 use jiff::Timestamp;
 use kube::Resource as _;
-use tracing::{debug, info, warn};
+use tokio::time::Instant;
+use tracing::{Instrument as _, debug, info, warn};
 
 use super::desired;
 use super::dispatch::fingerprint;
 use super::status::{self, Verdict};
 use super::{SealedConfig, SyncError, status::is_settled};
+use crate::audit;
 use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
-use crate::controllers::metrics::Metrics;
+use crate::controllers::metrics::{self, Metrics, Standing};
 use crate::controllers::notify::Notices;
 use crate::controllers::queue::{Key, Version};
-use crate::controllers::{apply, observe};
+use crate::controllers::{apply, observe, trace};
 use crate::resource::{self, Desired};
-use crate::seal::{DigestKey, Keyring};
+use crate::seal::{DigestKey, KeyId, Keyring};
 use crate::secret::Values;
 use crate::sync::schedule::Class;
 use crate::sync::{self, Annotations, Content, Live, Plan};
@@ -34,6 +37,32 @@ pub(in crate::controllers) struct Context {
     pub(in crate::controllers) metrics: Metrics,
     pub(in crate::controllers) notices: Notices,
     pub(in crate::controllers) config: SealedConfig,
+}
+
+impl Context {
+    /// An object came by that is in sync, or has to be seen to.
+    pub(in crate::controllers) fn saw(&self, key: &Key, object: &SealedSecret, is_settled: bool) {
+        if is_settled {
+            self.metrics.objects.stands(KIND, key, standing(object, None));
+        } else {
+            self.metrics.objects.seen(KIND, key);
+        }
+    }
+
+    /// An object is gone.
+    pub(in crate::controllers) fn forget(&self, key: &Key) {
+        self.metrics.objects.forget(KIND, key);
+        self.notices.forget(KIND, key);
+    }
+}
+
+const KIND: metrics::Kind = metrics::Kind::SealedSecret;
+
+/// How an object stands after a pass that failed for this reason, or did not.
+fn standing<'a>(object: &'a SealedSecret, failure: Option<&'static str>) -> Standing<'a> {
+    let labels = object.metadata.labels.as_ref();
+    let instance = labels.and_then(|labels| labels.get("app.kubernetes.io/instance")).map(String::as_str);
+    Standing { instance, ..Standing::new(failure.is_none(), failure.unwrap_or("Unsealed")) }
 }
 
 /// Where the object comes from.
@@ -89,6 +118,10 @@ pub(in crate::controllers) async fn reconcile(
     job: Job,
     known: Option<Version>,
 ) -> Report {
+    work(context, keyring, key, job, known).instrument(trace::pass!(KIND, key)).await
+}
+
+async fn work(context: &Context, keyring: Arc<Keyring>, key: &Key, job: Job, known: Option<Version>) -> Report {
     let report = |fingerprint, status, outcome| Report { fingerprint, status, outcome };
     let object = match job {
         Job::Fresh(object) => *object,
@@ -104,21 +137,27 @@ pub(in crate::controllers) async fn reconcile(
     if let Some(version) = known
         && is_settled(&object, version)
     {
+        context.saw(key, &object, true);
+        context.notices.good(KIND, key);
         return report(print, None, Outcome::Synced(version));
     }
     context.metrics.unseal_requests.inc();
+    let began = Instant::now();
     let object = Arc::new(object);
     let result = Pass { context, keyring, object: &object }.run(known.is_some()).await;
     let verdict = match &result {
-        Ok(done) => Verdict::Synced { key_ids: done.key_ids.clone(), secret: done.secret.clone() },
+        Ok(done) => Verdict::Synced { key_values: done.key_values.clone(), secret: done.secret.clone() },
         Err(error) => Verdict::Failed(error),
     };
     let news = status::news(&object, &verdict, Timestamp::now());
     announce(context, key, &object, &result, news.is_some());
+    context.metrics.passes.took(KIND, began.elapsed());
     let mut written = None;
     if let Some(news) = news {
         let path = SealedSecret::url_path(&(), Some(key.namespace()));
-        match context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), &news).await {
+        let patch = status::patch(object.status.as_ref(), &news);
+        let patch = context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), patch);
+        match patch.instrument(trace::step!("status")).await {
             Ok(version) => written = Some(Version::parse(&version)),
             Err(error) => {
                 debug!(namespace = key.namespace(), name = key.name(), %error, "cannot write the status");
@@ -156,6 +195,35 @@ fn regarding(object: &SealedSecret) -> Regarding {
 /// Says what happened, once: in the log, in the metrics and, as far as there is time, as an event.
 fn announce(context: &Context, key: &Key, object: &SealedSecret, result: &Result<Done, SyncError>, is_news: bool) {
     let (namespace, name) = (key.namespace(), key.name());
+    let failure = result.as_ref().err().map(SyncError::reason);
+    context.metrics.objects.stands(KIND, key, standing(object, failure));
+    let record = |action, keys: &[String], outcome| {
+        let kind = bulla_crds::sealed_secret::KIND;
+        audit::record(audit::Entry { action, actor: "controller", kind, namespace, name, keys, outcome });
+    };
+    match result {
+        Ok(done) => {
+            let status = object.status.as_ref();
+            if done.wrote && status.is_none_or(|status| status.conditions.is_empty()) {
+                let created = object.metadata.creation_timestamp.as_ref().map(|created| created.0);
+                context.metrics.passes.first_synced(KIND, created);
+            }
+            if let Some(values) = &done.key_values {
+                let keys: Vec<String> = values.keys().map(ToString::to_string).collect();
+                record(audit::Action::Open, &keys, "ok");
+            }
+            if done.wrote {
+                record(audit::Action::Write, &[], "ok");
+            }
+            context.notices.good(KIND, key);
+        }
+        Err(error) => {
+            if let (SyncError::Resource(_), true) = (error, is_news) {
+                record(audit::Action::Open, &[], error.reason());
+            }
+            context.notices.failed(KIND, key, error.reason(), &error.to_string(), is_news);
+        }
+    }
     match result {
         Ok(done) if done.wrote => {
             debug!(namespace, name, "unsealed");
@@ -182,7 +250,7 @@ struct Pass<'a> {
 
 /// A Secret that is right now.
 struct Done {
-    key_ids: Option<Vec<String>>,
+    key_values: Option<BTreeMap<KeyId, usize>>,
     secret: WrittenSecret,
     wrote: bool,
 }
@@ -202,9 +270,9 @@ impl Pass<'_> {
         {
             return Ok(done);
         }
-        let desired = self.open().await?;
+        let desired = self.open().instrument(trace::step!("open")).await?;
         for _ in 0..ROUNDS {
-            match self.write(&desired, live.as_ref()).await {
+            match self.write(&desired, live.as_ref()).instrument(trace::step!("write")).await {
                 Err(SyncError::Write(ApiError::AlreadyExists | ApiError::Conflict | ApiError::NotFound)) => {}
                 other => return other,
             }
@@ -223,7 +291,7 @@ impl Pass<'_> {
         let (shape, owner) = (resource::shape(self.object), desired::owner(self.object));
         let plan = sync::plan(&sync::Desired { shape: &shape, content: Content::Proven, owner: &owner }, Some(live));
         let done = |resource_version, wrote| Done {
-            key_ids: None,
+            key_values: None,
             secret: WrittenSecret { resource_version, digest: digest.to_owned() },
             wrote,
         };
@@ -294,9 +362,8 @@ impl Pass<'_> {
         let merged = live.is_some_and(|live| live.is_marked(Annotations::PATCH));
         let key = self.keyring.digest_key().filter(|_| !merged);
         let digest = key.map(|key| digest_of(key, target.shape.effective_kind(), &target.data));
-        let key_ids = desired.key_ids.iter().map(ToString::to_string).collect();
         let secret = WrittenSecret { resource_version, digest: digest.unwrap_or_default() };
-        Ok(Done { key_ids: Some(key_ids), secret, wrote })
+        Ok(Done { key_values: Some(desired.key_values.clone()), secret, wrote })
     }
 
     fn place(&self) -> (&str, &str) {

@@ -28,6 +28,7 @@ use self::entry::{Entry, Phase, Target};
 use super::reconcile::{Context, Job, Outcome, Report, reconcile};
 use super::status::is_settled;
 use crate::controllers::api;
+use crate::controllers::metrics::Kind;
 use crate::controllers::queue::{Key, Known, Timers, Version, sleep_until};
 use crate::controllers::random;
 use crate::controllers::watch::{Namespaces, Said, Streams};
@@ -137,11 +138,8 @@ impl Dispatcher {
 
     fn show(&self) {
         let metrics = &self.setup.context.metrics;
-        let count = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
-        metrics.in_flight.set(count(self.passes.len()));
-        metrics.queued.set(count(self.queue.len()));
-        metrics.retrying.set(count(self.timers.len()));
-        metrics.objects.set(count(self.entries.len()));
+        metrics.passes.show(Kind::SealedSecret, [self.passes.len(), self.queue.len(), self.timers.len()]);
+        metrics.tracked.set(i64::try_from(self.entries.len()).unwrap_or(i64::MAX));
         self.setup.in_flight.store(self.passes.len(), Ordering::Relaxed);
     }
 
@@ -185,6 +183,7 @@ impl Dispatcher {
             Phase::Idle | Phase::Waiting(_) | Phase::Queued => {
                 let settled = entry.known().is_some_and(|target| is_settled(&object, target));
                 entry.fingerprint = print;
+                self.setup.context.saw(&key, &object, settled);
                 if settled {
                     entry.right = entry.known();
                     entry.status = version;
@@ -320,6 +319,10 @@ impl Dispatcher {
         };
         let Some(work) = self.working_on.remove(&id) else { return };
         self.rereads -= usize::from(work.reread);
+        if self.entries.get(&work.key).is_none_or(|entry| entry.sealed.is_none()) {
+            // It went while the pass was under way, which may have told of it since.
+            self.setup.context.forget(&work.key);
+        }
         let Some(entry) = self.entries.get_mut(&work.key) else { return };
         let dirty = entry.phase == Phase::InWork { dirty: true };
         entry.phase = Phase::Idle;
@@ -381,6 +384,7 @@ impl Dispatcher {
     }
 
     fn forget_sealed(&mut self, key: &Key) {
+        self.setup.context.forget(key);
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.sealed = None;
         (entry.right, entry.status) = (None, None);
