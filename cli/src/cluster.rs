@@ -91,11 +91,19 @@ pub(crate) async fn connect(arguments: &ConnectionArguments) -> Outcome<Client> 
 /// The keys that the cluster publishes.
 pub(crate) async fn published_keys(arguments: &ClusterArguments) -> Outcome<Vec<PublishedKey>> {
     let client = connect(&arguments.connection).await?;
-    let namespace = &arguments.controller_namespace;
-    let config_map: ConfigMap =
-        Api::namespaced(client, namespace).get(CONFIG_MAP).await.or_usage(format!(
-            "reading the public keys from ConfigMap {CONFIG_MAP} in namespace {namespace} (is the controller there? see --controller-namespace)"
-        ))?;
+    published_in(&client, &arguments.controller_namespace).await
+}
+
+/// The keys that the controller in `namespace` publishes.
+pub(crate) async fn published_in(client: &Client, namespace: &str) -> Outcome<Vec<PublishedKey>> {
+    let config_map: ConfigMap = Api::namespaced(client.clone(), namespace).get(CONFIG_MAP).await.or_usage(format!(
+        "reading the public keys from ConfigMap {CONFIG_MAP} in namespace {namespace} (is the controller there? see --controller-namespace)"
+    ))?;
+    keys_in(config_map, namespace)
+}
+
+/// The keys in that ConfigMap.
+pub(crate) fn keys_in(config_map: ConfigMap, namespace: &str) -> Outcome<Vec<PublishedKey>> {
     let json = config_map.data.unwrap_or_default().remove("keys.json").unwrap_or_default();
     let published: Published = serde_json::from_str(&json)
         .or_usage(format!("keys.json in ConfigMap {CONFIG_MAP} in namespace {namespace} does not parse"))?;
@@ -104,6 +112,10 @@ pub(crate) async fn published_keys(arguments: &ClusterArguments) -> Outcome<Vec<
 
 /// Runs the few asynchronous steps of the command line on one thread.
 pub(crate) fn block_on<T>(future: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(future)
+    runtime()?.block_on(future)
+}
+
+/// A runtime of one thread, for a verb that asks a person between two steps: a client lives as long as its runtime.
+pub(crate) fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }

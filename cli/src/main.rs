@@ -11,13 +11,16 @@ mod external;
 mod failure;
 mod identities;
 mod input;
+mod keys;
 mod leaks;
 mod memory;
+mod objects;
 mod output;
 mod recipients;
 mod repository;
 mod sealing;
 mod secret_manifest;
+mod verify;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,10 @@ mod open;
 mod plan;
 mod seal;
 mod set;
+mod status;
 mod sync;
+mod verify;
+mod wait;
 
 use crate::args::{Arguments, Verb};
 use crate::failure::{Failure, Outcome, refuse, usage};
@@ -23,6 +26,9 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Verb::Open(arguments) => open::run(&arguments),
         Verb::Plan(arguments) => plan::run(&arguments),
         Verb::Sync(arguments) => sync::run(&arguments),
+        Verb::Status(arguments) => status::run(&arguments),
+        Verb::Wait(arguments) => wait::run(&arguments),
+        Verb::Verify(arguments) => verify::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Completions { shell } => manual::completions(shell),

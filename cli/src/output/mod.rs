@@ -1,5 +1,7 @@
 //! The one door to the terminal: colours that respect `NO_COLOR`, and files written whole or not at all.
 
+mod table;
+
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -8,6 +10,8 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 
 use crate::failure::{Failure, OrFail as _, Outcome};
+
+pub(crate) use self::table::{Cell, Column, Table, width};
 
 /// Something went well.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -38,6 +42,11 @@ fn read_or_not(written: io::Result<()>) -> Outcome {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Text from elsewhere without what could steer a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Prints JSON for machines.

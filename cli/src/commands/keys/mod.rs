@@ -1,4 +1,8 @@
-//! `bulla keys`: make a key pair, show public keys.
+//! `bulla keys`: make a key pair, show public keys; see, renew and retire the keys of a cluster.
+
+mod list;
+mod retire;
+mod rotate;
 
 use std::path::Path;
 
@@ -16,6 +20,10 @@ pub(super) fn run(verb: KeysVerb) -> Outcome {
         KeysVerb::Generate { kind, out } => generate(kind, out.as_deref()),
         KeysVerb::Show { file: Some(file), output, .. } => show_rule(&file, output),
         KeysVerb::Show { file: None, output, cluster } => show_cluster(&cluster, output),
+        KeysVerb::List(arguments) => list::run(&arguments),
+        KeysVerb::Rotate(arguments) => rotate::run(&arguments),
+        KeysVerb::Retire(arguments) => retire::retire(&arguments),
+        KeysVerb::Compromised(arguments) => retire::compromised(&arguments),
     }
 }
 

@@ -1,14 +1,21 @@
 //! What can be typed. Parsing only: nothing here reads a file or asks a cluster.
 
+mod keys;
+mod objects;
+mod verify;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bulla::seal::Scope;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cluster::{ClusterArguments, ConnectionArguments};
+pub(crate) use self::keys::{CompromisedArguments, KeyType, KeysVerb, ListArguments, RetireArguments, RotateArguments};
+pub(crate) use self::objects::{Goal, Pick, StatusArguments, SyncArguments, SyncedKind, WaitArguments, WhereArguments};
+pub(crate) use self::verify::{VerifyArguments, VerifyReport};
+
+use crate::cluster::ClusterArguments;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -30,7 +37,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Make a key pair, or show the public keys that values are sealed to
+    /// Make key pairs; see, renew and retire the keys of a cluster
     #[command(subcommand)]
     Keys(KeysVerb),
     /// Seal plain Secrets into SealedSecrets that can be committed
@@ -45,8 +52,14 @@ pub(crate) enum Verb {
     Inspect(InspectArguments),
     /// Show what ExternalSecrets would write, without a cluster; refuse what cannot work
     Plan(PlanArguments),
+    /// Check a repository: sealed values, ExternalSecrets, and no Secret in the clear; without a cluster or a key
+    Verify(VerifyArguments),
     /// Have the controller sync an object now, and wait for what comes of it
     Sync(SyncArguments),
+    /// Show every SealedSecret and ExternalSecret of a cluster: state, reason, key, age
+    Status(StatusArguments),
+    /// Wait until SealedSecrets and ExternalSecrets are in sync and their Secrets are there
+    Wait(WaitArguments),
     /// See the whole path work in a temporary folder: seal, commit, open, refuse, rotate
     Demo(DemoArguments),
     /// Print shell completions
@@ -62,48 +75,6 @@ pub(crate) enum Verb {
         #[arg(short, long, value_name = "FOLDER")]
         out: Option<PathBuf>,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysVerb {
-    /// Make a key pair: the private half into a file of mode 0600, the recipient printed
-    #[command(after_help = "\
-Examples:
-  bulla keys generate -o recovery.key          a hybrid (post-quantum) key pair
-  bulla keys generate --type x25519 -o me.key  smaller values, no protection against a later quantum computer
-
-The recipient (age1...) is public: put it into .bulla.yaml. The file is not: keep it out of Git.")]
-    Generate {
-        /// Kind of key pair
-        #[arg(long = "type", value_name = "TYPE", default_value = "hybrid")]
-        kind: KeyType,
-        /// Where the private half goes; must not exist. Without it, standard output gets the identity file
-        #[arg(short, long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// Show the public keys: what the cluster publishes or, for a file, what .bulla.yaml names
-    #[command(after_help = "\
-Examples:
-  bulla keys show                          what the cluster of the current kubeconfig publishes
-  bulla keys show --for clusters/prod/db.yaml  what .bulla.yaml says for that file")]
-    Show {
-        /// Show what .bulla.yaml names for this file instead of asking a cluster
-        #[arg(long = "for", value_name = "FILE")]
-        file: Option<PathBuf>,
-        /// What to print
-        #[arg(long, value_name = "FORMAT", default_value = "text")]
-        output: Report,
-        #[command(flatten)]
-        cluster: ClusterArguments,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KeyType {
-    /// ML-KEM-768 with X25519: 2.5 KB a value, safe against a later quantum computer
-    Hybrid,
-    /// X25519 alone: 0.5 KB a value
-    X25519,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -307,70 +278,6 @@ pub(crate) struct PlanArguments {
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Report,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  bulla sync db -n prod                     the ExternalSecret db; if there is none, the SealedSecret
-  bulla sync sealedsecret/db -n prod
-  bulla sync db -n prod --timeout 5m && kubectl rollout restart deployment/app -n prod
-
-It sets the annotation that the controller answers to (external-secrets.io/force-sync, or
-reconcile.fluxcd.io/requestedAt), so it takes the right to patch the object. Exit code 1 if the sync fails, with the
-reason that the controller gives; 2 if no controller answers in time.")]
-pub(crate) struct SyncArguments {
-    /// NAME, externalsecret/NAME or sealedsecret/NAME
-    #[arg(value_name = "NAME")]
-    pub(crate) object: ObjectName,
-    /// Namespace [default: that of the kubeconfig's context]
-    #[arg(short, long, value_name = "NAMESPACE")]
-    pub(crate) namespace: Option<String>,
-    /// How long to wait, such as 30s or 5m
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
-    pub(crate) timeout: Duration,
-    /// What to print
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) output: Report,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
-}
-
-/// A name, and the kind where one was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ObjectName {
-    pub(crate) kind: Option<SyncedKind>,
-    pub(crate) name: String,
-}
-
-/// What can be synced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SyncedKind {
-    ExternalSecret,
-    SealedSecret,
-}
-
-impl std::str::FromStr for ObjectName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (kind, name) = text.split_once('/').map_or((None, text), |(kind, name)| (Some(kind), name));
-        let kind = match kind.map(str::to_ascii_lowercase).as_deref() {
-            None => None,
-            Some("externalsecret" | "externalsecrets" | "es") => Some(SyncedKind::ExternalSecret),
-            Some("sealedsecret" | "sealedsecrets") => Some(SyncedKind::SealedSecret),
-            Some(other) => return Err(format!("{other} cannot be synced: externalsecret and sealedsecret can")),
-        };
-        if name.is_empty() {
-            return Err("the name is empty".to_owned());
-        }
-        Ok(Self { kind, name: name.to_owned() })
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration: jiff::SignedDuration = text.parse().map_err(|_| "not a duration such as 30s or 5m".to_owned())?;
-    Duration::try_from(duration).map_err(|_| "must not be negative".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,50 @@
+//! `bulla verify`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bulla verify                                  every YAML and JSON file under the current folder
+  bulla verify clusters/ --output github        annotations on the pull request
+  bulla verify --keyring keys.json clusters/    only keys of this file may be sealed to
+  kustomize build clusters/prod | bulla verify -
+
+It needs no cluster and no private key. An error is what cannot work or must not be in Git: a value that is damaged or
+was sealed for another place, a key that nobody named, a date that has passed, an ExternalSecret that a rule refuses, a
+plain Secret. A warning does not fail the check, but with --strict. Exit code 1 if there is an error.
+
+The keys that values may be sealed to: --keyring FILE (recipients, certificates, or what `bulla keys show --output
+json` prints), else the recipients that .bulla.yaml names for the file, else any.")]
+pub(crate) struct VerifyArguments {
+    /// Files and folders; - for standard input
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The keys that values may be sealed to. Repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keyring: Vec<PathBuf>,
+    /// Namespace of manifests that name none [default: what .bulla.yaml says for the file]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// Leave out files that match, such as 'tests/**'. Repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Warnings fail the check too
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: VerifyReport,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VerifyReport {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+    /// Workflow commands of GitHub Actions, shown beside the lines of a pull request
+    Github,
+}

@@ -1,0 +1,221 @@
+//! `bulla keys retire` and `bulla keys compromised`: what a key still protects, and its label.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+use bulla_crds::names::KEY_RETIRED;
+use kube::Client;
+use serde::Serialize;
+
+use super::list::values;
+use crate::args::{CompromisedArguments, Report, RetireArguments};
+use crate::cluster::{self, ClusterArguments};
+use crate::failure::{Outcome, refuse, usage};
+use crate::keys::{Key, KeySecret, Keys, Use, UsedIn, Uses, Wanted, mark};
+use crate::output::{self, BAD, GOOD, HEAD, WARN};
+
+/// The label's value on a key that somebody else may have.
+const COMPROMISED: &str = "compromised";
+/// Objects that are listed before the rest is only counted.
+const LISTED: usize = 50;
+
+/// A key, the Secret that holds it, and everything that depends on that Secret.
+struct Subject {
+    client: Client,
+    namespace: String,
+    key: Key,
+    secret: KeySecret,
+    uses: Uses,
+    is_sealed_to: bool,
+}
+
+impl Subject {
+    async fn find(arguments: &ClusterArguments, id: &str) -> Outcome<Self> {
+        let client = cluster::connect(&arguments.connection).await?;
+        let namespace = arguments.controller_namespace.clone();
+        let keys = Keys::read(&client, &namespace).await?;
+        let key = keys.find(id)?.clone();
+        let secret = keys.secret_of(&key)?.clone();
+        // A label is about all keys of a Secret.
+        let wanted = Wanted { ids: secret.ids.iter().cloned().collect(), is_rsa: key.is_rsa() };
+        let uses = Uses::read(&client, wanted).await?;
+        let is_sealed_to = keys.is_sealed_to(&key);
+        Ok(Self { client, namespace, key, secret, uses, is_sealed_to })
+    }
+
+    /// What all keys of the Secret protect.
+    fn used(&self) -> Use {
+        self.secret.ids.iter().fold(Use::default(), |sum, id| {
+            let one = self.uses.of(id);
+            Use {
+                values: sum.values + one.values,
+                objects: sum.objects + one.objects,
+                is_at_least: sum.is_at_least || one.is_at_least,
+            }
+        })
+    }
+
+    /// The other keys in its Secret.
+    fn others(&self) -> Vec<&str> {
+        self.secret.ids.iter().map(String::as_str).filter(|id| *id != self.key.id).collect()
+    }
+}
+
+/// Runs `retire`.
+pub(super) fn retire(arguments: &RetireArguments) -> Outcome {
+    // The runtime outlives the client, which has tasks in it.
+    let runtime = cluster::runtime()?;
+    let subject = runtime.block_on(Subject::find(&arguments.cluster, &arguments.id))?;
+    let Subject { key, secret, .. } = &subject;
+    if secret.state == KEY_RETIRED {
+        output::note(&format!("key {} is retired already", key.id));
+        return Ok(());
+    }
+    let (consequences, is_needed) = consequences(&subject);
+    if !consequences.is_empty() {
+        output::print(&consequences)?;
+    }
+    if is_needed && !arguments.force {
+        let hint = if subject.is_sealed_to && subject.used().values == 0 {
+            "make a new one first with `bulla keys rotate`"
+        } else {
+            "seal those values again first, or say --force"
+        };
+        return Err(refuse!("key {} is still needed: {hint}", key.id));
+    }
+    if arguments.dry_run {
+        output::note(&format!("key {} would be retired (Secret {}/{})", key.id, subject.namespace, secret.name));
+        return Ok(());
+    }
+    if is_needed && !arguments.yes {
+        confirm(&format!("retire key {} all the same?", key.id))?;
+    }
+    runtime.block_on(mark(&subject.client, &subject.namespace, secret, KEY_RETIRED))?;
+    output::print(&format!(
+        "{GOOD}✓{GOOD:#} key {} is retired (Secret {}/{})\n",
+        key.id, subject.namespace, secret.name
+    ))
+}
+
+/// What retiring means for others, and whether that is a reason not to.
+fn consequences(subject: &Subject) -> (String, bool) {
+    let mut text = String::new();
+    let used = subject.used();
+    let others = subject.others();
+    if !others.is_empty() {
+        let Subject { secret, .. } = subject;
+        text.push_str(&format!(
+            "{WARN}Its Secret {} holds other keys too:{WARN:#} {}\n",
+            secret.name,
+            others.join(", ")
+        ));
+    }
+    if used.values > 0 {
+        text.push_str(&format!(
+            "{BAD}{} live value(s) in {} object(s) are opened with it.{BAD:#} Without it their Secrets stay as they are, \
+             but are neither changed nor made again, until the values are sealed anew:\n",
+            values(used),
+            used.objects
+        ));
+        let needed: Vec<&UsedIn> = subject.uses.objects.iter().filter(|object| object.needs_it).collect();
+        text.push_str(&lines(&needed));
+    }
+    let unknown: Vec<&UsedIn> = subject.uses.unknown.iter().collect();
+    let is_unknown = subject.key.is_rsa() && !unknown.is_empty();
+    if is_unknown {
+        text.push_str(&format!(
+            "{WARN}{} object(s) have not been opened yet, and kubeseal's values do not say which key they need:{WARN:#}\n",
+            unknown.len()
+        ));
+        text.push_str(&lines(&unknown));
+    }
+    if subject.is_sealed_to {
+        text.push_str(&format!(
+            "{WARN}It is the key that people are told to seal to{WARN:#}; what is sealed to it meanwhile will not open.\n"
+        ));
+    }
+    (text, used.values > 0 || is_unknown || subject.is_sealed_to)
+}
+
+/// What `compromised` found; the names of the fields are part of the output.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Concerned<'a> {
+    key: &'a str,
+    secret: &'a str,
+    /// Whether the label was set.
+    marked: bool,
+    objects: &'a [UsedIn],
+    /// Objects that may be concerned: nobody has opened them yet.
+    unopened: &'a [UsedIn],
+}
+
+/// Runs `compromised`.
+pub(super) fn compromised(arguments: &CompromisedArguments) -> Outcome {
+    let runtime = cluster::runtime()?;
+    let subject = runtime.block_on(Subject::find(&arguments.cluster, &arguments.id))?;
+    let Subject { key, secret, uses, namespace, .. } = &subject;
+    if !arguments.dry_run {
+        runtime.block_on(mark(&subject.client, namespace, secret, COMPROMISED))?;
+    }
+    let unopened = if key.is_rsa() { uses.unknown.as_slice() } else { &[] };
+    if arguments.output == Report::Json {
+        let (key, secret, marked) = (key.id.as_str(), secret.name.as_str(), !arguments.dry_run);
+        return output::print_json(&Concerned { key, secret, marked, objects: &uses.objects, unopened });
+    }
+    let mut text = if arguments.dry_run {
+        format!("key {} would be marked compromised (Secret {namespace}/{})\n", key.id, secret.name)
+    } else {
+        format!("{GOOD}✓{GOOD:#} key {} is marked compromised (Secret {namespace}/{})\n", key.id, secret.name)
+    };
+    let count: usize = uses.objects.iter().map(|object| object.values.len()).sum();
+    if uses.objects.is_empty() && unopened.is_empty() {
+        text.push_str("no SealedSecret of the cluster is sealed to it; what is in Git elsewhere it cannot know\n");
+        return output::print(&text);
+    }
+    text.push_str(&format!(
+        "{HEAD}{count} value(s) in {} object(s) must be changed where they are from, then sealed to a new key:{HEAD:#}\n",
+        uses.objects.len()
+    ));
+    let all: Vec<&UsedIn> = uses.objects.iter().collect();
+    text.push_str(&every(&all));
+    if !unopened.is_empty() {
+        text.push_str(&format!("{WARN}Perhaps these too; no key has opened them yet:{WARN:#}\n"));
+        text.push_str(&every(&unopened.iter().collect::<Vec<_>>()));
+    }
+    text.push_str(
+        "Earlier versions of these files are in Git for ever: every value that was ever sealed to this key is known \
+         to whoever has it.\n",
+    );
+    if subject.is_sealed_to {
+        text.push_str(&format!("{HEAD}Next:{HEAD:#} `bulla keys rotate`, so that there is a new key to seal to\n"));
+    }
+    output::print(&text)
+}
+
+fn lines(objects: &[&UsedIn]) -> String {
+    let mut text = every(objects.get(..LISTED).unwrap_or(objects));
+    if objects.len() > LISTED {
+        text.push_str(&format!("  and {} more\n", objects.len() - LISTED));
+    }
+    text
+}
+
+fn every(objects: &[&UsedIn]) -> String {
+    let line = |object: &&UsedIn| {
+        let perhaps = if object.certain { "" } else { " (some of them)" };
+        let values = object.values.join(", ");
+        format!("  {}/{}: {}{perhaps}\n", object.namespace, object.name, output::plain(&values))
+    };
+    objects.iter().map(line).collect()
+}
+
+/// Asks on the terminal.
+fn confirm(question: &str) -> Outcome {
+    if !io::stdin().is_terminal() {
+        return Err(usage!("{question} There is no terminal to ask on: say --yes"));
+    }
+    output::note(&format!("{question} Type yes:"));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() == "yes" { Ok(()) } else { Err(refuse!("nothing was changed")) }
+}
