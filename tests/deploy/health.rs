@@ -77,18 +77,17 @@ pub(crate) fn kstatus(object: &Value) -> Flux {
     }
 }
 
-/// Flux with the `healthCheckExprs` of `deploy/examples/flux`: deletion and generation as before, then the expressions
-/// `failed` and `current`; neither is in progress.
+/// Flux with the `healthCheckExprs` of `deploy/examples/flux`: the generation as before, then the expressions `failed` and
+/// `current`; neither is in progress. Deletion is not looked at, and an object without a status cannot be evaluated, which
+/// is tried again.
 pub(crate) fn flux_with_expressions(object: &Value) -> Flux {
-    let plain = kstatus(object);
-    if plain == Flux::Terminating {
-        return plain;
+    let generations = ["/status/observedGeneration", "/metadata/generation"].map(|pointer| object.pointer(pointer));
+    if generations[0].is_some() && generations[0] != generations[1] {
+        return Flux::InProgress;
     }
     let condition = if text(object, "/kind") == "SealedSecret" { "Synced" } else { "Ready" };
-    let is_observed = object.pointer("/status/observedGeneration") == object.pointer("/metadata/generation");
-    match status(object, condition) {
-        Some("False") if is_observed && status(object, "Stalled") == Some("True") => Flux::Failed,
-        Some("True") if is_observed => Flux::Current,
-        _ => Flux::InProgress,
+    if status(object, "Stalled") == Some("True") {
+        return Flux::Failed;
     }
+    if status(object, condition) == Some("True") { Flux::Current } else { Flux::InProgress }
 }

@@ -20,6 +20,7 @@ mod diff;
 mod examples;
 mod health;
 mod image;
+mod install;
 mod kustomize;
 mod manifests;
 mod rbac;

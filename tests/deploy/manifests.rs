@@ -14,6 +14,16 @@ pub(crate) fn at(path: &str) -> PathBuf {
 
 /// The objects in a text of one or more YAML documents.
 pub(crate) fn parse(text: &str) -> Vec<Value> {
+    documents(text).iter().map(|document| object(document)).filter(|object| !object.is_null()).collect()
+}
+
+/// The same without the CRDs, which are long and everywhere the same.
+fn parse_without_crds(text: &str) -> Vec<Value> {
+    let documents = documents(text).into_iter().filter(|one| !one.contains("\nkind: CustomResourceDefinition\n"));
+    documents.map(|document| object(&document)).filter(|object| !object.is_null()).collect()
+}
+
+fn documents(text: &str) -> Vec<String> {
     let mut documents = vec![String::new()];
     for line in text.lines() {
         if line.trim_end() == "---" {
@@ -23,10 +33,11 @@ pub(crate) fn parse(text: &str) -> Vec<Value> {
             last.push('\n');
         }
     }
-    let objects = documents.iter().map(|document| {
-        serde_saphyr::from_str::<Value>(document).unwrap_or_else(|error| panic!("no YAML: {error}\n{document}"))
-    });
-    objects.filter(|object| !object.is_null()).collect()
+    documents
+}
+
+fn object(document: &str) -> Value {
+    serde_saphyr::from_str(document).unwrap_or_else(|error| panic!("no YAML: {error}\n{document}"))
 }
 
 /// Runs a program to its end: what it said, or what it complained of.
@@ -38,12 +49,15 @@ pub(crate) fn run(program: &Path, arguments: &[&str]) -> Result<String, String> 
 
 /// What `kustomize build` makes of a folder.
 pub(crate) fn kustomized(folder: &Path) -> Vec<Value> {
-    let folder = folder.to_str().expect("a path in UTF-8");
-    let text = run(&servers::path("kustomize"), &["build", folder]).unwrap_or_else(|error| panic!("{folder}: {error}"));
-    parse(&text)
+    parse(&kustomize(folder))
 }
 
-/// What `kustomize build` makes of the base with these components in `namespace`.
+fn kustomize(folder: &Path) -> String {
+    let folder = folder.to_str().expect("a path in UTF-8");
+    run(&servers::path("kustomize"), &["build", folder]).unwrap_or_else(|error| panic!("{folder}: {error}"))
+}
+
+/// What `kustomize build` makes of the base with these components in `namespace`, without the CRDs.
 pub(crate) fn with_components(components: &[&str], namespace: &str) -> Vec<Value> {
     // Kustomize takes paths relative to the file only.
     let scratch = tempfile::tempdir().expect("a temporary folder");
@@ -63,7 +77,7 @@ pub(crate) fn with_components(components: &[&str], namespace: &str) -> Vec<Value
         list(&components),
     );
     std::fs::write(folder.join("kustomization.yaml"), text).expect("writing a kustomization");
-    kustomized(&folder)
+    parse_without_crds(&kustomize(&folder))
 }
 
 /// What `helm template` makes of the chart with these values, or why it refuses them.

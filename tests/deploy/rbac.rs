@@ -35,7 +35,7 @@ fn canonical(rule: &Value) -> String {
 
 #[test]
 fn the_chart_gives_exactly_the_rights_that_kustomize_gives() {
-    let kubeseal = json!({"fullnameOverride": "bulla-controller", "service": {"kubesealCompatible": true}});
+    let kubeseal = json!({"fullnameOverride": "bulla-controller", "service": {"kubesealCompatible": true}, "crds": {"create": false}});
     let with = |more: Value| {
         let mut values = kubeseal.clone();
         values.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -59,6 +59,8 @@ async fn write_schemas(cluster: &Cluster, objects: &[Value], folder: &Path) {
         let name = found.unwrap_or_else(|| panic!("the API server has no schema of {id}")).0.clone();
         close(&mut schemas);
         let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": {"schemas": schemas}});
+        // kubeconform takes the version of the core group for its name.
+        let group = if group.is_empty() { version } else { group };
         let file = format!("{group}_{version}_{}.json", kind.to_lowercase());
         fs::write(folder.join(file), schema.to_string()).unwrap();
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bulla::seal::{Identity, Scope};
-use bulla_crds::{ExternalSecret, SealedSecret, SecretStore};
+use bulla_crds::{ExternalSecret, SealedSecret};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::GetParams;
 use kube::core::Request;
@@ -104,7 +104,7 @@ async fn a_sealed_secret_is_seen_as_what_it_is() {
 
     is("leaving", GOOD).await;
     world.delete::<SealedSecret>("leaving").await;
-    is("leaving", (Argo::Healthy, Flux::Terminating, Flux::Terminating)).await;
+    is("leaving", (Argo::Healthy, Flux::Terminating, Flux::InProgress)).await;
     world.patch::<SealedSecret>("leaving", json!({"metadata": {"finalizers": null}})).await;
 }
 
@@ -146,21 +146,15 @@ async fn an_external_secret_and_its_store_are_seen_as_what_they_are() {
     is("good", GOOD).await;
     is("immutable", GOOD).await;
     store_is("store", GOOD).await;
-    for name in ["no-such-key", "no-such-store", "unserved", "without-token", "no-template", "foreign"] {
-        let began = Instant::now();
-        let object = loop {
-            let object = get(server, &namespace, EXTERNAL, name).await;
-            if argo(&object) != Argo::Progressing || began.elapsed() > SOON {
-                break object;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
-        eprintln!("{name}: {:?} {}", seen(&object), object["status"]);
+    // What the provider or somebody else may mend is waited for; what only an edit can mend fails at once.
+    for name in ["no-such-key", "no-such-store", "without-token"] {
+        is(name, WAITING).await;
     }
-    for name in ["unserved", "without-token"] {
-        let object = get(server, &namespace, STORE, name).await;
-        eprintln!("store {name}: {:?} {}", seen(&object), object["status"]);
+    for name in ["unserved", "no-template", "foreign"] {
+        is(name, FAILED).await;
     }
+    store_is("without-token", WAITING).await;
+    store_is("unserved", FAILED).await;
     world.set_fake("store", &[("a", "1"), ("b", "2")]).await;
     is("no-such-key", GOOD).await;
 
@@ -171,7 +165,80 @@ async fn an_external_secret_and_its_store_are_seen_as_what_they_are() {
     is("good", GOOD).await;
 
     world.delete::<ExternalSecret>("leaving").await;
-    is("leaving", (Argo::Healthy, Flux::Terminating, Flux::Terminating)).await;
+    is("leaving", (Argo::Healthy, Flux::Terminating, Flux::InProgress)).await;
     world.patch::<ExternalSecret>("leaving", json!({"metadata": {"finalizers": null}})).await;
-    world.delete::<SecretStore>("unserved").await;
+}
+
+/// Kinds of the whole cluster: on a server of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_of_the_whole_cluster_is_seen_as_what_it_is() {
+    let server = ApiServer::start();
+    let mut world = ExternalWorld::on(&server).await;
+    world.whole_cluster = true;
+    let at = |plural: &str| format!("/apis/external-secrets.io/v1/{plural}");
+    let create = async |plural: &str, object: Value| {
+        let body = serde_json::to_vec(&object).unwrap();
+        let request = Request::new(at(plural)).create(&kube::api::PostParams::default(), body).unwrap();
+        server.client().request::<Value>(request).await.unwrap();
+    };
+    let is = async |plural: &str, name: &str, wanted: Argo| {
+        let began = Instant::now();
+        loop {
+            let request = Request::new(at(plural)).get(name, &GetParams::default()).unwrap();
+            let object: Value = server.client().request(request).await.unwrap();
+            if argo(&object) == wanted {
+                return;
+            }
+            assert!(began.elapsed() < SOON, "{name} is not {wanted:?}: {:#}", object["status"]);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let store = json!({
+        "apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "metadata": {"name": "store"},
+        "spec": {"provider": {"fake": {"data": [{"key": "a", "value": "1"}]}}},
+    });
+    create("clustersecretstores", store).await;
+    let mut spec = one_key("store", "a");
+    spec["secretStoreRef"]["kind"] = json!("ClusterSecretStore");
+    let everywhere = |name: &str, label: &str| {
+        json!({
+            "apiVersion": "external-secrets.io/v1", "kind": "ClusterExternalSecret", "metadata": {"name": name},
+            "spec": {"namespaceSelectors": [{"matchLabels": {"team": label}}], "externalSecretSpec": spec},
+        })
+    };
+    create("clusterexternalsecrets", everywhere("good", "a")).await;
+    create("clusterexternalsecrets", everywhere("partly", "b")).await;
+    is("clusterexternalsecrets", "good", Argo::Progressing).await;
+    let (first, second, third) = (server.namespace().await, server.namespace().await, server.namespace().await);
+    for (namespace, team) in [(&first, "a"), (&second, "b"), (&third, "b")] {
+        let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(server.client());
+        let label = kube::api::Patch::Merge(json!({"metadata": {"labels": {"team": team}}}));
+        namespaces.patch(namespace, &kube::api::PatchParams::default(), &label).await.unwrap();
+    }
+    // Somebody else's object of that name is in the way.
+    let theirs: kube::Api<ExternalSecret> = kube::Api::namespaced(server.client(), &third);
+    let object = serde_json::from_value(json!({"metadata": {"name": "partly"}, "spec": spec})).unwrap();
+    theirs.create(&kube::api::PostParams::default(), &object).await.unwrap();
+    world.start();
+    is("clustersecretstores", "store", Argo::Healthy).await;
+    is("clusterexternalsecrets", "good", Argo::Healthy).await;
+    // Argo CD looks for the conditions PartiallyReady and NotReady, which nobody writes, nor does the External Secrets
+    // Operator: what failed is still coming, says it. deploy/examples/argocd has a check that says it better.
+    let object = until_failed(&server, "partly").await;
+    assert_eq!((argo(&object), kstatus(&object)), (Argo::Progressing, Flux::InProgress));
+}
+
+/// Waits until a ClusterExternalSecret is not ready.
+async fn until_failed(server: &ApiServer, name: &str) -> Value {
+    let began = Instant::now();
+    loop {
+        let at = "/apis/external-secrets.io/v1/clusterexternalsecrets";
+        let request = Request::new(at).get(name, &GetParams::default()).unwrap();
+        let object: Value = server.client().request(request).await.unwrap();
+        if object.pointer("/status/conditions/0/status").is_some_and(|status| status == "False") {
+            return object;
+        }
+        assert!(began.elapsed() < SOON, "{name} does not fail: {:#}", object["status"]);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
