@@ -114,21 +114,34 @@ async fn keys_are_listed_with_what_they_protect_and_no_private_half_is_read() {
     let asked = world.api.audit_when_quiet(mark, quiet, is_ours).await;
     assert!(asked.iter().all(|entry| entry.verb == "list" || entry.name == "sealed-secrets-key"), "{asked:?}");
 
-    // Somebody who may read SealedSecrets and the ConfigMap, but no Secrets, sees what is published.
-    let run = world.keys(&["list", "--wide"]).exits(0);
-    assert!(run.out.contains(&keys.new.0), "{}", run.out);
+    // Somebody who may not list Secrets sees what is published.
+    let token = world.api.service_account(&world.namespace, "reader").await;
+    let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]);
+    world.api.allow(&world.namespace, "reader", &rules).await;
+    let (kubeconfig, place) = (world.api.kubeconfig_as("reader", &token), world.namespace.as_str());
+    let kubeconfig = kubeconfig.display().to_string();
+    let arguments = ["keys", "list", "--controller-namespace", place, "--kubeconfig", &kubeconfig];
+    let refused = tokio::task::block_in_place(|| world.bench.run(&arguments));
+    refused.exits(2).says("listing the SealedSecrets in any namespace");
+    let rules = json!([
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]},
+        {"apiGroups": ["bitnami.com"], "resources": ["sealedsecrets"], "verbs": ["list"]},
+    ]);
+    world.api.allow(&world.namespace, "reader", &rules).await;
+    let run = tokio::task::block_in_place(|| world.bench.run(&arguments));
+    let run = run.exits(0).says("you may not list key Secrets there");
+    assert!(run.out.contains(&keys.new.0[..8]) && !run.out.contains("retired"), "{}", run.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rotate_asks_and_waits_for_the_new_key() {
-    let keys = Keys::new().await;
+    let keys = Arc::new(Keys::new().await);
     let world = &keys.world;
     keys.publish(&[(&keys.old, "active")]).await;
     world.keys(&["rotate", "--timeout", "1s"]).exits(2).says("no controller has made a key within 1 s");
     world.keys(&["rotate", "--no-wait"]).exits(0).says("asked for a new key at");
     let before = requested(world).await.unwrap();
 
-    let keys = Arc::new(keys);
     let player = Arc::clone(&keys);
     // The controller's part: it sees the request and publishes a new key.
     let play = tokio::spawn(async move {
