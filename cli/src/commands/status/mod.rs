@@ -145,7 +145,7 @@ async fn list(
     let mut table = rows.table();
     seen.iter().for_each(|object| table.row(rows.row(object, now)));
     let width = if arguments.wide { None } else { output::width() };
-    let widths = table.fit(width);
+    let widths = if arguments.watch { table.fit_with(width, rows.room()) } else { table.fit(width) };
     if !seen.is_empty() || arguments.watch {
         output::print(&table.header(&widths))?;
         output::print(&table.body(&widths))?;
@@ -246,6 +246,13 @@ impl Rows {
             columns.push(column("MESSAGE", 20, 0));
         }
         Table::new(columns)
+    }
+
+    /// A row as wide as what may follow.
+    fn room(self) -> Vec<Cell> {
+        let names = usize::from(self.all);
+        let widths = std::iter::repeat_n(20, names).chain([14, 24, 7, 20, 14, 4, 11]);
+        widths.map(|width| " ".repeat(width).into()).collect()
     }
 
     fn row(self, object: &Observed, now: Timestamp) -> Vec<Cell> {
