@@ -121,6 +121,7 @@ fn status(version: &str) -> Value {
         "conditions": [condition("Synced"), condition("Ready")],
         "scope": "strict",
         "keyIds": [id],
+        "keyValues": {id: 1},
         "secret": {"resourceVersion": version, "digest": format!("{id}:{}", "0".repeat(64))},
     }})
 }

@@ -103,6 +103,17 @@ impl Reader {
         strings
     }
 
+    /// A map of whole numbers; entries that are none are noted one by one and left out.
+    pub fn integers_by_key(&mut self, path: &str, value: Option<Value>) -> BTreeMap<String, i64> {
+        let mut numbers = BTreeMap::new();
+        for (key, value) in self.object(path, value).into_iter().flatten() {
+            if let Some(number) = self.integer(&format!("{path}.{key}"), Some(value)) {
+                numbers.insert(key, number);
+            }
+        }
+        numbers
+    }
+
     /// A list of strings; items that are not strings are noted one by one and left out.
     pub fn strings(&mut self, path: &str, value: Option<Value>) -> Vec<String> {
         let mut strings = Vec::new();

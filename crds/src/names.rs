@@ -18,7 +18,8 @@ pub const UPSTREAM_SEALING_KEY: &str = "sealedsecrets.bitnami.com/sealed-secrets
 /// The value of [`UPSTREAM_SEALING_KEY`] on keys in use.
 pub const UPSTREAM_SEALING_KEY_ACTIVE: &str = "active";
 
-/// Label on a Secret that holds one of our sealing keys; see [`KEY_ACTIVE`], [`KEY_OPENING`], [`KEY_RETIRED`].
+/// Label on a Secret that holds one of our sealing keys; see [`KEY_ACTIVE`], [`KEY_OPENING`], [`KEY_RETIRED`] and
+/// [`KEY_COMPROMISED`].
 pub const SEALING_KEY: &str = "bulla.dev/sealing-key";
 /// Value of [`SEALING_KEY`]: new values are sealed to this key.
 pub const KEY_ACTIVE: &str = "active";
@@ -26,6 +27,22 @@ pub const KEY_ACTIVE: &str = "active";
 pub const KEY_OPENING: &str = "opening";
 /// Value of [`SEALING_KEY`]: neither opens nor seals.
 pub const KEY_RETIRED: &str = "retired";
+/// Value of [`SEALING_KEY`] and of [`UPSTREAM_SEALING_KEY`]: neither opens nor seals, since others may hold it.
+pub const KEY_COMPROMISED: &str = "compromised";
+/// Annotation on a key Secret that the controller made: when, by the controller's clock (RFC 3339).
+pub const KEY_CREATED_AT: &str = "bulla.dev/created-at";
+/// Annotation on a key Secret that was asked for: the value of [`ROTATE_REQUESTED_AT`] that it answers.
+pub const KEY_REQUESTED_AT: &str = "bulla.dev/requested-at";
+/// Annotation on a key Secret whose private half is wrapped: by what.
+pub const KEY_WRAPPED_BY: &str = "bulla.dev/wrapped-by";
+/// Annotation on a key Secret: how many live values it opened, as far as the controller has seen.
+pub const KEY_VALUES: &str = "bulla.dev/values";
+/// Annotation on a key Secret: in how many objects those values are.
+pub const KEY_OBJECTS: &str = "bulla.dev/objects";
+/// Annotation on the ConfigMap of the public keys that asks for a new key now: a moment (RFC 3339).
+pub const ROTATE_REQUESTED_AT: &str = "bulla.dev/rotate-requested-at";
+/// Annotation on the ConfigMap of the public keys: the last value of [`ROTATE_REQUESTED_AT`] that was served.
+pub const ROTATE_HANDLED_AT: &str = "bulla.dev/rotate-handled-at";
 
 /// Label on every Secret that we write; the watch on targets selects by it.
 pub const MANAGED_BY: &str = "bulla.dev/managed-by";

@@ -3,6 +3,7 @@
 //! kube's typed calls log a response that does not parse, and a response may be a Secret. These calls do not: they hand
 //! out bytes, and their errors are facts (a status code, the names of fields), never a body.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroize as _;
 
+use super::leadership::Fence;
 use crate::sync::schedule::Class;
 
 /// Our name in `managedFields`.
@@ -33,6 +35,8 @@ pub(super) type Request = http::Request<Body>;
 #[derive(Clone)]
 pub(super) struct Api {
     client: Client,
+    /// Shut while another replica may be at work.
+    fence: Fence,
 }
 
 /// Why a call failed. Carries no body.
@@ -62,6 +66,9 @@ pub(super) enum ApiError {
     /// No answer.
     #[error("the API server cannot be reached")]
     Unreachable,
+    /// A write that was not sent, or not waited for: another replica may have the Lease by now.
+    #[error("this replica does not hold the Lease any more")]
+    Fenced,
     /// An answer that does not parse.
     #[error("the API server's answer does not make sense")]
     Unreadable,
@@ -72,7 +79,9 @@ impl ApiError {
     pub(super) const fn class(&self) -> Class {
         match self {
             Self::NotFound | Self::AlreadyExists | Self::Conflict => Class::Blocked,
-            Self::Forbidden(_) | Self::Server(_) | Self::Unreachable | Self::Unreadable => Class::Transient,
+            Self::Forbidden(_) | Self::Server(_) | Self::Unreachable | Self::Fenced | Self::Unreadable => {
+                Class::Transient
+            }
             Self::Invalid(_) => Class::Terminal,
             Self::Throttled(after) => Class::Throttled { after: *after },
         }
@@ -88,6 +97,7 @@ impl ApiError {
             Self::Throttled(_) => "Throttled",
             Self::Server(_) | Self::Unreadable => "ApiServerError",
             Self::Unreachable => "ApiServerUnreachable",
+            Self::Fenced => "NotTheHolder",
         }
     }
 
@@ -95,7 +105,8 @@ impl ApiError {
     /// not: asking it sooner than it wants because somebody else got through would make that worse.
     pub(super) const fn is_outage(&self) -> bool {
         match self {
-            Self::Unreachable => true,
+            // Whatever was fenced is tried again with the rest, where the replica gets so far.
+            Self::Unreachable | Self::Fenced => true,
             Self::Server(_)
             | Self::Throttled(_)
             | Self::NotFound
@@ -136,8 +147,13 @@ impl Written {
 }
 
 impl Api {
-    pub(super) const fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, fence: Fence::open() }
+    }
+
+    /// The same, which sends a write only while `fence` is open.
+    pub(super) fn behind(&self, fence: &Fence) -> Self {
+        Self { client: self.client.clone(), fence: fence.clone() }
     }
 
     pub(super) fn client(&self) -> Client {
@@ -146,6 +162,7 @@ impl Api {
 
     /// Sends a request and gives its answer's body.
     pub(super) async fn send(&self, request: Request) -> Result<Bytes, ApiError> {
+        let is_read = request.method() == http::Method::GET;
         let exchange = async {
             let answer = self.client.send(request).await.map_err(|_| ApiError::Unreachable)?;
             let (head, body) = answer.into_parts();
@@ -156,7 +173,23 @@ impl Api {
             let after = head.headers.get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
             Err(refused(head.status.as_u16(), after, &body))
         };
-        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or(Err(ApiError::Unreachable))
+        let exchange = tokio::time::timeout(PATIENCE, exchange);
+        let answer = if is_read { Some(exchange.await) } else { self.fenced(exchange).await };
+        answer.map_or(Err(ApiError::Fenced), |answer| answer.unwrap_or(Err(ApiError::Unreachable)))
+    }
+
+    /// Runs a write as long as the fence is open, and no step further: one that waits for a connection must not be sent
+    /// when it has become another replica's. `None` is one that was given up.
+    async fn fenced<T>(&self, exchange: impl Future<Output = T>) -> Option<T> {
+        let mut exchange = std::pin::pin!(exchange);
+        let mut shut = std::pin::pin!(self.fence.shut());
+        std::future::poll_fn(|context| {
+            if shut.as_mut().poll(context).is_ready() || !self.fence.is_open() {
+                return Poll::Ready(None);
+            }
+            exchange.as_mut().poll(context).map(Some)
+        })
+        .await
     }
 
     /// Sends a request whose answer is wanted as `T` and holds no secret.

@@ -30,19 +30,6 @@ pub(super) async fn create(
     send(api, Method::POST, &Secret::url_path(&(), Some(namespace)), &head.manager, body).await
 }
 
-/// Creates a Secret under a name that begins with `prefix`; the server makes it unique.
-pub(super) async fn create_prefixed(
-    api: &Api,
-    namespace: &str,
-    prefix: &str,
-    head: &Head,
-    data: &Values,
-) -> Result<String, ApiError> {
-    let metadata = Metadata { generate_name: Some(prefix), ..Metadata::of(namespace, head) };
-    let body = body(&metadata, head, data.iter())?;
-    send(api, Method::POST, &Secret::url_path(&(), Some(namespace)), &head.manager, body).await
-}
-
 /// Replaces `live` as `update` says and gives the new version; fails with a conflict if it changed meanwhile.
 pub(super) async fn replace(
     api: &Api,
@@ -92,8 +79,6 @@ async fn send(
 struct Metadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    generate_name: Option<&'a str>,
     namespace: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_version: Option<&'a str>,

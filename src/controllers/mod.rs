@@ -7,11 +7,12 @@
 //! | `cluster_external_secret` | ClusterExternalSecrets: the same ExternalSecret in many namespaces |
 //! | `queue` | what both queues are made of |
 //! | `sealing_keys` | keys: loaded, made, renewed, published |
-//! | `leadership` | which replica has the duties that only one may have |
+//! | `leadership` | which replica does what |
+//! | `terms` | the work on a replica's share of the namespaces, as long as it has that share |
 //! | `notify` | telling people what happened |
 //! | `apply` | the only writer of Secrets |
 //! | `observe` | reading a Secret |
-//! | `watch`, `api`, `events`, `metrics` | the ways to and from the API server |
+//! | `watch`, `api`, `events`, `metrics`, `trace` | the ways to and from the API server |
 
 mod api;
 mod apply;
@@ -25,31 +26,35 @@ mod observe;
 mod queue;
 mod sealed_secret;
 mod sealing_keys;
+mod terms;
+mod trace;
 mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use kube::Client;
-use kube::runtime::watcher;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch as watch_channel;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use self::external_secret::ExternalConfig;
+pub use self::leadership::Availability;
+pub use self::metrics::exposition;
+pub use self::notify::{Destination, NotifyConfig, Occasion};
 pub use self::sealed_secret::SealedConfig;
-pub use self::sealing_keys::{KeyConfig, PublishedKeys};
+pub use self::sealing_keys::{Clock, KeyConfig, KeyOrder, PublishedKeys, Rotation};
+pub use self::trace::TARGET as SPANS;
 pub use self::watch::Namespaces;
 
 use self::api::Api;
-use self::leadership::Leadership;
+use self::leadership::Seat;
 use self::metrics::Metrics;
 use self::notify::Notices;
-use self::sealed_secret::{Dispatcher, Setup};
+use self::terms::Terms;
 use crate::providers::random;
 use crate::seal::Keyring;
-use crate::sync::Annotations;
 
 /// What the controller does where.
 #[derive(Clone, Debug)]
@@ -66,6 +71,12 @@ pub struct ControllerConfig {
     pub keys: KeyConfig,
     /// How ExternalSecrets are served; `None` is not at all.
     pub external: Option<ExternalConfig>,
+    /// How replicas agree on who does what; `None` is a process that is the only one.
+    pub availability: Option<Availability>,
+    /// Whether metrics show each object by itself, which costs a scrape a few hundred bytes an object.
+    pub object_metrics: bool,
+    /// Who is told of failures, recoveries and rotations.
+    pub notify: NotifyConfig,
 }
 
 impl ControllerConfig {
@@ -79,6 +90,9 @@ impl ControllerConfig {
             sealed: SealedConfig::default(),
             keys: KeyConfig::default(),
             external: Some(ExternalConfig::default()),
+            availability: None,
+            object_metrics: true,
+            notify: NotifyConfig::default(),
         }
     }
 }
@@ -86,7 +100,7 @@ impl ControllerConfig {
 /// Enough to keep an API server busy; more only grows its queue.
 pub const CONCURRENCY: usize = 48;
 
-/// How long the parts of the controller may take to end after the dispatcher of SealedSecrets has.
+/// How long the parts of the controller may take to end.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Objects in one page of a list.
@@ -113,28 +127,56 @@ pub struct Controller {
     config: ControllerConfig,
     metrics: Metrics,
     external_metrics: external_secret::Metrics,
+    leadership_metrics: leadership::Metrics,
+    notices: (Notices, notify::Senders),
     is_ready: Arc<AtomicBool>,
     is_external_ready: Arc<AtomicBool>,
+    is_standby: Arc<AtomicBool>,
     keys: PublishedKeys,
     keyring: watch_channel::Sender<Option<Arc<Keyring>>>,
+    rotation: (Rotation, sealing_keys::Requests),
+    key_metrics: sealing_keys::KeyMetrics,
 }
 
 impl Controller {
     /// A controller whose metrics go to `registry`.
     #[must_use]
     pub fn new(client: Client, config: ControllerConfig, registry: &mut Registry) -> Self {
-        let metrics = Metrics::register(registry);
-        let external_metrics = external_secret::Metrics::register(registry);
+        let leadership_metrics = leadership::Metrics::register(registry);
+        let metrics = Metrics::register(registry, config.object_metrics);
+        let external_metrics = external_secret::Metrics::register(registry, &metrics);
+        let notices = notify::start(&config.notify, registry);
         let is_external_ready = Arc::new(AtomicBool::new(config.external.is_none()));
-        let (is_ready, keys) = (Arc::default(), PublishedKeys::default());
+        let (is_ready, is_standby, keys) = (Arc::default(), Arc::default(), PublishedKeys::default());
         let (keyring, _) = watch_channel::channel(None);
-        Self { client, config, metrics, external_metrics, is_ready, is_external_ready, keys, keyring }
+        let rotation = sealing_keys::rotation();
+        let key_metrics = sealing_keys::KeyMetrics::register(registry);
+        Self {
+            client,
+            config,
+            metrics,
+            external_metrics,
+            leadership_metrics,
+            notices,
+            is_ready,
+            is_external_ready,
+            is_standby,
+            keys,
+            keyring,
+            rotation,
+            key_metrics,
+        }
     }
 
-    /// Turns true when every SealedSecret and ExternalSecret that was there at the start has been looked at.
+    /// Turns true when every SealedSecret and ExternalSecret that was there at the start has been looked at; in a
+    /// replica that waits for others, when the keys are known. It stays true then, also when the replica takes over.
     pub fn readiness(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
         let all = [Arc::clone(&self.is_ready), Arc::clone(&self.is_external_ready)];
-        move || all.iter().all(|is_ready| is_ready.load(Ordering::Relaxed))
+        let (is_standby, keyring) = (Arc::clone(&self.is_standby), self.keyring.subscribe());
+        move || {
+            let has_looked = all.iter().all(|is_ready| is_ready.load(Ordering::Relaxed));
+            has_looked || (is_standby.load(Ordering::Relaxed) && keyring.borrow().is_some())
+        }
     }
 
     /// The public keys as they are at any moment.
@@ -149,97 +191,109 @@ impl Controller {
         self.keyring.subscribe()
     }
 
+    /// A way to ask for a new sealing key.
+    #[must_use]
+    pub fn rotation(&self) -> Rotation {
+        self.rotation.0.clone()
+    }
+
     /// Runs until `shutdown` is cancelled and the work under way is done.
     ///
     /// # Errors
     /// Only faults of the program: an API server that is away is waited for.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let api = Api::new(self.client.clone());
-        let in_flight = Arc::new(AtomicUsize::new(0));
-        let external = self.config.external.clone();
-        let external_in_flight = Arc::default();
-        let load = events::Load([Arc::clone(&in_flight), Arc::clone(&external_in_flight)]);
-        let (events, sender) = events::queue(api.clone(), load, self.metrics.events_dropped.clone());
-        let notices = Notices::default();
+        let (stop, farewell) = (shutdown.child_token(), CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        let seat = match self.config.availability.clone() {
+            Some(availability) => {
+                let (metrics, namespace) = (self.leadership_metrics, &self.config.namespace);
+                let (seat, election) = Seat::of(api.clone(), namespace, availability, metrics, farewell.clone());
+                tasks.spawn(async move {
+                    election.await;
+                    Ok("election")
+                });
+                seat
+            }
+            None => {
+                self.leadership_metrics.alone();
+                farewell.cancel();
+                Seat::alone()
+            }
+        };
+        let in_flight = [Arc::<AtomicUsize>::default(), Arc::default()];
+        let load = events::Load(in_flight.clone());
+        let fenced = api.behind(&seat.fence);
+        let (events, sender) = events::queue(fenced.clone(), load, self.metrics.events_dropped.clone());
+        let (notices, telling) = self.notices;
         let keyring = self.keyring.subscribe();
+        // One end is kept: without it nobody could ask any more.
+        let (_rotation, requests) = self.rotation;
+        let key_use = sealing_keys::KeyUse::default();
         let keys = sealing_keys::Keys::new(sealing_keys::Parts {
-            api: api.clone(),
+            api: api.behind(&seat.leader_fence),
             namespace: self.config.namespace.clone(),
             config: self.config.keys.clone(),
             metrics: self.metrics.clone(),
             published: self.keys,
             keyring: self.keyring,
-            leadership: Leadership::alone(),
+            leadership: seat.leadership.clone(),
             notices: notices.clone(),
+            key_use: key_use.clone(),
+            key_metrics: self.key_metrics,
         });
-        let parts = external.map(|config| external_secret::Parts {
-            client: self.client.clone(),
-            api: api.clone(),
-            events: events.clone(),
-            metrics: self.external_metrics,
-            namespaces: self.config.namespaces.clone(),
-            config,
-            concurrency: self.config.concurrency,
-            in_flight: external_in_flight,
-            is_ready: self.is_external_ready,
-        });
-        let setup = Setup {
-            context: Arc::new(sealed_secret::Context {
-                api,
-                events,
-                metrics: self.metrics,
-                notices,
-                config: self.config.sealed.clone(),
-            }),
-            namespaces: self.config.namespaces.clone(),
-            concurrency: self.config.concurrency,
+        let terms = Terms {
+            client: self.client,
+            api: fenced,
+            config: self.config,
+            events,
+            notices,
+            metrics: self.metrics,
+            external_metrics: self.external_metrics,
             keyring,
+            key_use,
             in_flight,
             is_ready: self.is_ready,
+            is_external_ready: self.is_external_ready,
+            is_standby: self.is_standby,
         };
-        let sealed = watch::objects(&self.client, &self.config.namespaces, &watcher::Config::default().page_size(PAGE));
-        let ours = format!("{} in ({}, {})", Annotations::MANAGED_BY, Annotations::OWNED, Annotations::MERGED);
-        let targets = watcher::Config::default().labels(&ours).page_size(PAGE);
-        let targets = watch::metadata(&self.client, &self.config.namespaces, &targets);
-
-        let mut tasks = JoinSet::new();
-        let stop = shutdown.child_token();
-        let dispatcher = Dispatcher::new(setup).run(sealed, targets, stop.clone());
-        tasks.spawn(async move {
-            dispatcher.await;
-            "dispatcher"
-        });
-        let external_ended = CancellationToken::new();
-        if let Some(parts) = parts {
-            let (token, ended) = (stop.clone(), external_ended.clone());
-            tasks.spawn(async move {
-                let ended = ended.drop_guard();
-                external_secret::run(parts, token).await;
-                drop(ended);
-                "external secrets"
-            });
-        } else {
-            external_ended.cancel();
-        }
         let token = stop.clone();
         tasks.spawn(async move {
-            keys.run(token).await;
-            "sealing keys"
+            terms.run(seat, token).await?;
+            Ok("terms")
+        });
+        let token = stop.clone();
+        tasks.spawn(async move {
+            keys.run(requests, token).await;
+            Ok("sealing keys")
         });
         tasks.spawn(async move {
             sender.run().await;
-            "events"
+            Ok("events")
         });
-        // The first task to end ends the process; after a shutdown the dispatcher's end is the one to wait for.
+        let token = stop.clone();
+        tasks.spawn(async move {
+            telling.run(token).await;
+            Ok("notices")
+        });
+        // The first task to end ends the process. After a shutdown all work ends first, and then what the replica had
+        // is given back.
+        let mut working = 2;
         loop {
             match tasks.join_next().await {
-                Some(Ok("dispatcher")) if shutdown.is_cancelled() => {
-                    // Logins at providers are given back; a part that hangs is not waited for for ever.
-                    drop(tokio::time::timeout(GRACE, external_ended.cancelled()).await);
-                    return Ok(());
+                Some(Ok(Ok("election"))) if farewell.is_cancelled() => return Ok(()),
+                Some(Ok(Ok("terms" | "sealing keys"))) if shutdown.is_cancelled() => {
+                    working -= 1;
+                    if working == 0 && farewell.is_cancelled() {
+                        return Ok(());
+                    }
+                    if working == 0 {
+                        farewell.cancel();
+                    }
                 }
-                Some(Ok(_)) if shutdown.is_cancelled() => {}
-                Some(Ok(task)) => return Err(Error::TaskEnded { task }),
+                Some(Ok(Ok(_))) if shutdown.is_cancelled() => {}
+                Some(Ok(Ok(task))) => return Err(Error::TaskEnded { task }),
+                Some(Ok(Err(error))) => return Err(error),
                 Some(Err(_)) => return Err(Error::TaskPanicked),
                 None => return Ok(()),
             }

@@ -1,6 +1,6 @@
 //! What a SealedSecret asks for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bulla_crds::{Oddity, SealedSecret};
 use jiff::Timestamp;
@@ -14,8 +14,8 @@ use crate::secret::{self, Shape, Target, TargetErrors};
 pub struct Desired {
     /// The Secret.
     pub target: Target,
-    /// The keys that opened its values.
-    pub key_ids: BTreeSet<KeyId>,
+    /// The keys that opened its values, and how many each.
+    pub key_values: BTreeMap<KeyId, usize>,
 }
 
 /// Why an object does not make a Secret. Short and free of values: it goes into a status.
@@ -91,7 +91,7 @@ pub fn open(object: &SealedSecret, keyring: &Keyring, now: Timestamp) -> Result<
         render(template, values, now, Delimiters::default())
     })
     .map_err(ResourceError::Target)?;
-    Ok(Desired { target, key_ids: opened.key_ids })
+    Ok(Desired { target, key_values: opened.key_values })
 }
 
 /// Type, mutability and metadata of the target, as far as the template says.

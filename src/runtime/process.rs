@@ -1,8 +1,12 @@
 //! The process itself: signals, core dumps.
 
+use std::future::pending;
+
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
+
+use crate::controllers::Rotation;
 
 /// A core dump would hold keys and values in the clear.
 pub(super) fn forbid_core_dumps() {
@@ -29,5 +33,22 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+/// Asks for a new sealing key whenever SIGUSR1 comes, as upstream does. From the call on the signal no longer ends the
+/// process; the future never ends.
+pub(super) fn rotate_on_signal(rotation: Rotation) -> impl Future<Output = ()> + Send {
+    let asked = signal(SignalKind::user_defined1());
+    async move {
+        match asked {
+            Ok(mut asked) => {
+                while asked.recv().await.is_some() {
+                    rotation.request();
+                }
+            }
+            Err(_) => warn!("SIGUSR1 cannot be handled: use `bulla keys rotate` for a new key"),
+        }
+        pending().await
     }
 }

@@ -48,6 +48,9 @@ pub enum KeyError {
     /// A private key in PEM that is not RSA, is too small, or is damaged.
     #[error("not an RSA private key of 2048 to 8192 bits in PKCS#1 or PKCS#8")]
     NotRsa,
+    /// A key that could not be made.
+    #[error("the key or its certificate could not be made")]
+    NotMade,
     /// A certificate that does not parse or does not hold an RSA key.
     #[error("not an X.509 certificate with an RSA key of 2048 to 8192 bits")]
     NotACertificate,
@@ -172,6 +175,14 @@ pub enum Refusal {
         /// The key.
         id: KeyId,
     },
+    /// Sealed to a key that somebody else may hold.
+    #[error(
+        "is sealed to the key {id}, which is declared compromised: change the secret itself, then seal it to an active key"
+    )]
+    CompromisedKey {
+        /// The key.
+        id: KeyId,
+    },
     /// No key of the keyring opens it, and the format does not say which would.
     #[error(
         "is opened by none of {tried} key(s) here: sealed for another cluster, name, namespace or scope, or altered"
@@ -231,6 +242,7 @@ impl Refusal {
             Self::Corrupt { .. } => "Corrupt",
             Self::UnknownKey { .. } => "UnknownKey",
             Self::RetiredKey { .. } => "RetiredKey",
+            Self::CompromisedKey { .. } => "CompromisedKey",
             Self::NoKeyOpens { .. } => "NoKeyOpens",
             Self::WrongScope { .. } => "WrongScope",
             Self::ScopeDisagrees { .. } => "ScopeDisagrees",
@@ -243,7 +255,10 @@ impl Refusal {
     /// Whether another key could open the value as it is.
     #[must_use]
     pub const fn wants_key(&self) -> bool {
-        matches!(self, Self::UnknownKey { .. } | Self::RetiredKey { .. } | Self::NoKeyOpens { .. })
+        matches!(
+            self,
+            Self::UnknownKey { .. } | Self::RetiredKey { .. } | Self::CompromisedKey { .. } | Self::NoKeyOpens { .. }
+        )
     }
 }
 

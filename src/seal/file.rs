@@ -127,6 +127,7 @@ impl From<Refusal> for FileError {
             | Refusal::NotSealed
             | Refusal::UnknownKey { .. }
             | Refusal::RetiredKey { .. }
+            | Refusal::CompromisedKey { .. }
             | Refusal::NoKeyOpens { .. }
             | Refusal::WrongScope { .. }
             | Refusal::ScopeDisagrees { .. }

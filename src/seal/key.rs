@@ -106,11 +106,19 @@ pub enum KeyState {
     Active,
     /// Opens, but nothing new is sealed to it.
     Opening,
-    /// Known by its id only: values sealed to it are refused by name.
+    /// Opens nothing more: values sealed to it are refused by name.
     Retired,
+    /// Somebody else may hold its private half. It opens nothing, and values sealed to it are refused for that reason.
+    Compromised,
 }
 
 impl KeyState {
+    /// Whether it opens what was sealed to it.
+    #[must_use]
+    pub const fn opens(self) -> bool {
+        matches!(self, Self::Active | Self::Opening)
+    }
+
     /// The word in labels and output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -118,6 +126,7 @@ impl KeyState {
             Self::Active => "active",
             Self::Opening => "opening",
             Self::Retired => "retired",
+            Self::Compromised => "compromised",
         }
     }
 }

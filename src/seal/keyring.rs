@@ -1,9 +1,10 @@
 //! The keys that one cluster, host or person holds.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{DigestKey, Identity, KeyId, KeyKind, KeyState, Recipient};
+use super::{DigestKey, Identity, KeyId, KeyKind, KeyState, Recipient, Refusal};
 
 /// Key pairs by id. Later insertions are newer.
 ///
@@ -13,8 +14,12 @@ use super::{DigestKey, Identity, KeyId, KeyKind, KeyState, Recipient};
 pub struct Keyring {
     entries: Vec<(Identity, KeyState)>,
     index: HashMap<KeyId, usize>,
-    retired: BTreeSet<KeyId>,
+    /// What does not open any more, and why.
+    refused: BTreeMap<KeyId, KeyState>,
+    /// RSA keys among them: kubeseal's format names no key, so only they can tell what was sealed to them.
+    refused_rsa: Vec<Identity>,
     opened_by: Mutex<HashMap<[u8; 16], KeyId>>,
+    rsa_operations: AtomicU64,
 }
 
 /// How many values the memory of RSA openings holds before it starts afresh: 24 bytes each.
@@ -27,29 +32,34 @@ impl Keyring {
         Self::default()
     }
 
-    /// Adds a key pair, or changes the state of one that is there. A retired key is kept by id only: its private half
-    /// is dropped here.
+    /// Adds a key pair, or changes the state of one that is there. A retired or compromised key is kept by id only: its
+    /// private half is dropped here. Only RSA keys stay, to recognise what was sealed to them; they open nothing.
     pub fn insert(&mut self, identity: Identity, state: KeyState) {
         let id = identity.key_id();
         self.remove(&id);
-        if state == KeyState::Retired {
-            self.retired.insert(id);
+        if !state.opens() {
+            self.refused.insert(id, state);
+            if identity.rsa().is_some() {
+                self.refused_rsa.push(identity);
+            }
             return;
         }
-        self.retired.remove(&id);
         self.index.insert(id, self.entries.len());
         self.entries.push((identity, state));
     }
 
-    /// Notes that `id` is retired, where only the id is known.
-    pub fn retire(&mut self, id: KeyId) {
-        self.remove(&id);
-        self.retired.insert(id);
+    /// Notes that `id` does not open any more, where only the id is known; with a state that opens it does nothing.
+    pub fn refuse(&mut self, id: KeyId, state: KeyState) {
+        if !state.opens() {
+            self.remove(&id);
+            self.refused.insert(id, state);
+        }
     }
 
     /// Takes a key out, whatever its state.
     pub fn remove(&mut self, id: &KeyId) {
-        self.retired.remove(id);
+        self.refused.remove(id);
+        self.refused_rsa.retain(|identity| identity.key_id() != *id);
         if self.index.contains_key(id) {
             self.entries.retain(|(identity, _)| identity.key_id() != *id);
             self.index = self.entries.iter().enumerate().map(|(at, (identity, _))| (identity.key_id(), at)).collect();
@@ -73,10 +83,14 @@ impl Keyring {
         self.index.contains_key(id)
     }
 
-    /// Whether `id` is known as retired.
+    /// Why `id` does not open, if it is known not to.
     #[must_use]
-    pub fn is_retired(&self, id: &KeyId) -> bool {
-        self.retired.contains(id)
+    pub fn refusal(&self, id: &KeyId) -> Option<Refusal> {
+        match self.refused.get(id)? {
+            KeyState::Retired => Some(Refusal::RetiredKey { id: *id }),
+            KeyState::Compromised => Some(Refusal::CompromisedKey { id: *id }),
+            KeyState::Active | KeyState::Opening => None,
+        }
     }
 
     /// The newest active native key: what new values are sealed to.
@@ -110,6 +124,34 @@ impl Keyring {
         self.get(&DigestKey::id_of(digest)?).map(Identity::digest_key)
     }
 
+    /// How many times an RSA private key of this keyring was used, whatever came of it: the costly part of opening
+    /// kubeseal's format.
+    #[must_use]
+    pub fn rsa_operations(&self) -> u64 {
+        self.rsa_operations.load(Ordering::Relaxed)
+    }
+
+    /// How many of its keys are tried on a value of kubeseal's format, at most.
+    #[must_use]
+    pub fn rsa_keys(&self) -> usize {
+        self.rsa().count()
+    }
+
+    pub(super) fn count_rsa_operation(&self) {
+        self.rsa_operations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn rsa(&self) -> impl Iterator<Item = &Identity> {
+        self.iter().map(|(identity, _)| identity).filter(|identity| identity.rsa().is_some())
+    }
+
+    /// The public half of a key that opens, with its state.
+    #[must_use]
+    pub fn recipient_of(&self, id: &KeyId) -> Option<(&Recipient, KeyState)> {
+        let (identity, state) = self.entries.get(*self.index.get(id)?)?;
+        Some((identity.recipient(), *state))
+    }
+
     pub(super) fn get(&self, id: &KeyId) -> Option<&Identity> {
         self.index.get(id).and_then(|at| self.entries.get(*at)).map(|(identity, _)| identity)
     }
@@ -121,6 +163,11 @@ impl Keyring {
             self.iter().rev().map(|(identity, _)| identity).filter(|identity| identity.rsa().is_some()).collect();
         candidates.sort_by_key(|identity| Some(identity.key_id()) != remembered);
         candidates
+    }
+
+    /// RSA keys that do not open any more.
+    pub(super) fn refused_rsa(&self) -> &[Identity] {
+        &self.refused_rsa
     }
 
     pub(super) fn remember(&self, memory: [u8; 16], id: KeyId) {

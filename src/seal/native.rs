@@ -164,10 +164,7 @@ fn unwrap_bound(keyring: &Keyring, stanzas: &[Stanza<'_>], ids: &[KeyId]) -> Res
     if is_held {
         return Err(Refusal::Corrupt { what: Damage::Keys });
     }
-    match ids.iter().find(|id| keyring.is_retired(id)) {
-        Some(id) => Err(Refusal::RetiredKey { id: *id }),
-        None => Err(Refusal::UnknownKey { ids: ids.to_vec() }),
-    }
+    Err(ids.iter().find_map(|id| keyring.refusal(id)).unwrap_or_else(|| Refusal::UnknownKey { ids: ids.to_vec() }))
 }
 
 /// Unwraps the file key with any key of the keyring, newest first.

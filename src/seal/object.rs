@@ -1,6 +1,6 @@
 //! A whole SealedSecret at once: every value, or all that is wrong with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,8 +14,8 @@ use crate::secret::{Plaintext, Values};
 pub struct OpenedObject {
     /// Its values by data key.
     pub values: Values,
-    /// The keys that opened them.
-    pub key_ids: BTreeSet<KeyId>,
+    /// The keys that opened them, and how many values each. The whole-Secret form is one value.
+    pub key_values: BTreeMap<KeyId, usize>,
     /// What the deprecated whole-Secret form says about the target, where it was used.
     pub legacy: Option<LegacyMetadata>,
 }
@@ -44,12 +44,12 @@ pub fn open_object<'a>(
     name: &str,
     declared: Scope,
 ) -> Result<OpenedObject, OpenErrors> {
-    let mut opened = OpenedObject { values: Values::new(), key_ids: BTreeSet::new(), legacy: None };
+    let mut opened = OpenedObject { values: Values::new(), key_values: BTreeMap::new(), legacy: None };
     let mut errors = Vec::new();
     for (key, sealed) in values {
         match open(keyring, sealed, Place { namespace, name, key }, declared) {
             Ok(value) => {
-                opened.key_ids.insert(value.key_id);
+                *opened.key_values.entry(value.key_id).or_default() += 1;
                 opened.values.insert(key.to_owned(), value.plaintext);
             }
             Err(refusal) => errors.push(OpenError { key: key.to_owned(), refusal }),
@@ -66,7 +66,7 @@ pub fn open_object<'a>(
         let place = Place { namespace, name, key: "spec.data" };
         let refused = |refusal| OpenErrors::one("spec.data", refusal);
         let secret = open(keyring, legacy, place, declared).map_err(refused)?;
-        opened.key_ids.insert(secret.key_id);
+        opened.key_values.insert(secret.key_id, 1);
         let (values, metadata) = whole_secret(&secret.plaintext).ok_or_else(|| refused(Refusal::NotASecret))?;
         opened.values = values;
         opened.legacy = Some(metadata);

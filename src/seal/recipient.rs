@@ -137,7 +137,7 @@ impl fmt::Debug for Recipient {
 pub struct Certificate {
     key: PublicEncryptingKey,
     spki: Vec<u8>,
-    not_after: Option<Timestamp>,
+    validity: Option<(Timestamp, Timestamp)>,
 }
 
 impl Certificate {
@@ -153,22 +153,30 @@ impl Certificate {
                 continue;
             }
             let certificate = block.parse_x509().map_err(|_| KeyError::NotACertificate)?;
-            let not_after = Timestamp::from_second(certificate.validity().not_after.timestamp()).ok();
-            return Self::from_spki(certificate.public_key().raw, not_after);
+            let validity = certificate.validity();
+            let date = |date: x509_parser::time::ASN1Time| Timestamp::from_second(date.timestamp()).ok();
+            let validity = date(validity.not_before).zip(date(validity.not_after));
+            return Self::from_spki(certificate.public_key().raw, validity);
         }
         Err(KeyError::NotACertificate)
     }
 
-    pub(super) fn from_spki(spki: &[u8], not_after: Option<Timestamp>) -> Result<Self, KeyError> {
+    pub(super) fn from_spki(spki: &[u8], validity: Option<(Timestamp, Timestamp)>) -> Result<Self, KeyError> {
         let key = PublicEncryptingKey::from_der(spki).map_err(|_| KeyError::NotACertificate)?;
-        Ok(Self { key, spki: spki.to_vec(), not_after })
+        Ok(Self { key, spki: spki.to_vec(), validity })
     }
 
     /// When it expires, if it says so. The controller opens with expired certificates; sealing to one is a mistake
     /// that whoever has a clock should refuse.
     #[must_use]
-    pub const fn not_after(&self) -> Option<Timestamp> {
-        self.not_after
+    pub fn not_after(&self) -> Option<Timestamp> {
+        self.validity.map(|(_, not_after)| not_after)
+    }
+
+    /// From when on it is good, if it says so.
+    #[must_use]
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.validity.map(|(not_before, _)| not_before)
     }
 
     /// The length of the modulus in bits.

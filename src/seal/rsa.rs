@@ -46,10 +46,16 @@ impl RsaIdentity {
         Some((Self(OaepPrivateDecryptingKey::new(key).ok()?), certificate, digest))
     }
 
-    fn session_key(&self, wrapped: &[u8], label: &[u8]) -> Option<Zeroizing<[u8; SESSION_KEY_BYTES]>> {
+    fn session_key(
+        &self,
+        keyring: &Keyring,
+        wrapped: &[u8],
+        label: &[u8],
+    ) -> Option<Zeroizing<[u8; SESSION_KEY_BYTES]>> {
         if wrapped.len() != self.0.key_size_bytes() {
             return None;
         }
+        keyring.count_rsa_operation();
         let mut buffer = Zeroizing::new(vec![0; self.0.min_output_size()]);
         let opened = self.0.decrypt(&OAEP_SHA256_MGF1SHA256, wrapped, &mut buffer, Some(label)).ok()?;
         let mut key = Zeroizing::new([0; SESSION_KEY_BYTES]);
@@ -131,17 +137,58 @@ pub(super) fn open(keyring: &Keyring, bytes: &[u8], place: Place<'_>, declared: 
     // One answer for a wrong key, a wrong label and altered bytes: which of them it was is nobody's business.
     candidates
         .into_iter()
-        .find_map(|identity| open_with(identity, &parts, &label))
+        .find_map(|identity| open_with(keyring, identity, &parts, &label))
         .inspect(|opened| keyring.remember(memory, opened.key_id))
-        .ok_or(Refusal::NoKeyOpens { tried })
+        .ok_or_else(|| refused(keyring, &parts, &label).unwrap_or(Refusal::NoKeyOpens { tried }))
 }
 
-fn open_with(identity: &Identity, parts: &Parts<'_>, label: &[u8]) -> Option<Opened> {
-    let session_key = identity.rsa()?.session_key(parts.wrapped, label)?;
-    let mut buffer = Zeroizing::new(parts.ciphertext.to_vec());
-    let length = cipher(&session_key)?.open_in_place(nonce(), Aad::empty(), &mut buffer).ok()?.len();
+/// Whether a key that does not open any more would have opened it. The session key is looked at and dropped.
+fn refused(keyring: &Keyring, parts: &Parts<'_>, label: &[u8]) -> Option<Refusal> {
+    let fits =
+        |identity: &&Identity| identity.rsa().and_then(|rsa| rsa.session_key(keyring, parts.wrapped, label)).is_some();
+    keyring.refused_rsa().iter().find(fits).and_then(|identity| keyring.refusal(&identity.key_id()))
+}
+
+/// As [`open`], with the same work whatever comes of it: every key of the right length is tried to the end, and the
+/// content is decrypted even where no key opened it. Nothing is looked up in the keyring's memory or put into it.
+pub(super) fn open_evenly(
+    keyring: &Keyring,
+    bytes: &[u8],
+    place: Place<'_>,
+    declared: Scope,
+) -> Result<Opened, Refusal> {
+    let parts = parts(bytes).ok_or(Refusal::Corrupt { what: Damage::CutOff })?;
+    if parts.ciphertext.len() > MAX_VALUE + TAG_BYTES {
+        return Err(Refusal::Corrupt { what: Damage::TooLarge });
+    }
+    let label = Binding::new(declared, place, jiff::civil::Date::ZERO).label();
+    let (mut tried, mut key_id) = (0, None);
+    let mut session_key = Zeroizing::new([0; SESSION_KEY_BYTES]);
+    for identity in keyring.rsa() {
+        tried += 1;
+        if let Some(found) = identity.rsa().and_then(|rsa| rsa.session_key(keyring, parts.wrapped, &label)) {
+            *session_key = *found;
+            key_id = Some(identity.key_id());
+        }
+    }
+    let plaintext = decrypt(&session_key, parts.ciphertext);
+    match (plaintext, key_id) {
+        (Some(plaintext), Some(key_id)) => Ok(Opened { plaintext, key_id, binding: None }),
+        _ => Err(Refusal::NoKeyOpens { tried }),
+    }
+}
+
+fn open_with(keyring: &Keyring, identity: &Identity, parts: &Parts<'_>, label: &[u8]) -> Option<Opened> {
+    let session_key = identity.rsa()?.session_key(keyring, parts.wrapped, label)?;
+    let plaintext = decrypt(&session_key, parts.ciphertext)?;
+    Some(Opened { plaintext, key_id: identity.key_id(), binding: None })
+}
+
+fn decrypt(session_key: &Zeroizing<[u8; SESSION_KEY_BYTES]>, ciphertext: &[u8]) -> Option<Plaintext> {
+    let mut buffer = Zeroizing::new(ciphertext.to_vec());
+    let length = cipher(session_key)?.open_in_place(nonce(), Aad::empty(), &mut buffer).ok()?.len();
     buffer.truncate(length);
-    Some(Opened { plaintext: Plaintext::from_guarded(buffer), key_id: identity.key_id(), binding: None })
+    Some(Plaintext::from_guarded(buffer))
 }
 
 fn cipher(key: &Zeroizing<[u8; SESSION_KEY_BYTES]>) -> Option<LessSafeKey> {

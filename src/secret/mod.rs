@@ -1,6 +1,7 @@
 //! Shared words: what a secret is in memory and what a target Secret looks like before it is written.
 
 pub mod external;
+pub mod label;
 mod target;
 pub mod template;
 mod value;

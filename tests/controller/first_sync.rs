@@ -27,7 +27,8 @@ async fn a_sealed_secret_becomes_a_secret_in_two_writes_and_no_read() {
     assert_eq!(condition(&object, "Synced").unwrap().observed_generation, Some(1));
     let status = object.status.unwrap();
     assert_eq!(status.scope.as_deref(), Some("strict"));
-    assert_eq!(status.key_ids, [world.identity.key_id().to_string()]);
+    let id = world.identity.key_id().to_string();
+    assert_eq!((&status.key_ids, status.key_values), (&vec![id.clone()], [(id, 2)].into()));
     let written = status.secret.unwrap();
     assert_eq!(Some(written.resource_version), secret.metadata.resource_version);
     assert!(written.digest.starts_with(&world.identity.key_id().to_string()));

@@ -14,5 +14,6 @@ mod outage;
 mod ownership;
 mod refusals;
 mod restart;
+mod settings;
 mod template;
 mod world;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::apiserver::ApiServer;
 use crate::support::audit::{AuditEntry, AuditMark};
-use crate::support::identities::ADMIN;
+use crate::support::rights::Reach;
 
 /// Longer than any wait that is right, shorter than a patience.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -97,7 +97,9 @@ impl<'a> World<'a> {
             external: Some(self.config.clone()),
             ..ControllerConfig::new(&self.namespace)
         };
-        let client = self.server.client_as(ADMIN, &self.agent);
+        let own = [self.namespace.as_str()];
+        let reach = if self.whole_cluster { Reach::Cluster } else { Reach::Namespaces(&own) };
+        let client = self.server.client_as(&self.server.controller_token(&self.namespace, reach), &self.agent);
         let stop = CancellationToken::new();
         let token = stop.clone();
         self.registry = Registry::default();

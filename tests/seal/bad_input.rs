@@ -312,7 +312,7 @@ fn a_thousand_keys_in_one_object_open_and_are_all_reported() {
     let opened = open_object(&ours, values(), None, "prod", "db", Scope::Strict).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(opened.values.len(), 1000);
     assert!(opened.values.iter().all(|(key, value)| value.same_as(key.as_bytes())));
-    assert_eq!(opened.key_ids.into_iter().collect::<Vec<_>>(), [identity.key_id()]);
+    assert_eq!(opened.key_values.into_iter().collect::<Vec<_>>(), [(identity.key_id(), 1000)]);
 
     // One bad one: the object is refused, and only that one is named.
     let one_bad = values().map(|(key, sealed)| (key, if key == "key-0500" { "!" } else { sealed }));

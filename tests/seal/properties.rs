@@ -129,7 +129,7 @@ proptest! {
             let missing = refusal(open(&keyring, &sealed, PLACE, Scope::Strict));
             prop_assert_eq!(missing, Refusal::UnknownKey { ids: ids.clone() });
             // A key that was retired is named as such, whether its private half was ever here or not.
-            keyring.retire(ids[count - 1]);
+            keyring.refuse(ids[count - 1], KeyState::Retired);
             let retired = refusal(open(&keyring, &sealed, PLACE, Scope::Strict));
             prop_assert_eq!(retired, Refusal::RetiredKey { id: ids[count - 1] });
             // Any one of the keys opens.

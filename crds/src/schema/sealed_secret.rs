@@ -142,6 +142,11 @@ fn sealed_secret_status() -> Value {
                 "description": "What the values are bound to: strict, namespace-wide or cluster-wide.",
             },
             "keyIds": strings("Ids of the sealing keys that opened the values."),
+            "keyValues": {
+                "type": "object",
+                "description": "How many of the values each of those keys opened, by key id.",
+                "additionalProperties": { "type": "integer", "format": "int64" },
+            },
             "secret": written_secret(),
             "lastHandledReconcileAt": {
                 "type": "string",

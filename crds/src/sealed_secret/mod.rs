@@ -108,6 +108,10 @@ pub struct SealedSecretStatus {
     /// Ids of the sealing keys that opened the values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_ids: Vec<String>,
+    /// How many of the values each of those keys opened, by key id. Empty in a status that an earlier version wrote:
+    /// there is then at least one value for each of [`Self::key_ids`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub key_values: BTreeMap<String, i64>,
     /// The Secret as it was last written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<WrittenSecret>,
@@ -271,6 +275,7 @@ impl SealedSecretStatus {
             conditions: conditions.into_iter().filter_map(|value| condition_from(reader, value)).collect(),
             scope: reader.string("status.scope", status.remove("scope")),
             key_ids: reader.strings("status.keyIds", status.remove("keyIds")),
+            key_values: reader.integers_by_key("status.keyValues", status.remove("keyValues")),
             secret: reader.object("status.secret", status.remove("secret")).map(|mut secret| {
                 let mut text = |path, field| reader.string(path, secret.remove(field)).unwrap_or_default();
                 WrittenSecret {

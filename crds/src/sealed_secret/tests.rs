@@ -33,6 +33,7 @@ fn a_plain_object_survives_the_round_trip() {
             "conditions": [{"type": "Synced", "status": "True", "lastUpdateTime": "2026-01-01T00:00:00Z"}],
             "scope": "strict",
             "keyIds": ["0011223344556677"],
+            "keyValues": {"0011223344556677": 2},
             "secret": {"resourceVersion": "7", "digest": "abc"},
             "lastHandledReconcileAt": "now",
         },
@@ -121,13 +122,14 @@ fn odd_status_is_read_as_far_as_it_makes_sense() {
     let object = read(json!({"status": {
         "observedGeneration": "three",
         "conditions": [null, 1, {"status": "True"}, {"type": "Synced", "status": "Perhaps", "lastUpdateTime": null, "lastTransitionTime": "x"}],
-        "scope": 1, "keyIds": [1, "k"], "secret": {"digest": 5},
+        "scope": 1, "keyIds": [1, "k"], "keyValues": {"k": 2, "odd": "x"}, "secret": {"digest": 5},
     }}));
     let status = object.status.unwrap();
     assert_eq!(status.observed_generation, None);
     assert_eq!(status.conditions.len(), 1);
     assert_eq!(status.conditions[0].status, ConditionStatus::Unknown);
     assert_eq!(status.key_ids, ["k"]);
+    assert_eq!(status.key_values, BTreeMap::from([("k".to_owned(), 2)]));
     assert_eq!(status.secret, Some(WrittenSecret::default()));
     assert_eq!(object.spec.oddities, [], "status is ours to overwrite: no news for the user");
 }

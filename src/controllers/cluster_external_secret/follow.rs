@@ -22,8 +22,6 @@ use super::hear::Heard;
 use super::pass::{Context, Report};
 use super::places::Place;
 use super::wanted::Wanted;
-use crate::controllers::api::Api;
-use crate::controllers::events::Events;
 use crate::controllers::queue::{Key, Known, Timers, sleep_until};
 use crate::controllers::watch::{Said, Streams};
 
@@ -42,9 +40,9 @@ const PASSES: usize = 4;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves ClusterExternalSecrets until `shutdown`.
-pub(in crate::controllers) async fn run(api: Api, events: Events, watches: Watches, shutdown: CancellationToken) {
+pub(in crate::controllers) async fn run(context: Context, watches: Watches, shutdown: CancellationToken) {
     let Watches { mut objects, mut namespaces, mut heard } = watches;
-    let mut follower = Follower::new(Arc::new(Context { api, events }));
+    let mut follower = Follower::new(Arc::new(context));
     loop {
         let due = follower.timers.next();
         let may_start = due.is_some() && follower.passes.len() < PASSES && follower.is_complete();
@@ -138,6 +136,7 @@ impl Follower {
 
     /// Its ExternalSecrets go by their owner references.
     fn gone(&mut self, name: &str) {
+        self.context.forget(&Key::new("", name));
         let Some(entry) = self.entries.get_mut(name) else { return };
         (entry.object, entry.attempts) = (None, 0);
         entry.foreign.clear();

@@ -30,3 +30,4 @@ mod work;
 
 pub(super) use self::follow::{Watches, run};
 pub(super) use self::hear::listen;
+pub(super) use self::pass::Context;

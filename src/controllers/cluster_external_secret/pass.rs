@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bulla_crds::ClusterExternalSecretStatus;
 use bulla_crds::cluster_external_secret::KIND;
 use bulla_crds::object::API_VERSION;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use tracing::{debug, info, warn};
+use tokio::time::Instant;
+use tracing::{Instrument as _, debug, info, warn};
 
 use super::calls::{self, Outcome};
 use super::children::{Child, Parent};
@@ -17,16 +19,48 @@ use super::status::{self, Verdict};
 use super::wanted::Wanted;
 use crate::controllers::api::{Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
+use crate::controllers::metrics::{self, Objects, Passes, Standing};
+use crate::controllers::notify::Notices;
 use crate::controllers::queue::Key;
+use crate::controllers::trace;
 use crate::sync::schedule::Class;
 
 /// Calls of one pass at the same time.
 const CALLS: usize = 8;
 
 /// What passes share.
-pub(super) struct Context {
-    pub(super) api: Api,
-    pub(super) events: Events,
+pub(in crate::controllers) struct Context {
+    pub(in crate::controllers) api: Api,
+    pub(in crate::controllers) events: Events,
+    pub(in crate::controllers) objects: Objects,
+    pub(in crate::controllers) passes: Passes,
+    pub(in crate::controllers) notices: Notices,
+}
+
+const THIS: metrics::Kind = metrics::Kind::ClusterExternalSecret;
+
+impl Context {
+    /// An object is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        self.objects.forget(THIS, key);
+        self.notices.forget(THIS, key);
+    }
+
+    /// A pass over an object that is there ended, well or for this reason.
+    fn passed(&self, subject: &Subject, failure: Option<&str>, took: Duration) {
+        let key = Key::new("", &subject.parent.name);
+        let reason = if failure.is_some() { "NotProvisioned" } else { "Provisioned" };
+        self.passes.took(THIS, took);
+        self.objects.passed(THIS, &key, failure.is_none(), took, Duration::ZERO);
+        self.objects.stands(THIS, &key, Standing::new(failure.is_none(), reason));
+        match failure {
+            None => self.notices.good(THIS, &key),
+            Some(message) => {
+                let is_news = status::ready(&subject.status).is_none_or(|(holds, said)| holds || said != message);
+                self.notices.failed(THIS, &key, reason, message, is_news);
+            }
+        }
+    }
 }
 
 /// Who a pass is about.
@@ -58,6 +92,12 @@ pub(super) struct Report {
 
 /// Does what is planned and says so.
 pub(super) async fn run(context: &Context, subject: Subject, plan: Plan) -> Report {
+    let key = Key::new("", &subject.parent.name);
+    work(context, subject, plan).instrument(trace::pass!(THIS, key)).await
+}
+
+async fn work(context: &Context, subject: Subject, plan: Plan) -> Report {
+    let began = Instant::now();
     let mut report = Report::default();
     let Plan { deletions, steps, releases, mut right, mut failed } = plan;
     let digest = subject.wanted.as_ref().and_then(|wanted| Some(wanted.as_ref().ok()?.digest));
@@ -81,9 +121,9 @@ pub(super) async fn run(context: &Context, subject: Subject, plan: Plan) -> Repo
     match &subject.wanted {
         Some(Ok(wanted)) => {
             let verdict = Verdict::Done { name: wanted.name.clone(), provisioned: right, failed };
-            say(context, &subject, verdict, &mut report).await;
+            say(context, &subject, verdict, &mut report, began).await;
         }
-        Some(Err(problem)) => say(context, &subject, Verdict::Invalid(problem.clone()), &mut report).await,
+        Some(Err(problem)) => say(context, &subject, Verdict::Invalid(problem.clone()), &mut report, began).await,
         None => {}
     }
     if let (Some((rest, version)), true) = (&subject.finalizers, report.failures.is_empty())
@@ -137,8 +177,14 @@ fn settle(
     }
 }
 
-async fn say(context: &Context, subject: &Subject, verdict: Verdict, report: &mut Report) {
-    let Some(new) = status::news(&subject.status, subject.generation, verdict, Timestamp::now()) else { return };
+async fn say(context: &Context, subject: &Subject, verdict: Verdict, report: &mut Report, began: Instant) {
+    let news = status::news(&subject.status, subject.generation, verdict, Timestamp::now());
+    let failure = match status::ready(news.as_ref().unwrap_or(&subject.status)) {
+        Some((false, message)) => Some(message),
+        Some((true, _)) | None => None,
+    };
+    context.passed(subject, failure, began.elapsed());
+    let Some(new) = news else { return };
     match calls::write(&context.api, &subject.parent, &new).await {
         Ok(version) => {
             let said = status::ready(&new);

@@ -147,6 +147,31 @@ impl SyncError {
         }
     }
 
+    /// The reason in `CamelCase`, for metrics and notices; conditions have the External Secrets Operator's only one.
+    pub(super) fn metric(&self) -> &'static str {
+        match self {
+            Self::Spec(_) => "InvalidSpec",
+            Self::Store { .. } => "StoreNotUsable",
+            Self::Items(errors) => match errors.0.first().map(|error| &error.cause) {
+                Some(ItemCause::Provider(asked)) => match asked.error.cause {
+                    Cause::Missing => "ProviderMissing",
+                    Cause::Invalid => "ProviderInvalid",
+                    Cause::Denied => "ProviderDenied",
+                    Cause::Unauthenticated => "ProviderUnauthenticated",
+                    Cause::Throttled { .. } => "ProviderThrottled",
+                    Cause::Unavailable => "ProviderUnavailable",
+                    Cause::Misconfigured => "StoreMisconfigured",
+                },
+                Some(ItemCause::Projection(_)) => "ProjectionFailed",
+                Some(ItemCause::WrongAnswer) | None => "InternalError",
+            },
+            Self::TemplateFrom(..) | Self::Target(_) => "TemplateFailed",
+            Self::Refused(_) => "TargetRefused",
+            Self::Read(error) | Self::Write(error) | Self::Delete(error) => error.reason(),
+            Self::Panicked => "InternalError",
+        }
+    }
+
     /// The stores that have to get better before another try makes sense.
     pub(super) fn waits_for(&self) -> Vec<StoreId> {
         match self {

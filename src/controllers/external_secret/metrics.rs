@@ -1,55 +1,44 @@
 //! What is counted of ExternalSecrets, stores and providers. Names that the External Secrets Operator has are its.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::stores::StoreId;
+use crate::controllers::metrics::{self, Kind, Objects, Passes, Standing};
+use crate::controllers::queue::Key;
 use crate::providers::gate::Meter;
 
 /// The metrics; clones share them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(in crate::controllers) struct Metrics {
-    sync_calls: Family<Object, Counter>,
-    // ESO's names of these do not end in `_total`, as a counter's must here: gauges that only grow.
-    sync_errors: Family<Object, Gauge>,
-    stores: Family<Condition, Gauge>,
-    cluster_stores: Family<Condition, Gauge>,
-    conditions: Family<Condition, Gauge>,
-    durations: Family<Object, Gauge>,
+    /// How every object stands.
+    pub(in crate::controllers) objects: Objects,
+    /// Passes of every kind.
+    pub(in crate::controllers) passes: Passes,
     provider_calls: Arc<ProviderCalls>,
-    /// Objects in work.
-    pub(super) in_flight: Gauge,
-    /// Objects that wait for their turn.
-    pub(super) queued: Gauge,
-    /// Objects known.
-    pub(super) objects: Gauge,
 }
 
-#[derive(Default)]
 struct ProviderCalls {
+    // ESO's name of this does not end in `_total`, as a counter's must here: a gauge that only grows.
     calls: Family<Call, Gauge>,
-    seconds: Family<Provider, Counter<f64, AtomicU64>>,
+    seconds: Family<Named, Histogram, Buckets>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Object {
-    name: String,
-    namespace: String,
-}
+/// From a server next door to the longest that is waited for, in seconds.
+#[derive(Clone, Copy)]
+struct Buckets;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Condition {
-    name: String,
-    namespace: String,
-    condition: &'static str,
-    status: &'static str,
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0])
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,31 +49,22 @@ struct Call {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Provider {
+struct Named {
     provider: &'static str,
+    call: &'static str,
 }
 
 impl Metrics {
-    /// Metrics that `registry` shows.
-    pub(in crate::controllers) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+    /// Metrics that `registry` shows beside `shared`, which it shows already.
+    pub(in crate::controllers) fn register(registry: &mut Registry, shared: &metrics::Metrics) -> Self {
+        let calls = Family::default();
+        let seconds = Family::new_with_constructor(Buckets);
         let theirs = registry.sub_registry_with_prefix("externalsecret");
-        theirs.register("sync_calls", "Passes over ExternalSecrets", metrics.sync_calls.clone());
-        theirs.register("sync_calls_error", "Passes that failed", metrics.sync_errors.clone());
-        theirs.register("status_condition", "Conditions of ExternalSecrets", metrics.conditions.clone());
-        theirs.register("reconcile_duration", "Nanoseconds of the last pass", metrics.durations.clone());
-        let calls = &metrics.provider_calls;
-        theirs.register("provider_api_calls_count", "Calls to providers", calls.calls.clone());
-        let theirs = registry.sub_registry_with_prefix("secretstore");
-        theirs.register("status_condition", "Conditions of SecretStores", metrics.stores.clone());
-        let theirs = registry.sub_registry_with_prefix("clustersecretstore");
-        theirs.register("status_condition", "Conditions of ClusterSecretStores", metrics.cluster_stores.clone());
-        let ours = registry.sub_registry_with_prefix("bulla_external");
-        ours.register("provider_seconds", "Time spent waiting for providers", calls.seconds.clone());
-        ours.register("in_flight", "ExternalSecrets in work", metrics.in_flight.clone());
-        ours.register("queued", "ExternalSecrets that wait for their turn", metrics.queued.clone());
-        ours.register("objects", "ExternalSecrets known", metrics.objects.clone());
-        metrics
+        theirs.register("provider_api_calls_count", "Calls to providers", calls.clone());
+        let ours = registry.sub_registry_with_prefix("bulla");
+        ours.register("provider_call_duration_seconds", "Time that calls to providers took", seconds.clone());
+        let (objects, passes) = (shared.objects.clone(), shared.passes.clone());
+        Self { objects, passes, provider_calls: Arc::new(ProviderCalls { calls, seconds }) }
     }
 
     /// Is told of the providers' calls.
@@ -92,69 +72,50 @@ impl Metrics {
         Arc::clone(&self.provider_calls) as _
     }
 
-    /// A pass begins.
-    pub(super) fn sync_calls(&self, namespace: &str, name: &str) {
-        self.sync_calls.get_or_create(&object(namespace, name)).inc();
+    /// A pass over an ExternalSecret ended; `failure` is its reason if it failed.
+    pub(super) fn passed(&self, key: &Key, failure: Option<&'static str>, took: Duration, interval: Duration) {
+        let standing = Standing::new(failure.is_none(), failure.unwrap_or("Synced"));
+        self.passes.took(Kind::ExternalSecret, took);
+        self.objects.passed(Kind::ExternalSecret, key, failure.is_none(), took, interval);
+        self.objects.stands(Kind::ExternalSecret, key, standing);
     }
 
-    /// A pass ended.
-    pub(super) fn synced(&self, namespace: &str, name: &str, is_ok: bool, took: Duration) {
-        let object = object(namespace, name);
-        self.durations.get_or_create(&object).set(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX));
-        if !is_ok {
-            self.sync_errors.get_or_create(&object).inc();
-        }
-        for (status, holds) in [("True", is_ok), ("False", !is_ok)] {
-            self.conditions.get_or_create(&condition(&object, status)).set(i64::from(holds));
-        }
+    /// An ExternalSecret is in sync, as its status says.
+    pub(super) fn was_synced(&self, key: &Key, at: Timestamp, interval: Duration) {
+        self.objects.was_synced(Kind::ExternalSecret, key, at, interval);
+        self.objects.stands(Kind::ExternalSecret, key, Standing::new(true, "Synced"));
     }
 
-    /// A store was checked.
-    pub(super) fn checked(&self, store: &StoreId, is_good: bool) {
-        for (status, holds) in [("True", is_good), ("False", !is_good)] {
-            self.family_of(store).get_or_create(&condition(&of_store(store), status)).set(i64::from(holds));
-        }
+    /// A store was checked, which took so long.
+    pub(super) fn checked(&self, store: &StoreId, is_good: bool, took: Duration) {
+        let (kind, key) = of_store(store);
+        self.passes.took(kind, took);
+        self.objects.passed(kind, &key, is_good, took, Duration::ZERO);
+        let reason = if is_good { "Valid" } else { "ValidationFailed" };
+        self.objects.stands(kind, &key, Standing::new(is_good, reason));
     }
 
     /// A store is gone, and its series with it.
     pub(super) fn forget_store(&self, store: &StoreId) {
-        for status in ["True", "False"] {
-            self.family_of(store).remove(&condition(&of_store(store), status));
-        }
-    }
-
-    fn family_of(&self, store: &StoreId) -> &Family<Condition, Gauge> {
-        if store.is_cluster() { &self.cluster_stores } else { &self.stores }
+        let (kind, key) = of_store(store);
+        self.objects.forget(kind, &key);
     }
 
     /// An object is gone, and its series with it.
-    pub(super) fn forget(&self, namespace: &str, name: &str) {
-        let object = object(namespace, name);
-        self.sync_calls.remove(&object);
-        self.sync_errors.remove(&object);
-        self.durations.remove(&object);
-        for status in ["True", "False"] {
-            self.conditions.remove(&condition(&object, status));
-        }
+    pub(super) fn forget(&self, key: &Key) {
+        self.objects.forget(Kind::ExternalSecret, key);
     }
 }
 
-fn object(namespace: &str, name: &str) -> Object {
-    Object { name: name.to_owned(), namespace: namespace.to_owned() }
-}
-
-fn of_store(store: &StoreId) -> Object {
-    object(&store.namespace, &store.name)
-}
-
-fn condition(object: &Object, status: &'static str) -> Condition {
-    Condition { name: object.name.clone(), namespace: object.namespace.clone(), condition: "Ready", status }
+fn of_store(store: &StoreId) -> (Kind, Key) {
+    let kind = if store.is_cluster() { Kind::ClusterSecretStore } else { Kind::SecretStore };
+    (kind, Key::new(&store.namespace, &store.name))
 }
 
 impl Meter for ProviderCalls {
     fn called(&self, provider: &'static str, call: &'static str, is_ok: bool, took: Duration) {
         let status = if is_ok { "success" } else { "error" };
         self.calls.get_or_create(&Call { provider, call, status }).inc();
-        self.seconds.get_or_create(&Provider { provider }).inc_by(took.as_secs_f64());
+        self.seconds.get_or_create(&Named { provider, call }).observe(took.as_secs_f64());
     }
 }

@@ -39,6 +39,8 @@ use super::PAGE;
 use super::api::{Api, ApiError};
 use super::cluster_external_secret;
 use super::events::Events;
+use super::leadership::Share;
+use super::notify::Notices;
 use super::watch::{self, Namespaces};
 use crate::sync::target::Marks;
 
@@ -75,7 +77,10 @@ pub(super) struct Parts {
     pub(super) api: Api,
     pub(super) events: Events,
     pub(super) metrics: Metrics,
+    pub(super) notices: Notices,
     pub(super) namespaces: Namespaces,
+    /// What of them is ours. What concerns the whole cluster is only the leader's to do.
+    pub(super) share: Share,
     pub(super) config: ExternalConfig,
     /// Writes to the API server at the same time.
     pub(super) concurrency: usize,
@@ -91,34 +96,45 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
     if !installed(&parts, &shutdown).await {
         return;
     }
-    let Parts { client, api, events, metrics, namespaces, config, concurrency, in_flight, is_ready } = parts;
+    let Parts { client, api, events, metrics, notices, namespaces, share, config, concurrency, in_flight, is_ready } =
+        parts;
     let settings = watcher::Config::default().page_size(PAGE);
     let ours = watcher::Config::default().labels(&format!("{}=true", Marks::MANAGED)).page_size(PAGE);
     let is_wide = config.cluster && namespaces == Namespaces::All;
     let watches = Watches {
-        stores: watch::objects(&client, &namespaces, &settings),
+        stores: share.only(watch::objects(&client, &namespaces, &settings)),
         cluster: is_wide.then(|| (watch::cluster(&client, &settings), watch::cluster_metadata(&client, &settings))),
         streams: namespaces.streams(),
     };
     let mut objects = watch::objects(&client, &namespaces, &settings);
     let (heard, hears) = mpsc::unbounded_channel();
-    let clusterwide = is_wide.then(|| cluster_external_secret::Watches {
+    let provides = is_wide && share.leads();
+    let clusterwide = provides.then(|| cluster_external_secret::Watches {
         objects: watch::cluster(&client, &settings),
         namespaces: watch::cluster_metadata(&client, &settings),
         heard: hears,
     });
-    if is_wide {
+    if provides {
+        // It hears of all of them, whosever they are.
         objects = cluster_external_secret::listen(objects, heard);
     }
-    let (api_too, events_too, until) = (api.clone(), events.clone(), shutdown.clone());
+    objects = share.only(objects);
+    let until = shutdown.clone();
+    let passes = cluster_external_secret::Context {
+        api: api.clone(),
+        events: events.clone(),
+        objects: metrics.objects.clone(),
+        passes: metrics.passes.clone(),
+        notices: notices.clone(),
+    };
     let providing = async move {
         if let Some(watches) = clusterwide {
-            cluster_external_secret::run(api_too, events_too, watches, until).await;
+            cluster_external_secret::run(passes, watches, until).await;
         }
     };
-    let targets = watch::metadata(&client, &namespaces, &ours);
+    let targets = share.only(watch::metadata(&client, &namespaces, &ours));
     let ExternalConfig { class, recheck, files, delimiters, .. } = config;
-    let stores = StoreConfig { class, recheck, files };
+    let stores = StoreConfig { class, recheck, files, leads: share.leads() };
     let (sender, better) = mpsc::unbounded_channel();
     let stores = Stores::new(api.clone(), events.clone(), stores, metrics.clone(), sender.clone());
     let stores = Arc::new(stores);
@@ -127,6 +143,7 @@ pub(super) async fn run(parts: Parts, shutdown: CancellationToken) {
         events,
         stores: Arc::clone(&stores),
         metrics,
+        notices,
         writes: Semaphore::new(concurrency.max(1)),
         delimiters,
         digests: RandomState::new(),

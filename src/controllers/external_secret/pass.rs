@@ -9,14 +9,15 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::error::{Asked as AskedStore, SyncError};
 use super::reconcile::{Context, Hints};
 use super::status::{Good, SyncReason};
 use super::stores::{self, StoreId, Stores};
 use crate::controllers::api::ApiError;
-use crate::controllers::observe;
 use crate::controllers::queue::Key;
+use crate::controllers::{observe, trace};
 use crate::providers::{Reply, Urgency};
 use crate::resource::external_secret::{self as resource, Asked, TemplateObject};
 use crate::secret::template::Delimiters;
@@ -67,7 +68,7 @@ impl Pass<'_> {
         self.still_refused().await?;
         // Before the provider is asked: an object that is not there yet costs no call of the provider's.
         let texts = self.template_texts().await?;
-        let fetched = self.fetch().await?;
+        let fetched = self.fetch().instrument(trace::step!("fetch")).await?;
         let skipped: Vec<_> = fetched.skipped.iter().map(ToString::to_string).collect();
         let deletion = self.object.spec.as_ref().map(|spec| spec.deletion_policy()).unwrap_or_default();
         let mut done = if self.asked.creation == Creation::None {
@@ -77,8 +78,8 @@ impl Pass<'_> {
         } else if fetched.values.is_empty() && deletion == DeletionPolicy::Retain {
             self.retained()
         } else {
-            let target = self.lay_out(fetched.values, &texts)?;
-            self.write(&target).await?
+            let target = trace::step!("render").in_scope(|| self.lay_out(fetched.values, &texts))?;
+            self.write(&target).instrument(trace::step!("write")).await?
         };
         // Under another name only once there is one under this.
         if done.version.is_some() && matches!(done.good, Good::Synced | Good::Frozen) {

@@ -14,16 +14,19 @@ use kube::Resource as _;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, warn};
 
 use super::error::{Away, SyncError};
 use super::metrics::Metrics;
 use super::pass::{Done, Pass, Wrote};
 use super::status::{self, SyncReason, Verdict};
 use super::stores::{StoreId, Stores};
+use crate::audit;
 use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
+use crate::controllers::notify::Notices;
 use crate::controllers::queue::{Key, Version};
+use crate::controllers::{metrics, trace};
 use crate::resource::external_secret::{self as resource, Asked};
 use crate::sync::external::refresh;
 use crate::sync::schedule::Class;
@@ -35,12 +38,38 @@ pub(in crate::controllers) struct Context {
     pub(in crate::controllers) events: Events,
     pub(in crate::controllers) stores: Arc<Stores>,
     pub(in crate::controllers) metrics: Metrics,
+    pub(in crate::controllers) notices: Notices,
     /// Writes to the API server at the same time.
     pub(in crate::controllers) writes: Semaphore,
     /// What opens and closes an action in templates.
     pub(in crate::controllers) delimiters: (String, String),
     /// Makes numbers that tell contents apart, in this process only.
     pub(in crate::controllers) digests: RandomState,
+}
+
+impl Context {
+    /// An object came by that is in sync, or has to be seen to.
+    pub(super) fn saw(&self, key: &Key, object: &ExternalSecret, asked: Option<&Asked>, is_settled: bool) {
+        let refreshed = object.status.as_ref().and_then(|status| status.refresh_time.as_ref());
+        let interval = asked.map_or(Duration::ZERO, refreshes);
+        match refreshed {
+            Some(at) if is_settled && status::is_ready(object) => self.metrics.was_synced(key, at.0, interval),
+            Some(_) | None => self.metrics.objects.seen(KIND, key),
+        }
+    }
+
+    /// An object is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        self.metrics.forget(key);
+        self.notices.forget(KIND, key);
+    }
+}
+
+const KIND: metrics::Kind = metrics::Kind::ExternalSecret;
+
+/// From one refresh to the next, zero where there are none.
+fn refreshes(asked: &Asked) -> Duration {
+    if asked.policy == refresh::Policy::Periodic { asked.interval } else { Duration::ZERO }
 }
 
 /// What the dispatcher knows of the target.
@@ -127,12 +156,15 @@ pub(super) async fn reconcile(
     hints: Hints,
     reason: SyncReason,
 ) -> Report {
+    work(context, key, object, hints, reason).instrument(trace::pass!(KIND, key)).await
+}
+
+async fn work(context: &Context, key: &Key, object: Box<ExternalSecret>, hints: Hints, reason: SyncReason) -> Report {
     let began = (Timestamp::now(), Instant::now());
     if object.metadata.deletion_timestamp.is_some() || is_of_another(context, key, &object).await {
         debug!(namespace = key.namespace(), name = key.name(), "left alone: another controller's, or being deleted");
         return Report { object: None, outcome: Outcome::Left };
     }
-    context.metrics.sync_calls(key.namespace(), key.name());
     let asked = resource::read(&object);
     let interval = asked.as_ref().map_or(Duration::ZERO, |asked| asked.interval);
     let result = match &asked {
@@ -154,10 +186,12 @@ pub(super) async fn reconcile(
     };
     let news = status::news(&object, &verdict, reason, Timestamp::now());
     announce(context, key, &object, &result, news.is_some());
-    context.metrics.synced(key.namespace(), key.name(), result.is_ok(), began.1.elapsed());
+    let failure = result.as_ref().err().map(SyncError::metric);
+    let refreshes = asked.as_ref().map_or(Duration::ZERO, refreshes);
+    context.metrics.passed(key, failure, began.1.elapsed(), refreshes);
     let mut written = None;
     if let Some(news) = news {
-        match write_status(context, key, &object, &news).await {
+        match write_status(context, key, &object, &news).instrument(trace::step!("status")).await {
             Ok(()) => written = Some(Box::new(ExternalSecret { status: Some(news), ..*object })),
             Err(ApiError::NotFound) => return Report { object: None, outcome: Outcome::Gone },
             Err(error) => {
@@ -264,12 +298,29 @@ pub(super) fn regarding(object: &ExternalSecret) -> Regarding {
     }
 }
 
+/// Leaves a line in the audit log about the Secret of `key`.
+pub(super) fn record(key: &Key, action: audit::Action, outcome: &str) {
+    let kind = bulla_crds::external_secret::KIND;
+    let (namespace, name) = (key.namespace(), key.name());
+    audit::record(audit::Entry { action, actor: "controller", kind, namespace, name, keys: &[], outcome });
+}
+
 /// Says what happened, once: in the log, in the metrics and, as far as there is time, as an event.
 fn announce(context: &Context, key: &Key, object: &ExternalSecret, result: &Result<Done, SyncError>, is_news: bool) {
     let (namespace, name) = (key.namespace(), key.name());
     let post = |kind, reason, note: &str| context.events.post(&regarding(object), kind, "Sync", reason, note);
     match result {
         Ok(done) => {
+            if object.status.as_ref().is_none_or(|status| status.refresh_time.is_none()) {
+                let created = object.metadata.creation_timestamp.as_ref().map(|created| created.0);
+                context.metrics.passes.first_synced(KIND, created);
+            }
+            match done.wrote {
+                Wrote::Nothing => {}
+                Wrote::Created | Wrote::Updated => record(key, audit::Action::Write, "ok"),
+                Wrote::Deleted => record(key, audit::Action::Delete, "ok"),
+            }
+            context.notices.good(KIND, key);
             for skipped in &done.skipped {
                 post(Kind::Normal, "MissingProviderSecret", skipped);
             }
@@ -281,6 +332,7 @@ fn announce(context: &Context, key: &Key, object: &ExternalSecret, result: &Resu
             }
         }
         Err(error) => {
+            context.notices.failed(KIND, key, error.metric(), &error.to_string(), is_news);
             if is_news {
                 warn!(namespace, name, %error, "not in sync");
                 post(Kind::Warning, "UpdateFailed", &error.to_string());

@@ -14,8 +14,9 @@ use tracing::info;
 
 use super::error::SyncError;
 use super::pass::{Done, Pass, Wrote};
-use super::reconcile::{Context, Hints, Standing, data_hash, is_of_another, regarding};
+use super::reconcile::{Context, Hints, Standing, data_hash, is_of_another, record, regarding};
 use super::status::{self, Good, SyncReason};
+use crate::audit;
 use crate::controllers::api::{self, ApiError};
 use crate::controllers::events::Kind;
 use crate::controllers::queue::{Key, Version};
@@ -208,6 +209,7 @@ impl Pass<'_> {
             return Ok(());
         };
         if old != self.asked.target && self.delete_ours(old).await? {
+            record(self.key, audit::Action::Delete, "ok");
             let regarding = regarding(self.object);
             self.context.events.post(
                 &regarding,
@@ -236,8 +238,10 @@ pub(super) async fn finalize(context: &Context, key: &Key, object: &ExternalSecr
         let began = (Timestamp::now(), Instant::now());
         let (hints, reason) = (Hints::default(), SyncReason::Retry);
         let pass = Pass { context, key, object, asked: &asked, hints, reason, began };
-        if let Err(SyncError::Delete(error) | SyncError::Read(error)) = pass.delete_ours(&asked.target).await {
-            return Err(error);
+        match pass.delete_ours(&asked.target).await {
+            Ok(true) => record(key, audit::Action::Delete, "ok"),
+            Err(SyncError::Delete(error) | SyncError::Read(error)) => return Err(error),
+            Ok(false) | Err(_) => {}
         }
     }
     let rest: Vec<_> = finalizers.iter().filter(|name| *name != names::FINALIZER).collect();

@@ -4,28 +4,31 @@
 //! that fails, or a Secret is known to be there, is it read. Where the status' digest proves the live data right,
 //! nothing is opened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bulla_crds::{ConditionStatus, ConditionType, SealedSecret, WrittenSecret};
 use jiff::Timestamp;
 use kube::Resource as _;
-use tracing::{debug, info, warn};
+use tokio::time::Instant;
+use tracing::{Instrument as _, debug, info, warn};
 
 use super::desired;
 use super::dispatch::fingerprint;
 use super::status::{self, Verdict};
-use super::{SealedConfig, SyncError, status::is_settled};
+use super::{Said, SealedConfig, SyncError, orphan, status::is_settled};
+use crate::audit;
 use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
-use crate::controllers::metrics::Metrics;
+use crate::controllers::metrics::{self, Metrics, Standing};
 use crate::controllers::notify::Notices;
 use crate::controllers::queue::{Key, Version};
-use crate::controllers::{apply, observe};
+use crate::controllers::{apply, observe, trace};
 use crate::resource::{self, Desired};
-use crate::seal::{DigestKey, Keyring};
-use crate::secret::Values;
+use crate::seal::{DigestKey, KeyId, Keyring};
+use crate::secret::{Shape, Values};
 use crate::sync::schedule::Class;
-use crate::sync::{self, Annotations, Content, Live, Plan};
+use crate::sync::{self, Annotations, Content, Live, Owner, Plan, Refusal};
 
 /// What a pass needs besides its object.
 pub(in crate::controllers) struct Context {
@@ -34,6 +37,33 @@ pub(in crate::controllers) struct Context {
     pub(in crate::controllers) metrics: Metrics,
     pub(in crate::controllers) notices: Notices,
     pub(in crate::controllers) config: SealedConfig,
+    pub(in crate::controllers) said: Said,
+}
+
+impl Context {
+    /// An object came by that is in sync, or has to be seen to.
+    pub(in crate::controllers) fn saw(&self, key: &Key, object: &SealedSecret, is_settled: bool) {
+        if is_settled {
+            self.metrics.objects.stands(KIND, key, standing(object, None));
+        } else {
+            self.metrics.objects.seen(KIND, key);
+        }
+    }
+
+    /// An object is gone.
+    pub(in crate::controllers) fn forget(&self, key: &Key) {
+        self.metrics.objects.forget(KIND, key);
+        self.notices.forget(KIND, key);
+    }
+}
+
+const KIND: metrics::Kind = metrics::Kind::SealedSecret;
+
+/// How an object stands after a pass that failed for this reason, or did not.
+fn standing<'a>(object: &'a SealedSecret, failure: Option<&'static str>) -> Standing<'a> {
+    let labels = object.metadata.labels.as_ref();
+    let instance = labels.and_then(|labels| labels.get("app.kubernetes.io/instance")).map(String::as_str);
+    Standing { instance, ..Standing::new(failure.is_none(), failure.unwrap_or("Unsealed")) }
 }
 
 /// Where the object comes from.
@@ -42,6 +72,17 @@ pub(in crate::controllers) enum Job {
     Fresh(Box<SealedSecret>),
     /// It has to be read.
     Again,
+    /// It is gone, and its Secret has to go too.
+    Orphan,
+}
+
+/// What is known of a target before anything is read.
+#[derive(Clone, Copy, Default)]
+pub(in crate::controllers) struct Seen {
+    /// Whether there is one.
+    pub(in crate::controllers) exists: bool,
+    /// Its version, where nothing about it but the data can be wrong.
+    pub(in crate::controllers) version: Option<Version>,
 }
 
 /// What came of a pass.
@@ -81,14 +122,18 @@ impl Outcome {
     }
 }
 
-/// Brings one SealedSecret into sync and writes its status. `known` says whether its target is known to exist.
+/// Brings one SealedSecret into sync and writes its status.
 pub(in crate::controllers) async fn reconcile(
     context: &Context,
     keyring: Arc<Keyring>,
     key: &Key,
     job: Job,
-    known: Option<Version>,
+    seen: Seen,
 ) -> Report {
+    work(context, keyring, key, job, seen).instrument(trace::pass!(KIND, key)).await
+}
+
+async fn work(context: &Context, keyring: Arc<Keyring>, key: &Key, job: Job, seen: Seen) -> Report {
     let report = |fingerprint, status, outcome| Report { fingerprint, status, outcome };
     let object = match job {
         Job::Fresh(object) => *object,
@@ -96,29 +141,48 @@ pub(in crate::controllers) async fn reconcile(
             Ok(object) => object,
             Err(error) => return report(None, None, Outcome::of(&error)),
         },
+        Job::Orphan => {
+            let outcome = orphan::collect(&context.api, key).await.map_or_else(|e| Outcome::of(&e), |()| Outcome::Gone);
+            return report(None, None, outcome);
+        }
     };
     let print = Some(fingerprint(&object));
     if object.metadata.deletion_timestamp.is_some() {
         return report(print, None, Outcome::Gone);
     }
-    if let Some(version) = known
+    if let Some(version) = seen.version
         && is_settled(&object, version)
     {
+        context.saw(key, &object, true);
+        context.notices.good(KIND, key);
         return report(print, None, Outcome::Synced(version));
     }
     context.metrics.unseal_requests.inc();
+    // Without a watch on Secrets the status is the only hint that there is one.
+    let hinted =
+        !context.config.watches_targets && object.status.as_ref().is_some_and(|status| status.secret.is_some());
+    let exists = seen.exists || hinted;
+    let began = Instant::now();
     let object = Arc::new(object);
-    let result = Pass { context, keyring, object: &object }.run(known.is_some()).await;
+    let result = Pass { context, keyring, object: &object }.run(exists).await;
     let verdict = match &result {
-        Ok(done) => Verdict::Synced { key_ids: done.key_ids.clone(), secret: done.secret.clone() },
+        Ok(done) => Verdict::Synced { key_values: done.key_values.clone(), secret: done.secret.clone() },
         Err(error) => Verdict::Failed(error),
     };
-    let news = status::news(&object, &verdict, Timestamp::now());
-    announce(context, key, &object, &result, news.is_some());
+    let news = status::news(&object, &verdict, Timestamp::now()).filter(|_| context.config.writes_status);
+    let is_news = match &result {
+        _ if context.config.writes_status => news.is_some(),
+        Ok(_) => context.said.is_news(key, None),
+        Err(error) => context.said.is_news(key, Some(&error.to_string())),
+    };
+    announce(context, key, &object, &result, is_news);
+    context.metrics.passes.took(KIND, began.elapsed());
     let mut written = None;
     if let Some(news) = news {
         let path = SealedSecret::url_path(&(), Some(key.namespace()));
-        match context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), &news).await {
+        let patch = status::patch(object.status.as_ref(), &news);
+        let patch = context.api.patch_status(path, key.name(), object.metadata.uid.as_deref(), patch);
+        match patch.instrument(trace::step!("status")).await {
             Ok(version) => written = Some(Version::parse(&version)),
             Err(error) => {
                 debug!(namespace = key.namespace(), name = key.name(), %error, "cannot write the status");
@@ -156,6 +220,35 @@ fn regarding(object: &SealedSecret) -> Regarding {
 /// Says what happened, once: in the log, in the metrics and, as far as there is time, as an event.
 fn announce(context: &Context, key: &Key, object: &SealedSecret, result: &Result<Done, SyncError>, is_news: bool) {
     let (namespace, name) = (key.namespace(), key.name());
+    let failure = result.as_ref().err().map(SyncError::reason);
+    context.metrics.objects.stands(KIND, key, standing(object, failure));
+    let record = |action, keys: &[String], outcome| {
+        let kind = bulla_crds::sealed_secret::KIND;
+        audit::record(audit::Entry { action, actor: "controller", kind, namespace, name, keys, outcome });
+    };
+    match result {
+        Ok(done) => {
+            let status = object.status.as_ref();
+            if done.wrote && status.is_none_or(|status| status.conditions.is_empty()) {
+                let created = object.metadata.creation_timestamp.as_ref().map(|created| created.0);
+                context.metrics.passes.first_synced(KIND, created);
+            }
+            if let Some(values) = &done.key_values {
+                let keys: Vec<String> = values.keys().map(ToString::to_string).collect();
+                record(audit::Action::Open, &keys, "ok");
+            }
+            if done.wrote {
+                record(audit::Action::Write, &[], "ok");
+            }
+            context.notices.good(KIND, key);
+        }
+        Err(error) => {
+            if let (SyncError::Resource(_), true) = (error, is_news) {
+                record(audit::Action::Open, &[], error.reason());
+            }
+            context.notices.failed(KIND, key, error.reason(), &error.to_string(), is_news);
+        }
+    }
     match result {
         Ok(done) if done.wrote => {
             debug!(namespace, name, "unsealed");
@@ -182,7 +275,7 @@ struct Pass<'a> {
 
 /// A Secret that is right now.
 struct Done {
-    key_ids: Option<Vec<String>>,
+    key_values: Option<BTreeMap<KeyId, usize>>,
     secret: WrittenSecret,
     wrote: bool,
 }
@@ -194,21 +287,34 @@ const ROUNDS: usize = 3;
 const FEW_VALUES: usize = 4;
 
 impl Pass<'_> {
-    async fn run(&self, known: bool) -> Result<Done, SyncError> {
-        // What is not known to be there is created without looking first.
-        let mut live = if known { self.live().await? } else { None };
+    async fn run(&self, exists: bool) -> Result<Done, SyncError> {
+        if !self.context.config.opens_whole_secrets
+            && self.object.spec.data.as_ref().is_some_and(|data| !data.is_empty())
+        {
+            return Err(SyncError::Deprecated);
+        }
+        let merged = status::was_merged(self.object);
+        // What is not known to be there is created without looking first, unless it would be somebody else's.
+        let mut live = if exists || merged { self.live().await? } else { None };
+        if live.is_none() && merged {
+            return Err(SyncError::Refused(Refusal::MergeTargetGone));
+        }
         if let Some(live) = &live
             && let Some(done) = self.without_opening(live).await?
         {
             return Ok(done);
         }
-        let desired = self.open().await?;
+        let desired = self.open().instrument(trace::step!("open")).await?;
         for _ in 0..ROUNDS {
-            match self.write(&desired, live.as_ref()).await {
+            match self.write(&desired, live.as_ref()).instrument(trace::step!("write")).await {
                 Err(SyncError::Write(ApiError::AlreadyExists | ApiError::Conflict | ApiError::NotFound)) => {}
                 other => return other,
             }
+            let merged = merged || live.as_ref().is_some_and(is_only_merged_into);
             live = self.live().await?;
+            if live.is_none() && merged {
+                return Err(SyncError::Refused(Refusal::MergeTargetGone));
+            }
         }
         Err(SyncError::Write(ApiError::Conflict))
     }
@@ -221,9 +327,9 @@ impl Pass<'_> {
             return Ok(None);
         }
         let (shape, owner) = (resource::shape(self.object), desired::owner(self.object));
-        let plan = sync::plan(&sync::Desired { shape: &shape, content: Content::Proven, owner: &owner }, Some(live));
+        let plan = sync::plan(&self.wanted(&shape, Content::Proven, &owner), Some(live));
         let done = |resource_version, wrote| Done {
-            key_ids: None,
+            key_values: None,
             secret: WrittenSecret { resource_version, digest: digest.to_owned() },
             wrote,
         };
@@ -278,7 +384,7 @@ impl Pass<'_> {
         let (api, (namespace, name), target) = (&self.context.api, self.place(), &desired.target);
         let owner = desired::owner(self.object);
         let content = Content::Opened(&target.data);
-        let plan = sync::plan(&sync::Desired { shape: &target.shape, content, owner: &owner }, live);
+        let plan = sync::plan(&self.wanted(&target.shape, content, &owner), live);
         let (resource_version, wrote) = match (plan, live) {
             (Plan::Create(head), _) => (apply::create(api, namespace, name, &head, &target.data).await, true),
             (Plan::Update(update), Some(live)) => {
@@ -291,17 +397,28 @@ impl Pass<'_> {
         };
         let resource_version = resource_version.map_err(SyncError::Write)?;
         // What is merged into holds more than ours: no digest of ours can prove it.
-        let merged = live.is_some_and(|live| live.is_marked(Annotations::PATCH));
-        let key = self.keyring.digest_key().filter(|_| !merged);
-        let digest = key.map(|key| digest_of(key, target.shape.effective_kind(), &target.data));
-        let key_ids = desired.key_ids.iter().map(ToString::to_string).collect();
-        let secret = WrittenSecret { resource_version, digest: digest.unwrap_or_default() };
-        Ok(Done { key_ids: Some(key_ids), secret, wrote })
+        let digest = match (live, self.keyring.digest_key()) {
+            (Some(live), _) if is_only_merged_into(live) => status::MERGED.to_owned(),
+            (Some(live), _) if live.is_marked(Annotations::PATCH) => String::new(),
+            (_, Some(key)) => digest_of(key, target.shape.effective_kind(), &target.data),
+            (_, None) => String::new(),
+        };
+        let secret = WrittenSecret { resource_version, digest };
+        Ok(Done { key_values: Some(desired.key_values.clone()), secret, wrote })
+    }
+
+    fn wanted<'a>(&'a self, shape: &'a Shape, content: Content<'a>, owner: &'a Owner) -> sync::Desired<'a> {
+        sync::Desired { shape, content, owner, labels: &self.context.config.labels }
     }
 
     fn place(&self) -> (&str, &str) {
         api::place(&self.object.metadata)
     }
+}
+
+/// Whether a Secret is somebody else's and stays so.
+fn is_only_merged_into(live: &Live) -> bool {
+    live.is_marked(Annotations::PATCH) && !live.is_marked(Annotations::MANAGED)
 }
 
 fn digest_of(key: &DigestKey, kind: &str, data: &Values) -> String {

@@ -1,27 +1,41 @@
 //! The status of a SealedSecret: what to write, and whether there is anything to write.
 
+use std::collections::BTreeMap;
+
 use bulla_crds::condition::remove_condition;
 use bulla_crds::{
     Condition, ConditionType, SealedSecret, SealedSecretStatus, WrittenSecret, condition::find_condition, set_condition,
 };
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::SyncError;
 use super::desired::requested_at;
 use crate::controllers::queue::Version;
 use crate::resource::declared_scope;
+use crate::seal::KeyId;
 
 /// What came of a sync.
 pub(super) enum Verdict<'a> {
     /// The Secret is as it should be.
     Synced {
-        /// Ids of the keys that opened it; `None` where nothing had to be opened.
-        key_ids: Option<Vec<String>>,
+        /// The keys that opened it and how many values each; `None` where nothing had to be opened.
+        key_values: Option<BTreeMap<KeyId, usize>>,
         /// The Secret's version and digest.
         secret: WrittenSecret,
     },
     /// It is not.
     Failed(&'a SyncError),
+}
+
+/// In place of a digest: the Secret is somebody else's and we only merge into it.
+pub(super) const MERGED: &str = "merged";
+
+/// Whether what this generation asks for was merged into a Secret of somebody else's.
+pub(super) fn was_merged(object: &SealedSecret) -> bool {
+    let Some(status) = &object.status else { return false };
+    let merged = status.secret.as_ref().is_some_and(|secret| secret.digest == MERGED);
+    merged && status.observed_generation == object.metadata.generation
 }
 
 /// The most characters of a message: Argo CD shows it verbatim.
@@ -38,9 +52,11 @@ pub(super) fn news(object: &SealedSecret, verdict: &Verdict<'_>, now: Timestamp)
         new.last_handled_reconcile_at = Some(requested.to_owned());
     }
     let (synced, reason, message) = match verdict {
-        Verdict::Synced { key_ids, secret } => {
-            if let Some(key_ids) = key_ids {
-                new.key_ids.clone_from(key_ids);
+        Verdict::Synced { key_values, secret } => {
+            if let Some(key_values) = key_values {
+                let count = |(id, count): (&KeyId, &usize)| (id.to_string(), i64::try_from(*count).unwrap_or(i64::MAX));
+                new.key_values = key_values.iter().map(count).collect();
+                new.key_ids = new.key_values.keys().cloned().collect();
             }
             new.secret = Some(secret.clone());
             (true, "Unsealed", String::new())
@@ -69,6 +85,16 @@ pub(super) fn news(object: &SealedSecret, verdict: &Verdict<'_>, now: Timestamp)
     (new != old && !is_pruned(&old, &new)).then_some(new)
 }
 
+/// `new` as a merge patch over `old`: a key that opens nothing any more has to be taken out of the map by name.
+pub(super) fn patch(old: Option<&SealedSecretStatus>, new: &SealedSecretStatus) -> Value {
+    let mut patch = json!(new);
+    let stale = old.iter().flat_map(|old| old.key_values.keys()).filter(|id| !new.key_values.contains_key(*id));
+    for id in stale {
+        patch["keyValues"][id.as_str()] = Value::Null;
+    }
+    patch
+}
+
 /// Whether nothing at all has to be done: the status says so for this generation, these annotations and this version
 /// of the target.
 pub(in crate::controllers) fn is_settled(object: &SealedSecret, target: Version) -> bool {
@@ -84,7 +110,7 @@ pub(in crate::controllers) fn is_settled(object: &SealedSecret, target: Version)
 
 /// Whether `old` is what is left of `new` where the installed CRD is upstream's and prunes what it does not know.
 fn is_pruned(old: &SealedSecretStatus, new: &SealedSecretStatus) -> bool {
-    let extras = old.scope.is_some() || old.secret.is_some() || !old.key_ids.is_empty();
+    let extras = old.scope.is_some() || old.secret.is_some() || !old.key_ids.is_empty() || !old.key_values.is_empty();
     let same = |(old, new): (&Condition, &Condition)| {
         let new = Condition { observed_generation: old.observed_generation, ..new.clone() };
         old.says_the_same_as(&new)
@@ -97,8 +123,6 @@ fn is_pruned(old: &SealedSecretStatus, new: &SealedSecretStatus) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::controllers::api::ApiError;
     use crate::sync::Refusal;
@@ -110,7 +134,7 @@ mod tests {
 
     fn synced() -> Verdict<'static> {
         let secret = WrittenSecret { resource_version: "7".to_owned(), digest: "k:d".to_owned() };
-        Verdict::Synced { key_ids: Some(vec!["k".to_owned()]), secret }
+        Verdict::Synced { key_values: Some([(KeyId::of(b"k"), 3)].into()), secret }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -161,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_counted_and_those_that_open_nothing_any_more_are_taken_out() {
+        let mut object = object();
+        let [first, second] = [KeyId::of(b"k").to_string(), KeyId::of(b"l").to_string()];
+        object.status = news(&object, &synced(), at(1));
+        let old = object.status.clone().unwrap();
+        assert_eq!((old.key_ids.as_slice(), old.key_values[&first]), ([first.clone()].as_slice(), 3));
+        let secret = WrittenSecret { resource_version: "8".to_owned(), digest: String::new() };
+        let verdict = Verdict::Synced { key_values: Some([(KeyId::of(b"l"), 1)].into()), secret };
+        let new = news(&object, &verdict, at(2)).unwrap();
+        assert_eq!(patch(Some(&old), &new)["keyValues"], json!({ &first: null, &second: 1 }));
+        assert_eq!(patch(None, &new)["keyValues"], json!({ &second: 1 }));
+    }
+
+    #[test]
     fn another_message_is_news() {
         let mut object = object();
         let first = SyncError::Write(ApiError::Invalid("a".to_owned()));
@@ -187,6 +225,7 @@ mod tests {
         let mut object = object();
         let mut status = news(&object, &synced(), at(1)).unwrap();
         (status.scope, status.secret, status.key_ids) = (None, None, Vec::new());
+        status.key_values.clear();
         status.conditions.iter_mut().for_each(|condition| condition.observed_generation = None);
         object.status = Some(status);
         assert!(news(&object, &synced(), at(2)).is_none());

@@ -1,59 +1,84 @@
-//! The sealing keys of the cluster: loaded, made where there is none, published.
+//! The sealing keys of the cluster: loaded, made, renewed, published.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `config` | the settings, the clock among them |
+//! | `load`, `facts` | reading key Secrets; what is known of a key |
+//! | `renewal` | when the next key is due |
+//! | `duty`, `make` | what only the leader does |
+//! | `publish` | the ConfigMap of the public halves |
+//! | `usage`, `report`, `metrics` | how many live values each key opens, and where that is said |
+//! | `hear` | what the watches tell |
+//! | `wrap` | private halves that are wrapped at rest |
 //!
 //! Keys are Secrets in the controller's namespace. Their metadata is watched, and whenever it changes all of them are
 //! read afresh; they are few. A key Secret that cannot be read is named in the log and the rest go on working.
 
+mod config;
+mod duty;
+mod facts;
+mod hear;
 mod load;
+mod make;
+mod metrics;
 mod publish;
+mod renewal;
+mod report;
+mod usage;
+mod wrap;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bulla_crds::names;
-use futures::{FutureExt as _, StreamExt as _};
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
-use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::{self, Event};
+use tokio::sync::mpsc;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use self::config::{Clock, KeyConfig, KeyOrder};
+pub(super) use self::metrics::KeyMetrics;
 pub use self::publish::PublishedKeys;
+pub(super) use self::usage::KeyUse;
 
+use self::duty::Duties;
+use self::facts::Facts;
+use self::hear::{KeyEar, MapEar};
 use self::load::Loaded;
 use super::api::{Api, ApiError};
 use super::leadership::Leadership;
 use super::metrics::Metrics;
 use super::notify::Notices;
-use super::watch::{Namespaces, Streams, metadata};
-use super::{apply, random};
-use crate::seal::{Identity, Keyring};
-use crate::secret::{OPAQUE, Plaintext, Values};
-use crate::sync::Head;
+use super::random;
+use crate::seal::{KeyId, KeyState, Keyring};
 use crate::sync::schedule::delay;
 
-/// How the names of upstream's keys begin unless told otherwise.
-const UPSTREAM_PREFIX: &str = "sealed-secrets-key";
-/// How the names of our key Secrets begin.
-const PREFIX: &str = "bulla-sealing-key-";
 /// How long to wait for more changes before the keys are read.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest wait before the keys are tried again: nothing works without them.
 const LONGEST: Duration = Duration::from_secs(5);
+/// How often the keys are read again after some were made. Each line needs one; more is somebody working against us.
+const ROUNDS: usize = 4;
 
-/// How sealing keys are made, renewed and stored.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct KeyConfig {
-    /// How the names of upstream's keys begin, and the whole name of its first one.
-    pub upstream_prefix: String,
+/// Asks a running controller for a new key, as SIGUSR1 does. Clones ask the same one.
+#[derive(Clone)]
+pub struct Rotation(mpsc::Sender<()>);
+
+impl Rotation {
+    /// Asks for a new key now. A controller that does not lead says so in its log and does nothing; asking again before
+    /// the last request was heard asks once.
+    pub fn request(&self) {
+        // A full channel holds such a request already; a closed one has nobody to serve it.
+        self.0.try_send(()).ok();
+    }
 }
 
-impl Default for KeyConfig {
-    fn default() -> Self {
-        Self { upstream_prefix: UPSTREAM_PREFIX.to_owned() }
-    }
+/// Where the requests of [`Rotation`] arrive.
+pub(super) type Requests = mpsc::Receiver<()>;
+
+/// A way to ask, and where that arrives.
+pub(super) fn rotation() -> (Rotation, Requests) {
+    let (sender, receiver) = mpsc::channel(1);
+    (Rotation(sender), receiver)
 }
 
 /// What [`Keys`] is given.
@@ -68,89 +93,148 @@ pub(super) struct Parts {
     /// Only the leader makes keys and publishes them.
     pub(super) leadership: Leadership,
     pub(super) notices: Notices,
+    pub(super) key_use: KeyUse,
+    pub(super) key_metrics: KeyMetrics,
 }
 
 /// Looks after the keys.
 pub(super) struct Keys {
     parts: Parts,
-    /// Malformed key Secrets that were already complained about.
+    /// What was already complained about.
     complaints: Vec<String>,
+    /// The keys as they were read last.
+    known: Vec<Facts>,
+    /// What of them is in the keyring that was handed out.
+    delivered: Vec<(KeyId, KeyState, bool)>,
+    duties: Duties,
+    /// When annotations were written last.
+    reported: Option<Instant>,
+    /// The version of the ConfigMap that is as it should be.
+    map: String,
 }
 
 impl Keys {
-    pub(super) const fn new(parts: Parts) -> Self {
-        Self { parts, complaints: Vec::new() }
-    }
-
-    /// Works until `shutdown`.
-    pub(super) async fn run(mut self, shutdown: CancellationToken) {
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = self.look_after() => {}
+    pub(super) fn new(parts: Parts) -> Self {
+        let duties = Duties::default();
+        Self {
+            parts,
+            complaints: Vec::new(),
+            known: Vec::new(),
+            delivered: Vec::new(),
+            duties,
+            reported: None,
+            map: String::new(),
         }
     }
 
-    async fn look_after(&mut self) {
-        let mut changes = self.watch();
+    /// Works until `shutdown`. `requests` are for a new key now.
+    pub(super) async fn run(mut self, requests: Requests, shutdown: CancellationToken) {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.look_after(requests) => {}
+        }
+    }
+
+    async fn look_after(&mut self, mut requests: Requests) {
+        let (mut keys, mut map) = (KeyEar::new(&self.parts), MapEar::new(&self.parts));
+        let mut leadership = self.parts.leadership.clone();
         let mut attempts = 0;
         loop {
             match self.refresh().await {
-                Ok(()) => {
-                    attempts = 0;
-                    next_change(&mut changes).await;
-                    // A burst of changes is one change.
-                    tokio::time::sleep(PAUSE).await;
-                    while next_change(&mut changes).now_or_never().is_some() {}
-                }
+                Ok(()) => attempts = 0,
                 Err(error) => {
                     attempts += 1;
                     if attempts == 1 {
-                        warn!(%error, "cannot read or publish the sealing keys; trying again");
+                        warn!(%error, "cannot read, make or publish the sealing keys; trying again");
                     }
                     tokio::time::sleep(delay(error.class(), attempts, random()).min(LONGEST)).await;
+                    continue;
+                }
+            }
+            self.report().await;
+            loop {
+                tokio::select! {
+                    () = keys.changed() => {
+                        // A burst of changes is one change.
+                        tokio::time::sleep(PAUSE).await;
+                        keys.drain();
+                        break;
+                    }
+                    () = map.changed(&self.map) => if leadership.is_leader() { break },
+                    () = leadership.changed() => if leadership.is_leader() { break },
+                    Some(()) = requests.recv() => {
+                        if leadership.is_leader() {
+                            info!("told to make a new sealing key");
+                            self.duties.ask();
+                            break;
+                        }
+                        warn!("told to make a new sealing key, but another replica leads: tell that one");
+                    }
+                    // Not slept through to the end: the clock may jump, and sleeping machines do not count.
+                    () = tokio::time::sleep(self.parts.config.recheck) => {
+                        self.report().await;
+                        if leadership.is_leader() && !self.wanted(&self.known).is_empty() {
+                            break;
+                        }
+                    }
                 }
             }
         }
     }
 
-    fn watch(&self) -> Streams<PartialObjectMeta<Secret>> {
-        let here = Namespaces::These(vec![self.parts.namespace.clone()]);
-        let client = self.parts.api.client();
-        let watch = |config: watcher::Config| metadata::<Secret>(&client, &here, &config);
-        let ours = watch(watcher::Config::default().labels(names::SEALING_KEY));
-        let upstreams = watch(watcher::Config::default().labels(names::UPSTREAM_SEALING_KEY));
-        let legacy =
-            watch(watcher::Config::default().fields(&format!("metadata.name={}", self.parts.config.upstream_prefix)));
-        Box::pin(futures::stream::select_all([ours, upstreams, legacy]))
+    async fn load(&mut self) -> Result<Loaded, ApiError> {
+        let config = &self.parts.config;
+        let mut loaded = load::all(&self.parts.api, &self.parts.namespace, &config.upstream_prefix).await?;
+        loaded.settle(config.order, config.clock.now());
+        self.complain(&loaded);
+        Ok(loaded)
     }
 
     async fn refresh(&mut self) -> Result<(), ApiError> {
-        let mut loaded = load::all(&self.parts.api, &self.parts.namespace, &self.parts.config.upstream_prefix).await?;
-        self.complain(&loaded);
         let mut made = Ok(());
-        if !loaded.has_active_native() {
-            made = self.make().await;
-            if made.is_ok() {
-                loaded = load::all(&self.parts.api, &self.parts.namespace, &self.parts.config.upstream_prefix).await?;
+        for round in 1.. {
+            let mut loaded = self.load().await?;
+            if !self.parts.leadership.is_leader() {
+                self.deliver(loaded);
+                return Ok(());
+            }
+            let map = publish::read(&self.parts.api, &self.parts.namespace).await?;
+            self.duties.request = map.as_ref().and_then(publish::request);
+            let facts = loaded.facts();
+            let wanted = if made.is_ok() && round <= ROUNDS { self.wanted(&facts) } else { Vec::new() };
+            let Some((line, why)) = wanted.into_iter().next() else {
+                let demoted = self.demote(&mut loaded).await;
+                // Openers first: publishing may fail without stopping them.
+                let listing = self.deliver(loaded);
+                let handled = self.served(&self.known);
+                self.map = publish::write(&self.parts.api, &self.parts.namespace, map, &listing, handled).await?;
+                // Last: a key that cannot be made must not keep those that are there from opening.
+                return demoted.and(made);
+            };
+            made = self.make(line, why, &loaded).await;
+            if !loaded.keys.is_empty() {
+                self.deliver(loaded);
             }
         }
-        let (listing, keys) = (publish::listing(&loaded), loaded.keys.len());
-        let ids = loaded.ids();
-        let is_news = self.parts.published.set(&listing) || self.known_ids() != ids;
-        if is_news {
-            info!(keys, "sealing keys loaded");
-            // Openers first: publishing may fail without stopping them.
-            self.parts.keyring.send_replace(Some(Arc::new(loaded.into_keyring())));
-        }
-        publish::config_map(&self.parts.api, &self.parts.namespace, &listing).await?;
-        // Last: a key that cannot be made must not keep those that are there from opening.
         made
     }
 
-    /// The ids of the keys in use, to tell whether a change is one.
-    fn known_ids(&self) -> Vec<String> {
-        let keyring = self.parts.keyring.borrow();
-        keyring.iter().flat_map(|keyring| keyring.iter()).map(|(key, _)| key.key_id().to_string()).collect()
+    /// Hands out the keys, if they are others than before, and gives the list of their public halves.
+    fn deliver(&mut self, loaded: Loaded) -> String {
+        let before = std::mem::replace(&mut self.known, loaded.facts());
+        if self.parts.leadership.is_leader() {
+            self.tell_changes(&before);
+        }
+        let listing = publish::listing(&self.known);
+        let now = loaded.keys.iter().map(|key| (key.facts.id, key.facts.state, key.identity.is_some()));
+        let now: Vec<_> = now.collect();
+        let is_first = self.parts.keyring.borrow().is_none();
+        if self.parts.published.set(&listing) || self.delivered != now || is_first {
+            info!(keys = now.len(), "sealing keys loaded");
+            self.delivered = now;
+            self.parts.keyring.send_replace(Some(Arc::new(loaded.into_keyring())));
+        }
+        listing
     }
 
     fn complain(&mut self, loaded: &Loaded) {
@@ -163,34 +247,13 @@ impl Keys {
             }
             complaints.push(complaint);
         }
-        self.complaints = complaints;
-    }
-
-    /// Makes the first key.
-    async fn make(&self) -> Result<(), ApiError> {
-        let identity = Identity::generate_hybrid().map_err(|_| ApiError::Unreadable)?;
-        let text = identity.to_file_text(Timestamp::now()).ok_or(ApiError::Unreadable)?;
-        let mut data = Values::new();
-        data.insert(load::IDENTITY.to_owned(), Plaintext::copy_of(text.as_bytes()));
-        data.insert(load::RECIPIENT.to_owned(), Plaintext::from(identity.recipient().to_string()));
-        let head = Head {
-            kind: OPAQUE.to_owned(),
-            labels: [(names::SEALING_KEY.to_owned(), names::KEY_ACTIVE.to_owned())].into(),
-            ..Head::default()
-        };
-        apply::create_prefixed(&self.parts.api, &self.parts.namespace, PREFIX, &head, &data).await?;
-        info!(key = %identity.key_id(), "made a sealing key");
-        Ok(())
-    }
-}
-
-/// Waits until something about the key Secrets may have changed.
-async fn next_change(changes: &mut Streams<PartialObjectMeta<Secret>>) {
-    loop {
-        match changes.next().await {
-            Some((_, Ok(Event::Apply(_) | Event::Delete(_) | Event::InitDone))) => return,
-            Some((_, Ok(Event::Init | Event::InitApply(_)) | Err(_))) => {}
-            None => std::future::pending().await,
+        for (name, other) in &loaded.copies {
+            let complaint = format!("{name} = {other}");
+            if !self.complaints.contains(&complaint) {
+                warn!(secret = name, other, "two Secrets hold the same sealing key: delete one of them");
+            }
+            complaints.push(complaint);
         }
+        self.complaints = complaints;
     }
 }

@@ -1,18 +1,24 @@
 //! The public halves, for everybody to seal to: in a ConfigMap and over HTTP.
+//!
+//! The ConfigMap is what `bulla seal` trusts. It is watched, and put back when somebody else writes or deletes it. Its
+//! annotations are a letter box: whoever may write it may ask for a new key there.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bulla_crds::names;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{GetParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::load::{Key, Loaded};
+use super::facts::Facts;
 use crate::controllers::api::{self, Api, ApiError, FIELD_MANAGER};
-use crate::seal::{KeyKind, KeyState};
+use crate::seal::{KeyId, KeyKind};
 
 /// Name of the ConfigMap.
-const NAME: &str = "bulla-sealing-keys";
+pub(super) const NAME: &str = "bulla-sealing-keys";
 /// Its data key.
 const KEYS: &str = "keys.json";
 
@@ -26,6 +32,15 @@ impl PublishedKeys {
     pub fn json(&self) -> Arc<str> {
         // A writer that panicked leaves the old list or the new one, both whole.
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The certificate of this key in PEM, if it is published and has one.
+    #[must_use]
+    pub fn certificate(&self, id: &KeyId) -> Option<String> {
+        let listing: serde_json::Value = serde_json::from_str(&self.json()).ok()?;
+        let id = id.to_string();
+        let entry = listing.get("keys")?.as_array()?.iter().find(|entry| entry["id"] == *id)?;
+        Some(entry.get("certificate")?.as_str()?.to_owned())
     }
 
     /// Replaces the list; says whether it changed.
@@ -50,52 +65,99 @@ struct Entry<'a> {
     r#type: &'static str,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    recipient: Option<String>,
+    recipient: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<&'a str>,
-    created: &'a str,
+    created: String,
 }
 
-/// The list in JSON, oldest key first. Retired keys are not in it.
-pub(super) fn listing(loaded: &Loaded) -> String {
-    let keys = loaded.keys.iter().filter(|key| key.state != KeyState::Retired).map(entry).collect();
+/// The list in JSON, oldest key first. Keys that do not open any more are not in it.
+pub(super) fn listing(keys: &[Facts]) -> String {
+    let keys = keys.iter().filter(|key| key.state.opens()).map(entry).collect();
     serde_json::to_string(&Listing { keys }).unwrap_or_default()
 }
 
-fn entry(key: &Key) -> Entry<'_> {
-    let kind = key.identity.kind();
+fn entry(key: &Facts) -> Entry<'_> {
     Entry {
-        id: key.identity.key_id().to_string(),
-        r#type: kind.as_str(),
+        id: key.id.to_string(),
+        r#type: key.kind.as_str(),
         state: key.state.as_str(),
-        recipient: (kind != KeyKind::Rsa).then(|| key.identity.recipient().to_string()),
+        recipient: key.recipient.as_deref().filter(|_| key.kind != KeyKind::Rsa),
         certificate: key.certificate.as_deref(),
-        created: &key.created,
+        created: key.created().to_string(),
     }
 }
 
-/// Writes the ConfigMap if it does not say so already.
-pub(super) async fn config_map(api: &Api, namespace: &str, listing: &str) -> Result<(), ApiError> {
+/// The ConfigMap as it is.
+pub(super) async fn read(api: &Api, namespace: &str) -> Result<Option<ConfigMap>, ApiError> {
+    match api.get(namespace, NAME).await {
+        Ok(map) => Ok(Some(map)),
+        Err(ApiError::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The request for a new key that has not been served: a moment, in one form.
+pub(super) fn request(map: &ConfigMap) -> Option<Timestamp> {
+    let annotations = map.metadata.annotations.as_ref()?;
+    let moment = |name: &str| annotations.get(name)?.parse::<Timestamp>().ok();
+    let asked = moment(names::ROTATE_REQUESTED_AT)?;
+    (moment(names::ROTATE_HANDLED_AT) != Some(asked)).then_some(asked)
+}
+
+/// Writes the ConfigMap if it does not say so already, and gives its version. `handled` is the request that was served.
+pub(super) async fn write(
+    api: &Api,
+    namespace: &str,
+    existing: Option<ConfigMap>,
+    listing: &str,
+    handled: Option<Timestamp>,
+) -> Result<String, ApiError> {
     let at = api::at::<ConfigMap>(namespace);
-    let existing: Result<ConfigMap, _> = api.call(api::with_body(at.get(NAME, &GetParams::default())?)).await;
     let manager = Some(FIELD_MANAGER.to_owned());
+    let existing = match existing {
+        // Sealed by somebody: nothing but a new one can say something else.
+        Some(map) if map.immutable == Some(true) => {
+            let gone = api.send(api::with_body(at.delete(NAME, &DeleteParams::default())?)).await;
+            gone.map(drop).or_else(|error| if error == ApiError::NotFound { Ok(()) } else { Err(error) })?;
+            None
+        }
+        other => other,
+    };
     let request = match existing {
-        Ok(map) if map.data.as_ref().and_then(|data| data.get(KEYS)).is_some_and(|keys| keys == listing) => {
-            return Ok(());
-        }
-        Ok(_) => {
+        Some(map) => {
+            let is_right = map.data.as_ref().is_some_and(|data| {
+                data.len() == 1 && data.get(KEYS).is_some_and(|keys| keys == listing) && map.binary_data.is_none()
+            });
+            if is_right && handled.is_none() {
+                return Ok(map.metadata.resource_version.unwrap_or_default());
+            }
             let parameters = PatchParams { field_manager: manager, ..PatchParams::default() };
-            at.patch(NAME, &parameters, &Patch::Merge(json!({ "data": { KEYS: listing } })))?
+            at.patch(NAME, &parameters, &Patch::Merge(patch(&map, listing, handled)))?
         }
-        Err(ApiError::NotFound) => {
+        None => {
+            let handled = handled.map(|at| (names::ROTATE_HANDLED_AT, at.to_string()));
+            let annotations: BTreeMap<_, _> = handled.into_iter().collect();
             let map = json!({
                 "apiVersion": "v1", "kind": "ConfigMap",
-                "metadata": { "name": NAME, "namespace": namespace }, "data": { KEYS: listing },
+                "metadata": { "name": NAME, "namespace": namespace, "annotations": annotations },
+                "data": { KEYS: listing },
             });
             let body = serde_json::to_vec(&map).map_err(|_| ApiError::Unreadable)?;
             at.create(&PostParams { field_manager: manager, ..PostParams::default() }, body)?
         }
-        Err(error) => return Err(error),
     };
-    api.write(api::with_body(request)).await.map(drop)
+    api.write(api::with_body(request)).await
+}
+
+/// What turns `map` into what it should be: everything else in it goes.
+fn patch(map: &ConfigMap, listing: &str, handled: Option<Timestamp>) -> Value {
+    let foreign = map.data.iter().flat_map(|data| data.keys()).filter(|key| *key != KEYS);
+    let mut data: Map<String, Value> = foreign.map(|key| (key.clone(), Value::Null)).collect();
+    data.insert(KEYS.to_owned(), listing.into());
+    let mut patch = json!({ "data": data, "binaryData": null });
+    if let Some(handled) = handled {
+        patch["metadata"] = json!({ "annotations": { names::ROTATE_HANDLED_AT: handled.to_string() } });
+    }
+    patch
 }

@@ -4,7 +4,7 @@
 //! that was rendered may be a secret in the wrong place.
 
 use super::{Field, Source, Template};
-use crate::secret::{Shape, TargetError};
+use crate::secret::{Shape, TargetError, label};
 
 /// A Secret of this type lets its holder join nodes to the cluster.
 const BOOTSTRAP_TOKEN: &str = "bootstrap.kubernetes.io/token";
@@ -48,15 +48,15 @@ pub(super) fn metadata(shape: &Shape, errors: &mut Vec<TargetError>) {
         errors.push(TargetError::Metadata { field, key: super::shorten(key), problem });
     };
     for (key, value) in &shape.labels {
-        if !is_qualified_name(key) {
+        if !label::is_name(key) {
             refuse("label", key, "the name is not valid");
-        } else if !is_label_value(value) {
+        } else if !label::is_value(value) {
             refuse("label", key, "the value is not valid (letters, digits, '-', '_' and '.', at most 63)");
         }
     }
     for key in shape.annotations.keys() {
         // Kubernetes ignores case here.
-        if !is_qualified_name(&key.to_ascii_lowercase()) {
+        if !label::is_name(&key.to_ascii_lowercase()) {
             refuse("annotation", key, "the name is not valid");
         }
     }
@@ -64,27 +64,6 @@ pub(super) fn metadata(shape: &Shape, errors: &mut Vec<TargetError>) {
     if bytes > MAX_ANNOTATIONS {
         refuse("annotation", "*", "all annotations together are more than 256 KiB");
     }
-}
-
-/// `[prefix/]name` with a DNS name as the prefix.
-fn is_qualified_name(key: &str) -> bool {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    let is_dns_label = |label: &str| {
-        label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let prefix_is_valid = prefix.is_none_or(|prefix| prefix.len() <= 253 && prefix.split('.').all(is_dns_label));
-    prefix_is_valid && !name.is_empty() && is_label_value(name)
-}
-
-fn is_label_value(value: &str) -> bool {
-    let bytes = value.as_bytes();
-    let ends = [bytes.first(), bytes.last()];
-    value.len() <= 63
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-        && ends.into_iter().flatten().all(u8::is_ascii_alphanumeric)
 }
 
 /// Names a source without its text.

@@ -34,6 +34,7 @@ use super::status::{self, SyncReason};
 use super::stores::StoreId;
 use super::target::{finalize, is_intact};
 use crate::controllers::api::{self, ApiError};
+use crate::controllers::metrics::Kind;
 use crate::controllers::queue::{Key, Known, Timers, Version, sleep_until};
 use crate::controllers::watch::{Namespaces, Said, Streams};
 use crate::resource::external_secret as resource;
@@ -159,11 +160,9 @@ impl Dispatcher {
     }
 
     fn show(&self) {
-        let metrics = &self.setup.context.metrics;
-        let count = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
-        metrics.in_flight.set(count(self.passes.len()));
-        metrics.queued.set(count(self.queues.iter().map(VecDeque::len).sum()));
-        metrics.objects.set(count(self.entries.len()));
+        let queued = self.queues.iter().map(VecDeque::len).sum();
+        let passes = &self.setup.context.metrics.passes;
+        passes.show(Kind::ExternalSecret, [self.passes.len(), queued, self.timers.len()]);
         self.setup.in_flight.store(self.passes.len(), Ordering::Relaxed);
     }
 
@@ -228,7 +227,9 @@ impl Dispatcher {
             }
         }
         self.restore_right(&key, &object);
-        match self.work_for(&key, &object, asked.as_ref().ok()) {
+        let work = self.work_for(&key, &object, asked.as_ref().ok());
+        self.setup.context.saw(&key, &object, asked.as_ref().ok(), work.is_err());
+        match work {
             Ok(work) => self.enqueue(&key, work),
             Err(next) => self.rest(&key, next),
         }
@@ -433,7 +434,7 @@ impl Dispatcher {
         let Some((key, pass)) = self.working_on.remove(&id) else { return };
         let Some(entry) = self.entries.get_mut(&key) else {
             // The pass may have counted what was forgotten before.
-            return self.setup.context.metrics.forget(key.namespace(), key.name());
+            return self.setup.context.forget(&key);
         };
         let Phase::InWork(again) = entry.phase else { return };
         if entry.pass != pass {
@@ -565,7 +566,7 @@ impl Dispatcher {
         }
         self.scouts.retain(|_, scout| scout != key);
         self.unlink(&entry.target, key);
-        self.setup.context.metrics.forget(key.namespace(), key.name());
+        self.setup.context.forget(key);
     }
 
     fn unlink(&mut self, target: &Key, key: &Key) {

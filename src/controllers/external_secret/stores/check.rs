@@ -46,7 +46,9 @@ impl Checked {
 impl Stores {
     /// Looks whether a store is good, and says so in its status if that is news.
     pub(super) async fn check(&self, id: &StoreId, store: &Arc<Store>) -> Checked {
+        let began = tokio::time::Instant::now();
         let mut checked = self.examine(id, store).await;
+        let took = began.elapsed();
         let before = store.verdict.send_replace(checked.verdict.clone());
         checked.improved = !matches!(before, Verdict::Good | Verdict::Depends);
         self.drop_idle(id);
@@ -63,7 +65,7 @@ impl Stores {
                 Verdict::Unchecked => {}
             }
         }
-        self.metrics.checked(id, !matches!(checked.verdict, Verdict::Bad { .. }));
+        self.metrics.checked(id, !matches!(checked.verdict, Verdict::Bad { .. }), took);
         self.report(id, store, &checked).await;
         checked
     }
@@ -100,6 +102,9 @@ impl Stores {
     }
 
     async fn report(&self, id: &StoreId, store: &Store, checked: &Checked) {
+        if id.is_cluster() && !self.config.leads {
+            return;
+        }
         let old = lock(&store.status).clone().unwrap_or_default();
         let Some(new) = news(&old, store.generation, checked, Timestamp::now()) else { return };
         match self.write(id, &store.uid, &new).await {

@@ -234,6 +234,7 @@ impl TokenSource for ServiceAccountTokens {
                     | ApiError::Conflict
                     | ApiError::Server(_)
                     | ApiError::Unreachable
+                    | ApiError::Fenced
                     | ApiError::Unreadable => Cause::Unavailable,
                 };
                 let message = format!("no token of service account {name:?} in namespace {namespace:?}: {error}");

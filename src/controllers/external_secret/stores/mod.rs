@@ -66,6 +66,8 @@ pub(in crate::controllers) struct StoreConfig {
     pub(in crate::controllers) recheck: Duration,
     /// The folder that a `file` store's `path` is in.
     pub(in crate::controllers) files: Option<PathBuf>,
+    /// Whether this replica says in their statuses how cluster stores are. Each checks them, since each uses them.
+    pub(in crate::controllers) leads: bool,
 }
 
 /// What is known of all stores.

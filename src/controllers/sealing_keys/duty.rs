@@ -1,0 +1,173 @@
+//! What only the leader does: make keys that are due, say on the labels what is so, publish the public halves.
+
+use std::time::{Duration, Instant};
+
+use bulla_crds::names;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::facts::Facts;
+use super::make::{self, Line, Order};
+use super::renewal::{self, Rules, Why};
+use super::{Keys, load::Loaded};
+use crate::audit;
+use crate::controllers::api::{self, ApiError, FIELD_MANAGER};
+use crate::seal::KeyState;
+
+/// The shortest time between two keys that were asked for through the ConfigMap.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the leader remembers of its own doings.
+#[derive(Default)]
+pub(super) struct Duties {
+    /// Somebody asked this process for a key of each of these lines.
+    asked: Vec<Line>,
+    /// The request in the ConfigMap that is to be served.
+    pub(super) request: Option<Timestamp>,
+    /// When this process last made a key of a line.
+    made: [Option<Instant>; 2],
+    /// The name that somebody else had last time.
+    contested: Option<(Line, u32)>,
+    /// Numbers up to here are taken by Secrets that are no keys.
+    taken: [u32; 2],
+}
+
+impl Duties {
+    /// Notes that a key is to be made now.
+    pub(super) fn ask(&mut self) {
+        self.asked = Line::ALL.to_vec();
+    }
+}
+
+impl Keys {
+    /// What has to be made, as far as `keys` tell.
+    pub(super) fn wanted(&self, keys: &[Facts]) -> Vec<(Line, Why)> {
+        Line::ALL.into_iter().filter_map(|line| Some((line, self.why(line, keys)?))).collect()
+    }
+
+    /// Whether there should be keys of this line.
+    fn is_on(&self, line: Line, keys: &[Facts]) -> bool {
+        match line {
+            Line::Native => true,
+            Line::Certificate => {
+                self.parts.config.certificates.unwrap_or_else(|| keys.iter().any(|key| line.is_of(key.kind)))
+            }
+        }
+    }
+
+    fn why(&self, line: Line, keys: &[Facts]) -> Option<Why> {
+        let (config, duties) = (&self.parts.config, &self.duties);
+        let of_line = || keys.iter().filter(move |key| line.is_of(key.kind));
+        if !self.is_on(line, keys) {
+            return None;
+        }
+        if !of_line().any(|key| key.state == KeyState::Active) {
+            return Some(Why::None);
+        }
+        if duties.asked.contains(&line) {
+            return Some(Why::Asked);
+        }
+        let rested = |pause| duties.made[line as usize].is_none_or(|at| at.elapsed() >= pause);
+        let is_open = |request| !of_line().any(|key| answers(key, request));
+        if duties.request.is_some_and(is_open) && rested(config.pause.min(PATIENCE)) {
+            return Some(Why::Asked);
+        }
+        if !rested(config.pause) {
+            return None;
+        }
+        let rules = Rules { period: config.renew_period, cutoff: config.cutoff };
+        let ages = of_line().filter(|key| key.state.opens()).map(|key| key.age(config.order));
+        renewal::due(ages, rules, config.clock.now())
+    }
+
+    /// Makes one key; whether that changed what there is.
+    pub(super) async fn make(&mut self, line: Line, why: Why, loaded: &Loaded) -> Result<(), ApiError> {
+        let prefix = line.prefix(&self.parts.config.upstream_prefix);
+        let number = loaded.highest(prefix).max(self.duties.taken[line as usize]) + 1;
+        let order = Order { line, why, number, request: self.duties.request };
+        match make::key(&self.parts, &order).await {
+            Ok((name, id)) => {
+                self.tell(&name, "KeyMade", format!("the sealing key {id} was made, since {}", why.as_str()));
+                self.duties.made[line as usize] = Some(Instant::now());
+                self.duties.asked.retain(|asked| *asked != line);
+                Ok(())
+            }
+            Err(ApiError::AlreadyExists) => {
+                // By another controller, whose key is found when the keys are read again; or by a Secret that is no
+                // key, which would be in the way for ever: then the next number is tried.
+                info!(prefix, number, "somebody else made the Secret of the next sealing key");
+                if self.duties.contested == Some((line, number)) {
+                    self.duties.taken[line as usize] = number;
+                }
+                self.duties.contested = Some((line, number));
+                Ok(())
+            }
+            Err(error) => {
+                warn!(%error, why = why.as_str(), "cannot make a sealing key; trying again");
+                Err(error)
+            }
+        }
+    }
+
+    /// Labels as `opening` what is not sealed to any more, since a newer key was made here.
+    ///
+    /// Upstream's keys stay `active`: there the word means that a key opens, and the newest seals.
+    pub(super) async fn demote(&self, loaded: &mut Loaded) -> Result<(), ApiError> {
+        let is_active = |facts: &Facts| facts.is_native() && facts.state == KeyState::Active;
+        let newest = loaded.keys.iter().rposition(|key| is_active(&key.facts) && key.facts.secret.made().is_some());
+        let Some((newest, older)) = newest.and_then(|at| loaded.keys[..=at].split_last_mut()) else { return Ok(()) };
+        for key in older.iter_mut().filter(|key| is_active(&key.facts)) {
+            let secret = &key.facts.secret;
+            if secret.name == newest.facts.secret.name {
+                continue;
+            }
+            let change = json!({
+                // As it was read: a label that somebody set meanwhile is theirs.
+                "metadata": {
+                    "resourceVersion": secret.resource_version,
+                    "labels": { names::SEALING_KEY: names::KEY_OPENING },
+                },
+            });
+            let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+            let at = api::at::<Secret>(&self.parts.namespace);
+            let request = at.patch(&secret.name, &parameters, &Patch::Merge(change))?;
+            match self.parts.api.write(api::with_body(request)).await {
+                Ok(_) => {
+                    key.facts.state = KeyState::Opening;
+                    self.record(&key.facts, "controller");
+                }
+                Err(ApiError::NotFound | ApiError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// One line in the audit log for a key that has another state now.
+    pub(super) fn record(&self, key: &Facts, actor: &str) {
+        audit::record(audit::Entry {
+            action: audit::Action::ChangeKey,
+            actor,
+            kind: "Secret",
+            namespace: &self.parts.namespace,
+            name: &key.secret.name,
+            keys: &[key.id.to_string()],
+            outcome: key.state.as_str(),
+        });
+    }
+
+    /// The request that all lines have answered.
+    pub(super) fn served(&self, keys: &[Facts]) -> Option<Timestamp> {
+        let request = self.duties.request?;
+        let mut lines = Line::ALL.into_iter().filter(|line| self.is_on(*line, keys));
+        let is_answered = |line: Line| keys.iter().any(|key| line.is_of(key.kind) && answers(key, request));
+        lines.all(is_answered).then_some(request)
+    }
+}
+
+fn answers(key: &Facts, request: Timestamp) -> bool {
+    key.secret.annotation(names::KEY_REQUESTED_AT).and_then(|at| at.parse().ok()) == Some(request)
+}

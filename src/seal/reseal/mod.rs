@@ -1,0 +1,277 @@
+//! Sealing the values of one object again, to the newest keys, and only those that are not sealed to them yet.
+//!
+//! A value keeps its format, its binding (scope, place, `notAfter`, `owner`) and its other recipients; a value that is
+//! sealed to the newest active key of its kind keeps its bytes. Nothing is dropped silently: what cannot be sealed
+//! again as it was is refused with the reason, and the other values of the object are not affected.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+
+use super::{Binding, Format, KeyId, KeyState, Keyring, MAX_VALUE, Place, Recipient, Refusal, Scope, SealError};
+use super::{Opened, inspect, open, open_evenly, seal};
+use crate::secret::Plaintext;
+
+/// What values are sealed to from now on.
+#[derive(Clone, Debug, Default)]
+pub struct Targets {
+    /// For values in the native format.
+    pub native: Option<Recipient>,
+    /// For values in kubeseal's format: a certificate.
+    pub certificate: Option<Recipient>,
+    /// Public halves of further recipients, such as other clusters and people: a value that is sealed to one of them
+    /// stays sealed to it.
+    pub others: Vec<Recipient>,
+}
+
+impl Targets {
+    /// The newest active key of either kind, and nobody else.
+    #[must_use]
+    pub fn newest(keyring: &Keyring) -> Self {
+        Self {
+            native: keyring.active().cloned(),
+            certificate: keyring.active_certificate().cloned(),
+            others: Vec::new(),
+        }
+    }
+
+    fn of(&self, format: Format) -> Option<&Recipient> {
+        match format {
+            Format::Native => self.native.as_ref(),
+            Format::Kubeseal => self.certificate.as_ref(),
+        }
+    }
+}
+
+/// For whom the work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// For whoever holds the keys: as fast as it goes.
+    Quick,
+    /// For a stranger: each value costs every RSA key and one sealing, whatever comes of it ([`open_evenly`]).
+    Even,
+}
+
+/// One object whose values are to be sealed again.
+#[derive(Clone, Copy)]
+pub struct Reseal<'a> {
+    /// What opens the values.
+    pub keyring: &'a Keyring,
+    /// What they are sealed to.
+    pub targets: &'a Targets,
+    /// The namespace of the object.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// The scope that the object's own annotations declare, never those of its template.
+    pub declared: Scope,
+    /// Today, in UTC: the day that native values say they were sealed.
+    pub today: Date,
+    /// For whom.
+    pub pace: Pace,
+}
+
+/// What became of one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is sealed to the newest key of its kind already and keeps its bytes.
+    Kept {
+        /// The key that opened it.
+        key: KeyId,
+    },
+    /// It was sealed again.
+    Resealed {
+        /// The key that opened the old text.
+        from: KeyId,
+        /// The newest key, which opens the new one.
+        to: KeyId,
+        /// The new text, in base64.
+        sealed: String,
+    },
+    /// It stays as it is, because it cannot be sealed again as it was.
+    Refused(ResealRefusal),
+}
+
+/// Why a value was not sealed again. Facts, never bytes of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResealRefusal {
+    /// It does not open.
+    #[error(transparent)]
+    Open(Refusal),
+    /// It opens, but there is no active key of its kind to seal it to.
+    #[error("opens, but there is no active key to seal it to again: {}", missing(*.format))]
+    NoActiveKey {
+        /// Its format.
+        format: Format,
+    },
+    /// It has recipients of whom only the key id is known: they would lose the value.
+    #[error(
+        "is sealed to others too whose public halves are not here ({}): seal it again where they are known, so that nobody loses it",
+        list(.ids)
+    )]
+    UnknownRecipients {
+        /// Their key ids.
+        ids: Vec<KeyId>,
+    },
+    /// A plain age file to several recipients: it does not even name them.
+    #[error("is a plain age file to {count} recipients that it does not name: seal the value afresh with bulla")]
+    UnnamedRecipients {
+        /// How many it has.
+        count: usize,
+    },
+    /// The deprecated form that seals a whole Secret as one value.
+    #[error(
+        "is the deprecated form that seals a whole Secret at once, which is opened but never written: seal the Secret afresh with bulla or kubeseal"
+    )]
+    WholeSecret,
+    /// It opens, but sealing it again failed.
+    #[error("opens, but cannot be sealed again: {0}")]
+    Seal(SealError),
+}
+
+const fn missing(format: Format) -> &'static str {
+    match format {
+        Format::Native => "make a native sealing key",
+        Format::Kubeseal => "make or supply a certificate",
+    }
+}
+
+fn list(ids: &[KeyId]) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    ids.join(", ")
+}
+
+/// What became of an object's values, in the order in which they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// The data key and the outcome of each. `spec.data` stands for the whole-Secret form.
+    pub values: Vec<(String, Outcome)>,
+}
+
+impl Resealed {
+    /// The values that were sealed again: data key and new text.
+    pub fn changes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().filter_map(|(key, outcome)| match outcome {
+            Outcome::Resealed { sealed, .. } => Some((key.as_str(), sealed.as_str())),
+            Outcome::Kept { .. } | Outcome::Refused(_) => None,
+        })
+    }
+
+    /// The values that were refused: data key and reason.
+    pub fn refusals(&self) -> impl Iterator<Item = (&str, &ResealRefusal)> {
+        self.values.iter().filter_map(|(key, outcome)| match outcome {
+            Outcome::Refused(refusal) => Some((key.as_str(), refusal)),
+            Outcome::Kept { .. } | Outcome::Resealed { .. } => None,
+        })
+    }
+
+    /// The keys that opened values or that values are sealed to now.
+    #[must_use]
+    pub fn key_ids(&self) -> BTreeSet<KeyId> {
+        let mut ids = BTreeSet::new();
+        for (_, outcome) in &self.values {
+            match outcome {
+                Outcome::Kept { key } => drop(ids.insert(*key)),
+                Outcome::Resealed { from, to, .. } => ids.extend([*from, *to]),
+                Outcome::Refused(_) => {}
+            }
+        }
+        ids
+    }
+}
+
+impl Reseal<'_> {
+    /// Does it: `values` are those of `spec.encryptedData`, `legacy` is `spec.data`. Every value is looked at, whatever
+    /// became of those before it.
+    pub fn object<'v>(&self, values: impl IntoIterator<Item = (&'v str, &'v str)>, legacy: Option<&str>) -> Resealed {
+        let mut resealed = Resealed::default();
+        if legacy.is_some_and(|legacy| !legacy.is_empty()) {
+            resealed.values.push(("spec.data".to_owned(), Outcome::Refused(ResealRefusal::WholeSecret)));
+        }
+        for (key, sealed) in values {
+            resealed.values.push((key.to_owned(), self.value(key, sealed)));
+        }
+        resealed
+    }
+
+    /// One value, which stands at `key`.
+    #[must_use]
+    pub fn value(&self, key: &str, sealed: &str) -> Outcome {
+        let place = Place { namespace: self.namespace, name: self.name, key };
+        let opened = match self.pace {
+            Pace::Quick => open(self.keyring, sealed, place, self.declared),
+            Pace::Even => open_evenly(self.keyring, sealed, place, self.declared),
+        };
+        let outcome = match opened {
+            Ok(opened) => self.opened(&opened, sealed, place).unwrap_or_else(Outcome::Refused),
+            Err(refusal) => Outcome::Refused(ResealRefusal::Open(refusal)),
+        };
+        if self.pace == Pace::Even && !matches!(outcome, Outcome::Resealed { .. }) {
+            self.stand_in(sealed, place);
+        }
+        outcome
+    }
+
+    fn opened(&self, opened: &Opened, sealed: &str, place: Place<'_>) -> Result<Outcome, ResealRefusal> {
+        let inspection = inspect(sealed).map_err(ResealRefusal::Open)?;
+        let format = inspection.format;
+        let target = self.targets.of(format).ok_or(ResealRefusal::NoActiveKey { format })?;
+        let is_current = match &opened.binding {
+            Some(binding) => binding.keys.contains(&target.key_id()),
+            None => opened.key_id == target.key_id(),
+        };
+        if is_current {
+            return Ok(Outcome::Kept { key: opened.key_id });
+        }
+        let (recipients, binding) = match &opened.binding {
+            Some(binding) => {
+                (self.recipients(target, &binding.keys)?, Binding { sealed: self.today, ..binding.clone() })
+            }
+            None if format == Format::Native && inspection.kinds.len() > 1 => {
+                return Err(ResealRefusal::UnnamedRecipients { count: inspection.kinds.len() });
+            }
+            None => (vec![target.clone()], Binding::new(self.declared, place, self.today)),
+        };
+        let sealed = seal(&recipients, &opened.plaintext, &binding).map_err(ResealRefusal::Seal)?;
+        Ok(Outcome::Resealed { from: opened.key_id, to: target.key_id(), sealed })
+    }
+
+    /// Whom a native value is sealed to from now on. The newest key takes the place of the one of ours that it was
+    /// sealed to, and of ours that nothing may be sealed to any more. Two active keys of ours in one value are there on
+    /// purpose, such as one that several clusters share: both stay.
+    fn recipients(&self, target: &Recipient, keys: &[KeyId]) -> Result<Vec<Recipient>, ResealRefusal> {
+        let (mut recipients, mut ours, mut unknown) = (vec![target.clone()], Vec::new(), Vec::new());
+        for id in keys {
+            if let Some(other) = self.targets.others.iter().find(|other| other.key_id() == *id) {
+                recipients.push(other.clone());
+            } else if let Some((recipient, state)) = self.keyring.recipient_of(id) {
+                if state == KeyState::Active {
+                    ours.push(recipient.clone());
+                }
+            } else if self.keyring.refusal(id).is_none() {
+                unknown.push(*id);
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(ResealRefusal::UnknownRecipients { ids: unknown });
+        }
+        if ours.len() > 1 {
+            recipients.append(&mut ours);
+        }
+        Ok(recipients)
+    }
+
+    /// The sealing that a value did not need or did not come to, so that it costs what the others cost.
+    fn stand_in(&self, sealed: &str, place: Place<'_>) {
+        let Ok(inspection) = inspect(sealed) else { return };
+        let Some(target) = self.targets.of(inspection.format) else { return };
+        let nothing = Plaintext::new(vec![0; inspection.bytes.min(MAX_VALUE)]);
+        let binding = Binding::new(self.declared, place, self.today);
+        // Only its time is wanted.
+        drop(seal(std::slice::from_ref(target), &nothing, &binding));
+    }
+}
+
+#[cfg(test)]
+mod tests;
