@@ -75,6 +75,7 @@ pub enum Error {
 /// See [`Error`].
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let Command::Run(arguments) = arguments.command;
+    arguments.availability.check().map_err(Error::Availability)?;
     let traces = telemetry::start(&arguments.telemetry)?;
     let ended = serve(*arguments).await;
     if let Some(traces) = traces {
@@ -87,11 +88,10 @@ async fn serve(arguments: RunArguments) -> Result<(), Error> {
     process::forbid_core_dumps();
     for notice in &arguments.notices {
         let Notice { answer, .. } = notice;
-        if notice.counts { info!("{answer}") } else { warn!("{answer}") }
+        if notice.holds { info!("{answer}") } else { warn!("{answer}") }
     }
     let client = connect(arguments.kubeconfig.as_deref()).await?;
     let config = arguments.controller(client.default_namespace());
-    config.availability.iter().try_for_each(controllers::Availability::check).map_err(Error::Availability)?;
     let shutdown = CancellationToken::new();
     let mut registry = Registry::default();
     let controller = Controller::new(client, config, &mut registry);

@@ -40,13 +40,18 @@ impl Bulla {
         let mut leash = Leash::spawn(ACCOUNT, &command, &log, end);
         let began = Instant::now();
         loop {
-            if let Some(process) = Process::running(program) {
+            if let Some(process) = leash.server().map(Process::of).filter(|process| process.runs(program)) {
                 return Ok(Self { leash, process, port, metrics_port });
             }
             let ended = leash.ended().is_some() || began.elapsed() > Duration::from_secs(10);
             ensure!(!ended, "bulla-controller did not start; {}", leash.log_tail());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Where it listens on 127.0.0.1.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     /// Fails if it has ended.
