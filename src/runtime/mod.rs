@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 pub use self::arguments::{
     Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, Notice, RunArguments,
-    SealedArguments, ServerArguments, TelemetryArguments,
+    SealedArguments, ServerArguments, TelemetryArguments, WrappingArguments,
 };
 pub use self::connection::{ConnectError, connect};
 

@@ -24,6 +24,7 @@ mod metrics;
 mod publish;
 mod renewal;
 mod report;
+mod trouble;
 mod usage;
 mod wrap;
 
@@ -39,18 +40,21 @@ pub use self::config::{Clock, KeyConfig, KeyOrder};
 pub(super) use self::metrics::KeyMetrics;
 pub use self::publish::PublishedKeys;
 pub(super) use self::usage::KeyUse;
+pub use self::wrap::{AgeWrapping, KmsWrapping, TransitWrapping, VaultLogin, Wrapper, Wrapping};
 
 use self::duty::Duties;
 use self::facts::Facts;
 use self::hear::{KeyEar, MapEar};
 use self::load::Loaded;
-use super::api::{Api, ApiError};
+use self::trouble::Trouble;
+use self::wrap::Wrappers;
+use super::api::Api;
 use super::leadership::Leadership;
 use super::metrics::Metrics;
 use super::notify::Notices;
 use super::random;
 use crate::seal::{KeyId, KeyState, Keyring};
-use crate::sync::schedule::delay;
+use crate::sync::schedule::{Class, delay};
 
 /// How long to wait for more changes before the keys are read.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -107,6 +111,9 @@ pub(super) struct Keys {
     /// What of them is in the keyring that was handed out.
     delivered: Vec<(KeyId, KeyState, bool)>,
     duties: Duties,
+    wrappers: Wrappers,
+    /// How many keys could not be unwrapped, and how often that was tried.
+    locked: (usize, u32),
     /// When annotations were written last.
     reported: Option<Instant>,
     /// The version of the ConfigMap that is as it should be.
@@ -115,13 +122,15 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn new(parts: Parts) -> Self {
-        let duties = Duties::default();
+        let (duties, wrappers) = (Duties::default(), Wrappers::new(parts.config.wrapping.clone()));
         Self {
             parts,
             complaints: Vec::new(),
             known: Vec::new(),
             delivered: Vec::new(),
             duties,
+            wrappers,
+            locked: (0, 0),
             reported: None,
             map: String::new(),
         }
@@ -170,6 +179,7 @@ impl Keys {
                         }
                         warn!("told to make a new sealing key, but another replica leads: tell that one");
                     }
+                    () = Self::unlocking(self.locked) => break,
                     // Not slept through to the end: the clock may jump, and sleeping machines do not count.
                     () = tokio::time::sleep(self.parts.config.recheck) => {
                         self.report().await;
@@ -182,15 +192,28 @@ impl Keys {
         }
     }
 
-    async fn load(&mut self) -> Result<Loaded, ApiError> {
+    /// When keys that could not be unwrapped are tried again; never while there are none.
+    async fn unlocking(locked: (usize, u32)) {
+        match locked {
+            (0, _) => std::future::pending().await,
+            (_, attempts) => tokio::time::sleep(delay(Class::Transient, attempts, random())).await,
+        }
+    }
+
+    async fn load(&mut self) -> Result<Loaded, Trouble> {
         let config = &self.parts.config;
         let mut loaded = load::all(&self.parts.api, &self.parts.namespace, &config.upstream_prefix).await?;
+        self.wrappers.unwrap(&self.parts.namespace, &mut loaded).await;
+        let attempts = if loaded.locked.is_empty() { 0 } else { self.locked.1 + 1 };
+        self.locked = (loaded.locked.len(), attempts);
+        self.parts.key_metrics.show_locked(loaded.locked.len());
+        let config = &self.parts.config;
         loaded.settle(config.order, config.clock.now());
         self.complain(&loaded);
         Ok(loaded)
     }
 
-    async fn refresh(&mut self) -> Result<(), ApiError> {
+    async fn refresh(&mut self) -> Result<(), Trouble> {
         let mut made = Ok(());
         for round in 1.. {
             let mut loaded = self.load().await?;
@@ -209,7 +232,7 @@ impl Keys {
                 let handled = self.served(&self.known);
                 self.map = publish::write(&self.parts.api, &self.parts.namespace, map, &listing, handled).await?;
                 // Last: a key that cannot be made must not keep those that are there from opening.
-                return demoted.and(made);
+                return demoted.map_err(Trouble::from).and(made);
             };
             made = self.make(line, why, &loaded).await;
             if !loaded.keys.is_empty() {
@@ -244,6 +267,16 @@ impl Keys {
             let complaint = format!("{name}: {problem}");
             if !self.complaints.contains(&complaint) {
                 warn!(secret = name, problem, "a sealing key cannot be read; the others go on working");
+            }
+            complaints.push(complaint);
+        }
+        for (name, problem) in &loaded.locked {
+            let complaint = format!("{name}: {problem}");
+            if !self.complaints.contains(&complaint) {
+                warn!(
+                    secret = name,
+                    problem, "a sealing key cannot be unwrapped; trying again, and the others go on working"
+                );
             }
             complaints.push(complaint);
         }
