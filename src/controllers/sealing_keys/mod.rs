@@ -58,7 +58,7 @@ use crate::sync::schedule::{Class, delay};
 
 /// How long to wait for more changes before the keys are read.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The longest wait before the keys are tried again: nothing works without them.
+/// The longest wait before the keys, or what unwraps them, are tried again: nothing works without them.
 const LONGEST: Duration = Duration::from_secs(5);
 /// How often the keys are read again after some were made. Each line needs one; more is somebody working against us.
 const ROUNDS: usize = 4;
@@ -112,8 +112,8 @@ pub(super) struct Keys {
     delivered: Vec<(KeyId, KeyState, bool)>,
     duties: Duties,
     wrappers: Wrappers,
-    /// How many keys could not be unwrapped, and how often that was tried.
-    locked: (usize, u32),
+    /// How often keys could not be unwrapped in a row, and when they are tried again; `None` while all are.
+    locked: Option<(u32, Instant)>,
     /// When annotations were written last.
     reported: Option<Instant>,
     /// The version of the ConfigMap that is as it should be.
@@ -130,7 +130,7 @@ impl Keys {
             delivered: Vec::new(),
             duties,
             wrappers,
-            locked: (0, 0),
+            locked: None,
             reported: None,
             map: String::new(),
         }
@@ -193,10 +193,10 @@ impl Keys {
     }
 
     /// When keys that could not be unwrapped are tried again; never while there are none.
-    async fn unlocking(locked: (usize, u32)) {
+    async fn unlocking(locked: Option<(u32, Instant)>) {
         match locked {
-            (0, _) => std::future::pending().await,
-            (_, attempts) => tokio::time::sleep(delay(Class::Transient, attempts, random())).await,
+            None => std::future::pending().await,
+            Some((_, at)) => tokio::time::sleep_until(at.into()).await,
         }
     }
 
@@ -204,8 +204,10 @@ impl Keys {
         let config = &self.parts.config;
         let mut loaded = load::all(&self.parts.api, &self.parts.namespace, &config.upstream_prefix).await?;
         self.wrappers.unwrap(&self.parts.namespace, &mut loaded).await;
-        let attempts = if loaded.locked.is_empty() { 0 } else { self.locked.1 + 1 };
-        self.locked = (loaded.locked.len(), attempts);
+        self.locked = (!loaded.locked.is_empty()).then(|| {
+            let attempts = self.locked.map_or(0, |(attempts, _)| attempts) + 1;
+            (attempts, Instant::now() + delay(Class::Transient, attempts, random()).min(LONGEST))
+        });
         self.parts.key_metrics.show_locked(loaded.locked.len());
         let config = &self.parts.config;
         loaded.settle(config.order, config.clock.now());
@@ -221,8 +223,9 @@ impl Keys {
                 self.deliver(loaded);
                 return Ok(());
             }
-            let map = publish::read(&self.parts.api, &self.parts.namespace).await?;
-            self.duties.request = map.as_ref().and_then(publish::request);
+            // Whatever is wrong with the ConfigMap, keys open without it.
+            let map = publish::read(&self.parts.api, &self.parts.namespace).await;
+            self.duties.request = map.as_ref().ok().and_then(|map| publish::request(map.as_ref()?));
             let facts = loaded.facts();
             let wanted = if made.is_ok() && round <= ROUNDS { self.wanted(&facts) } else { Vec::new() };
             let Some((line, why)) = wanted.into_iter().next() else {
@@ -230,7 +233,7 @@ impl Keys {
                 // Openers first: publishing may fail without stopping them.
                 let listing = self.deliver(loaded);
                 let handled = self.served(&self.known);
-                self.map = publish::write(&self.parts.api, &self.parts.namespace, map, &listing, handled).await?;
+                self.map = publish::write(&self.parts.api, &self.parts.namespace, map?, &listing, handled).await?;
                 // Last: a key that cannot be made must not keep those that are there from opening.
                 return demoted.map_err(Trouble::from).and(made);
             };
