@@ -13,7 +13,8 @@ use crate::world::{LABEL, Running, SOON, World};
 /// Waits until a key Secret says so many values in so many objects, and the metrics say so too.
 async fn until_counted(world: &World, running: &Running, secret: &str, key: KeyId, values: u32, objects: u32) {
     let began = Instant::now();
-    let lines = |count, what| format!("bulla_sealing_key_{what}{{key=\"{key}\",state=\"active\",type=\"x25519\"}} {count}");
+    let lines =
+        |count, what| format!("bulla_sealing_key_{what}{{key=\"{key}\",state=\"active\",type=\"x25519\"}} {count}");
     loop {
         let found = world.api::<Secret>().get(secret).await.unwrap();
         let says = |name: &str, count: u32| found.annotations().get(name) == Some(&count.to_string());
@@ -27,7 +28,10 @@ async fn until_counted(world: &World, running: &Running, secret: &str, key: KeyI
             return;
         }
         let annotations = found.annotations();
-        assert!(began.elapsed() < SOON, "{secret} is not said to open {values} in {objects}: {annotations:?} {metrics}");
+        assert!(
+            began.elapsed() < SOON,
+            "{secret} is not said to open {values} in {objects}: {annotations:?} {metrics}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -76,8 +76,7 @@ impl KeyUse {
     /// What needs each key; `None` while that is not known.
     pub(super) fn totals(&self) -> Option<BTreeMap<KeyId, Use>> {
         let count = self.lock();
-        let is_known =
-            count.is_whole && !count.streams.is_empty() && count.streams.iter().all(|list| list.is_complete);
+        let is_known = count.is_whole && !count.streams.is_empty() && count.streams.iter().all(|list| list.is_complete);
         is_known.then(|| count.totals.clone())
     }
 
