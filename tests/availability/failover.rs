@@ -61,10 +61,13 @@ async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
     let creating = cluster.seal_many(&places, "s", 300);
     let stopping = async {
         cluster.until_value(&places[0], "s-0", "s:0").await;
+        let told = Timestamp::now();
         leader.signal(Signal::TERM);
-        Timestamp::now()
+        let began = Instant::now();
+        cluster.until_held(1, &[(&standby, 1)]).await;
+        (told, began.elapsed())
     };
-    let ((), told) = tokio::join!(creating, stopping);
+    let ((), (told, handed_over)) = tokio::join!(creating, stopping);
     cluster.seal(&places[0], "after", "after").await;
     cluster.until_value(&places[0], "after", "after").await;
     cluster.until_many(&places, "s", 300, LONG).await;
@@ -72,8 +75,12 @@ async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
     let writes = cluster.writes(mark, &places, &[&leader, &standby]).await;
     assert_written_once(&writes, 301);
     let took = first_write(&writes, &standby, told);
-    println!("told to stop; the other one wrote its first Secret {took:?} later");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    println!(
+        "told to stop; the other one had the Lease {handed_over:?} later and wrote its first Secret after {took:?}"
+    );
+    assert!(handed_over < Duration::from_secs(3), "{handed_over:?}");
+    // With hundreds of objects to list and to open, and their creation going on, on a machine that may be busy.
+    assert!(took < Duration::from_secs(8), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
