@@ -88,7 +88,7 @@ async fn serve(arguments: RunArguments) -> Result<(), Error> {
     process::forbid_core_dumps();
     for notice in &arguments.notices {
         let Notice { answer, .. } = notice;
-        if notice.counts { info!("{answer}") } else { warn!("{answer}") }
+        if notice.holds { info!("{answer}") } else { warn!("{answer}") }
     }
     let client = connect(arguments.kubeconfig.as_deref()).await?;
     let config = arguments.controller(client.default_namespace());

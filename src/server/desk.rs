@@ -70,7 +70,7 @@ impl Desk {
         let (rate, burst) = (config.rate, config.burst);
         let limits = Limits {
             callers: Limiter::new(rate, burst),
-            peers: Limiter::new(rate.saturating_mul(SPEAKS_FOR), burst.saturating_mul(SPEAKS_FOR)),
+            peers: Limiter::new(rate.saturating_mul(SPEAKS_FOR), burst.saturating_add(1).saturating_mul(SPEAKS_FOR)),
         };
         // The other half of the machine belongs to the controller.
         let turns = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));

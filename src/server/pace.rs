@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The moments lie this far apart.
-pub(super) const QUANTUM: Duration = Duration::from_millis(100);
+pub(super) const QUANTUM: Duration = Duration::from_millis(20);
 
 /// How long after its begin the answer to work goes out that took `took`: the next whole number of quanta, at least
 /// one.
@@ -20,7 +20,7 @@ mod tests {
 
     #[test]
     fn answers_go_out_at_whole_quanta() {
-        for (took, at) in [(0, 100), (1, 100), (99, 100), (100, 100), (101, 200), (6_000, 6_000), (6_001, 6_100)] {
+        for (took, at) in [(0, 20), (1, 20), (19, 20), (20, 20), (21, 40), (6_000, 6_000), (6_001, 6_020)] {
             assert_eq!(padded(Duration::from_millis(took)), Duration::from_millis(at), "{took}");
         }
         assert_eq!(padded(Duration::from_nanos(1)), QUANTUM);

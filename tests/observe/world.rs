@@ -32,6 +32,7 @@ pub(crate) struct World {
 pub(crate) struct Program {
     leash: Leash,
     address: SocketAddr,
+    metrics: SocketAddr,
 }
 
 impl World {
@@ -60,15 +61,17 @@ impl World {
 
     /// Starts the program with these arguments and this environment, and waits until it is ready.
     pub(crate) async fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
-        let port = free_port();
+        let (port, metrics) = (free_port(), free_port());
         let mut command = Command::new(env!("CARGO_BIN_EXE_bulla-controller"));
         command.arg("run").arg("--kubeconfig").arg(self.server.kubeconfig());
         command.args(["--controller-namespace", &self.namespace, "--watch-namespace", &self.namespace]);
-        command.args(["--listen", &format!("127.0.0.1:{port}")]).args(arguments);
+        command.args(["--listen", &format!("127.0.0.1:{port}")]);
+        command.args(["--listen-metrics", &format!("127.0.0.1:{metrics}")]).args(arguments);
         command.envs(environment.iter().copied());
         let end = End { grace: Duration::from_secs(10), remove: None };
         let leash = Leash::spawn("bulla-controller", &command, &self.file("log"), end);
-        let mut program = Program { leash, address: (Ipv4Addr::LOCALHOST, port).into() };
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut program = Program { leash, address: at(port), metrics: at(metrics) };
         let began = Instant::now();
         while program.ready().await != Some(200) {
             assert!(program.leash.ended().is_none() && began.elapsed() < SOON, "{}", program.leash.log_tail());
@@ -204,7 +207,7 @@ impl Program {
 
     /// A scrape: its content type and its text.
     pub(crate) async fn scrape(&self, accept: Option<&str>) -> (String, String) {
-        let mut request = reqwest::Client::new().get(format!("http://{}/metrics", self.address));
+        let mut request = reqwest::Client::new().get(format!("http://{}/metrics", self.metrics));
         if let Some(accept) = accept {
             request = request.header("accept", accept);
         }
@@ -214,12 +217,12 @@ impl Program {
         (kind, answer.text().await.unwrap())
     }
 
-    /// Waits until a scrape has this line.
+    /// Waits until a line of a scrape begins like this, and gives the scrape.
     pub(crate) async fn until_line(&self, line: &str) -> String {
         let began = Instant::now();
         loop {
             let (_, text) = self.scrape(None).await;
-            if text.lines().any(|found| found == line) {
+            if text.lines().any(|found| found.starts_with(line)) {
                 return text;
             }
             assert!(began.elapsed() < SOON, "no {line} in\n{text}");

@@ -54,6 +54,12 @@ impl Process {
         Self(number)
     }
 
+    /// Whether it runs `program`.
+    pub(crate) fn runs(self, program: &Path) -> bool {
+        let runs = fs::read_link(format!("/proc/{}/exe", self.0)).ok();
+        runs.is_some() && runs == program.canonicalize().ok()
+    }
+
     /// Sends it a signal, in the words of kill(1): `-KILL`.
     pub(crate) fn signal(self, signal: &str) -> anyhow::Result<()> {
         let sent = Command::new("kill").arg(signal).arg(self.0.to_string()).status().context("running kill")?;

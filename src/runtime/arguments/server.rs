@@ -54,13 +54,13 @@ impl std::str::FromStr for MetricsAddress {
 impl ServerArguments {
     /// What the server allows.
     pub(crate) fn config(&self) -> ServerConfig {
-        let mut config = ServerConfig::default();
-        config.rate = self.rate_limit;
-        config.burst = self.rate_limit_burst;
-        config.read_timeout = self.read_timeout;
-        config.write_timeout = self.write_timeout;
-        config.rotate = !self.disable_rotate_api;
-        config
+        ServerConfig {
+            rate: self.rate_limit,
+            burst: self.rate_limit_burst,
+            read_timeout: self.read_timeout,
+            write_timeout: self.write_timeout,
+            rotate: !self.disable_rotate_api,
+        }
     }
 
     /// Where metrics are served; `None` is nowhere.
