@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::support::apiserver::{ApiServer, free_port};
 use crate::support::audit::{AuditEntry, AuditMark};
 use crate::support::leash::{End, Leash};
+use crate::support::rights::Reach;
 
 /// Longer than any wait that is right beside a busy compiler.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -84,11 +85,9 @@ impl Cluster {
         Replica { name: name.to_owned(), user: self.user(name), leash, port, metrics }
     }
 
-    /// The token of a service account that may do everything.
+    /// The token of a service account that may do what the controller may.
     pub(crate) async fn token(&self, name: &str) -> String {
-        let token = self.server.service_account(&self.namespace, name).await;
-        self.server.bind(&self.namespace, name, "cluster-admin").await;
-        token
+        self.server.grant(&self.namespace, name, Reach::Cluster).await
     }
 
     fn user(&self, name: &str) -> String {

@@ -1,5 +1,7 @@
 //! The Helm chart: every value set renders to what a real API server takes, and what makes no sense is refused.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -55,6 +57,19 @@ fn value_sets() -> Vec<(&'static str, Value)> {
                 "metrics": {"serviceMonitor": {"enabled": true, "interval": "30s"}},
                 "pdb": {"minAvailable": 1, "maxUnavailable": ""},
                 "extraDeploy": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "proxy", "namespace": "{{ .Release.Namespace }}"}}],
+            }),
+        ),
+        (
+            "watched",
+            json!({
+                "shards": 4, "labelSelector": "team in (a)", "secretLabels": {"a": "b"}, "kubesealCertificates": true,
+                "auditLog": "stdout", "otlpEndpoint": "http://collector:4318", "updateStatus": false,
+                "notify": {"existingSecret": "hooks", "events": ["failed", "rotated"]},
+                "containerPorts": {"http": 9000, "metrics": 9100},
+                "metrics": {
+                    "objects": false, "serviceMonitor": {"enabled": true}, "prometheusRule": {"enabled": true},
+                    "dashboards": {"create": true},
+                },
             }),
         ),
         ("rights-only", json!({"createController": false, "pdb": {"create": false}})),
@@ -121,7 +136,6 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         (json!({"args": ["--update-status"]}), "use extraArgs and extraEnv"),
         (json!({"image": {"repository": "bitnami/sealed-secrets-controller"}}), "remove image from the values"),
         (json!({"rbac": {"pspEnabled": true}}), "no PodSecurityPolicy"),
-        (json!({"updateStatus": false}), "remove the value"),
         (json!({"metrics": {"service": {"type": "LoadBalancer"}}}), "use a ServiceMonitor"),
         (json!({"rbac": {"serviceProxier": {"bind": true}}}), "system:authenticated"),
         (json!({"service": {"kubesealCompatible": true, "name": "x"}}), "choose one"),
@@ -159,6 +173,37 @@ fn upstreams_settings_arrive_as_its_variables() {
     }
     find(&objects, "Service", "sealed-secrets-controller");
     find(&objects, "ClusterRole", "secrets-unsealer");
+}
+
+/// What the chart installs for Prometheus and Grafana is what is tested as such.
+#[test]
+fn alerts_and_dashboards_are_those_of_deploy_monitoring() {
+    let monitoring = json!({"crds": {"create": false}, "metrics": {"prometheusRule": {"enabled": true}, "dashboards": {"create": true}}});
+    let objects = rendered(&monitoring, "test-monitoring").unwrap();
+    let read = |name: &str| std::fs::read_to_string(at(&format!("deploy/monitoring/{name}"))).unwrap();
+    let alerts: Value = serde_saphyr::from_str(&read("alerts.yaml")).unwrap();
+    assert_eq!(find(&objects, "PrometheusRule", "bulla")["spec"], alerts);
+    let dashboard = find(&objects, "ConfigMap", "bulla-dashboard");
+    assert_eq!(text(dashboard, "/data/dashboard.json").trim_end(), read("dashboard.json").trim_end());
+}
+
+/// Every variable that any value sets is one that the controller knows.
+#[test]
+fn the_controller_knows_every_variable_that_the_chart_sets() {
+    let help = run(Path::new(env!("CARGO_BIN_EXE_bulla-controller")), &["run", "--help"]).unwrap();
+    let mut seen = 0;
+    for (what, mut values) in value_sets() {
+        values["crds"] = json!({"create": false});
+        let objects = rendered(&values, "test-variables").unwrap();
+        let Some(deployment) = objects.iter().find(|object| text(object, "/kind") == "Deployment") else { continue };
+        let env = deployment.pointer("/spec/template/spec/containers/0/env").unwrap().as_array().unwrap();
+        for name in env.iter().map(|one| text(one, "/name")).filter(|name| name.starts_with("BULLA_")) {
+            // The secret ones are told in the text of the flags that name files.
+            assert!(help.contains(name), "{what}: the controller does not know {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
 }
 
 #[test]

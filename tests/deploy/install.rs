@@ -45,6 +45,7 @@ async fn start(server: &ApiServer, values: &Value) -> Leash {
         let value = match text(one, "/valueFrom/fieldRef/fieldPath") {
             "metadata.name" => "bulla-0",
             "metadata.namespace" => NAMESPACE,
+            "metadata.uid" => "0f8a1e5c-uid",
             _ => text(one, "/value"),
         };
         command.env(text(one, "/name"), value);

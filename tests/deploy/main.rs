@@ -2,6 +2,7 @@
 //! server; and what Argo CD and Flux make of the objects that a controller has worked on.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so by panicking")]
+#![allow(clippy::disallowed_methods, reason = "what is written here is no secret")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::apiserver::ApiServer;
-use crate::support::identities::ADMIN;
+use crate::support::rights::Reach;
 
 /// Longer than any wait that is right.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -115,7 +115,8 @@ impl World {
         config.namespaces = Namespaces::These(vec![self.namespace.clone()]);
         config.external = None;
         config.keys = keys;
-        let client = self.server.client_as(ADMIN, &format!("bulla-controller/{}", self.namespace));
+        let token = self.server.controller_token(&self.namespace, Reach::Namespaces(&[&self.namespace]));
+        let client = self.server.client_as(&token, &format!("bulla-controller/{}", self.namespace));
         let (stop, mut registry) = (CancellationToken::new(), Registry::default());
         let controller = Controller::new(client, config, &mut registry);
         let (token, rotation) = (stop.clone(), controller.rotation());

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::client;
 use crate::support::apiserver::ApiServer;
+use crate::support::rights::Reach;
 use crate::world::SOON;
 
 /// A controller that says where it listens; killed in the end.
@@ -18,9 +19,11 @@ struct Process {
 
 impl Process {
     fn start(namespace: &str, arguments: &[&str]) -> Self {
+        let server = ApiServer::shared();
+        let token = server.controller_token(namespace, Reach::Namespaces(&[namespace]));
         let mut child = Command::new(env!("CARGO_BIN_EXE_bulla-controller"))
             .args(["run", "--kubeconfig"])
-            .arg(ApiServer::shared().kubeconfig())
+            .arg(server.kubeconfig_as(&format!("controller-{namespace}"), &token))
             .args(["--controller-namespace", namespace, "--watch-namespace", namespace, "--external-secrets=false"])
             .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
             .args(arguments)

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::apiserver::{ApiServer, free_port};
 use crate::support::leash::{End, Leash};
+use crate::support::rights::Reach;
 
 /// Longer than any wait that is right, shorter than a patience.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -63,7 +64,9 @@ impl World {
     pub(crate) async fn start(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
         let (port, metrics) = (free_port(), free_port());
         let mut command = Command::new(env!("CARGO_BIN_EXE_bulla-controller"));
-        command.arg("run").arg("--kubeconfig").arg(self.server.kubeconfig());
+        let token = self.server.controller_token(&self.namespace, Reach::Namespaces(&[&self.namespace]));
+        let kubeconfig = self.server.kubeconfig_as(&format!("controller-{}", self.namespace), &token);
+        command.arg("run").arg("--kubeconfig").arg(kubeconfig);
         command.args(["--controller-namespace", &self.namespace, "--watch-namespace", &self.namespace]);
         command.args(["--listen", &format!("127.0.0.1:{port}")]);
         command.args(["--listen-metrics", &format!("127.0.0.1:{metrics}")]).args(arguments);
