@@ -48,10 +48,10 @@ impl World {
 
     pub(crate) fn controller(&self) -> Running {
         let stop = CancellationToken::new();
-        let config = ControllerConfig {
-            namespaces: Namespaces::These(vec![self.namespace.clone()]),
-            ..ControllerConfig::new(&*self.namespace)
-        };
+        let mut config = ControllerConfig::new(&*self.namespace);
+        config.namespaces = Namespaces::These(vec![self.namespace.clone()]);
+        // How often it looks for a request to make a key.
+        config.keys.recheck = std::time::Duration::from_millis(300);
         let task = tokio::spawn(controllers::run(self.api.client(), config, stop.clone()));
         Running { stop, task }
     }
