@@ -45,6 +45,7 @@ pub use self::metrics::exposition;
 pub use self::notify::{Destination, NotifyConfig, Occasion};
 pub use self::sealed_secret::SealedConfig;
 pub use self::sealing_keys::{Clock, KeyConfig, KeyOrder, PublishedKeys, Rotation};
+pub use self::trace::TARGET as SPANS;
 pub use self::watch::Namespaces;
 
 use self::api::Api;
@@ -134,6 +135,7 @@ pub struct Controller {
     keys: PublishedKeys,
     keyring: watch_channel::Sender<Option<Arc<Keyring>>>,
     rotation: (Rotation, sealing_keys::Requests),
+    key_metrics: sealing_keys::KeyMetrics,
 }
 
 impl Controller {
@@ -148,6 +150,7 @@ impl Controller {
         let (is_ready, is_standby, keys) = (Arc::default(), Arc::default(), PublishedKeys::default());
         let (keyring, _) = watch_channel::channel(None);
         let rotation = sealing_keys::rotation();
+        let key_metrics = sealing_keys::KeyMetrics::register(registry);
         Self {
             client,
             config,
@@ -161,6 +164,7 @@ impl Controller {
             keys,
             keyring,
             rotation,
+            key_metrics,
         }
     }
 
@@ -225,6 +229,7 @@ impl Controller {
         let keyring = self.keyring.subscribe();
         // One end is kept: without it nobody could ask any more.
         let (_rotation, requests) = self.rotation;
+        let key_use = sealing_keys::KeyUse::default();
         let keys = sealing_keys::Keys::new(sealing_keys::Parts {
             api: api.behind(&seat.leader_fence),
             namespace: self.config.namespace.clone(),
@@ -234,6 +239,8 @@ impl Controller {
             keyring: self.keyring,
             leadership: seat.leadership.clone(),
             notices: notices.clone(),
+            key_use: key_use.clone(),
+            key_metrics: self.key_metrics,
         });
         let terms = Terms {
             client: self.client,
@@ -244,6 +251,7 @@ impl Controller {
             metrics: self.metrics,
             external_metrics: self.external_metrics,
             keyring,
+            key_use,
             in_flight,
             is_ready: self.is_ready,
             is_external_ready: self.is_external_ready,

@@ -19,6 +19,7 @@ use super::leadership::{Seat, Share};
 use super::metrics::Metrics;
 use super::notify::Notices;
 use super::sealed_secret::{Dispatcher, Setup};
+use super::sealing_keys::KeyUse;
 use super::{ControllerConfig, Error, GRACE, PAGE, external_secret, sealed_secret, watch};
 use crate::seal::Keyring;
 use crate::sync::Annotations;
@@ -34,6 +35,7 @@ pub(super) struct Terms {
     pub(super) metrics: Metrics,
     pub(super) external_metrics: external_secret::Metrics,
     pub(super) keyring: watch_channel::Receiver<Option<Arc<Keyring>>>,
+    pub(super) key_use: KeyUse,
     /// Objects in work: SealedSecrets, ExternalSecrets.
     pub(super) in_flight: [Arc<AtomicUsize>; 2],
     pub(super) is_ready: Arc<AtomicBool>,
@@ -136,6 +138,13 @@ impl Terms {
         let mut chosen = watcher::Config::default().page_size(PAGE);
         chosen.label_selector.clone_from(&self.config.sealed.selector);
         let sealed = watch::objects(&self.client, &namespaces, &chosen);
+        let sealed = if share.leads() {
+            // What all namespaces need of the keys is the leader's to say, also of those that others work on.
+            let is_whole = namespaces == self.config.namespaces && self.config.sealed.selector.is_none();
+            self.key_use.listen(sealed, namespaces.streams(), is_whole)
+        } else {
+            sealed
+        };
         let ours = format!("{} in ({}, {})", Annotations::MANAGED_BY, Annotations::OWNED, Annotations::MERGED);
         let targets = watcher::Config::default().labels(&ours).page_size(PAGE);
         let targets = if self.config.sealed.watches_targets {

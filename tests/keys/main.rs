@@ -5,5 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod certificates;
+mod process;
 mod renewal;
+mod report;
+mod states;
 mod world;

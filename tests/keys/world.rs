@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use bulla::controllers::{Clock, Controller, ControllerConfig, KeyConfig, Namespaces, Rotation};
-use bulla::seal::{Binding, Identity, KeyId, Place, Recipient, Scope, seal};
+use bulla::seal::{Binding, Identity, KeyId, Keyring, Place, Recipient, Scope, seal};
 use bulla::secret::Plaintext;
 use bulla_crds::{Condition, SealedSecret};
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +15,7 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
+use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +40,8 @@ pub(crate) struct Running {
     task: JoinHandle<()>,
     rotation: Rotation,
     registry: Registry,
+    /// What is handed out to those who open values.
+    pub(crate) keyring: Receiver<Option<Arc<Keyring>>>,
 }
 
 impl Running {
@@ -70,8 +73,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::on(ApiServer::shared()).await
+    }
+
+    pub(crate) async fn on(server: &'static ApiServer) -> Self {
         crate::support::logs::capture();
-        let server = ApiServer::shared();
         server.install_crd(&bulla_crds::sealed_secret_crd()).await;
         let namespace = server.namespace().await;
         Self { server, client: server.client(), namespace, offset: Arc::default() }
@@ -95,6 +101,7 @@ impl World {
         config.clock = Clock::new(now);
         config.recheck = RECHECK;
         config.pause = Duration::ZERO;
+        config.report = RECHECK;
         config.rsa_bits = bulla::seal::RsaBits::Bits2048;
         config
     }
@@ -112,8 +119,9 @@ impl World {
         let (stop, mut registry) = (CancellationToken::new(), Registry::default());
         let controller = Controller::new(client, config, &mut registry);
         let (token, rotation) = (stop.clone(), controller.rotation());
+        let keyring = controller.keyring();
         let task = tokio::spawn(async move { controller.run(token).await.unwrap() });
-        Running { stop, task, rotation, registry }
+        Running { stop, task, rotation, registry, keyring }
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>

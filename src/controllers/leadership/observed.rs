@@ -116,14 +116,14 @@ impl Observations {
         held.filter_map(|observed| lease::shards(&observed.lease)).find(|count| *count != ours)
     }
 
-    /// Everybody who lives, we ourselves with `holds` shards included.
-    pub(super) fn members(&self, holds: usize, now: Instant) -> Vec<Member> {
+    /// Everybody who lives and divides the namespaces into `shards` as we do, we ourselves with `holds` of them included.
+    pub(super) fn members(&self, shards: u32, holds: usize, now: Instant) -> Vec<Member> {
         let others = || self.leases.values().filter(|observed| self.is_anothers(observed, now));
         let holds_of = |identity: &str| {
             others().filter(|o| lease::shard(&o.lease).is_some() && holder(&o.lease) == identity).count()
         };
         let mut members: Vec<_> = others()
-            .filter(|observed| lease::is_member(&observed.lease))
+            .filter(|observed| lease::is_member(&observed.lease) && lease::shards(&observed.lease) == Some(shards))
             .map(|observed| holder(&observed.lease))
             .map(|identity| Member { identity: identity.to_owned(), holds: holds_of(identity) })
             .collect();
@@ -216,8 +216,9 @@ mod tests {
         seen.see(lease("bulla-controller-2", "other", "6"), start);
         seen.see(lease("bulla-controller-9", "", "7"), start);
         let member = |identity: &str, holds| Member { identity: identity.to_owned(), holds };
-        assert_eq!(seen.members(3, start), [member("other", 1), member("me", 3)]);
-        assert_eq!(seen.members(3, start + seconds(10)), [member("me", 3)]);
+        assert_eq!(seen.members(4, 3, start), [member("other", 1), member("me", 3)]);
+        assert_eq!(seen.members(2, 3, start), [member("me", 3)], "who divides otherwise takes none of ours");
+        assert_eq!(seen.members(4, 3, start + seconds(10)), [member("me", 3)]);
         assert!(seen.litter(4, seconds(60), start + seconds(69)).is_empty());
         let litter = seen.litter(4, seconds(60), start + seconds(70));
         let names: Vec<_> = litter.iter().map(name).collect();

@@ -37,6 +37,8 @@ pub struct KeyConfig {
     pub clock: Clock,
     /// How often the clock is looked at, which may jump.
     pub recheck: Duration,
+    /// The shortest time between two reports on the key Secrets of how many values each opens.
+    pub report: Duration,
     /// The shortest time between two keys that nobody needed at once: what a mad clock, or somebody who asks for a key
     /// over and over, can do at worst.
     pub pause: Duration,
@@ -58,6 +60,7 @@ impl Default for KeyConfig {
             annotations: BTreeMap::new(),
             clock: Clock::default(),
             recheck: Duration::from_secs(30),
+            report: Duration::from_secs(60),
             pause: Duration::from_secs(60),
         }
     }

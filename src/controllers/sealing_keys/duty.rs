@@ -89,7 +89,8 @@ impl Keys {
         let number = loaded.highest(prefix).max(self.duties.taken[line as usize]) + 1;
         let order = Order { line, why, number, request: self.duties.request };
         match make::key(&self.parts, &order).await {
-            Ok(()) => {
+            Ok((name, id)) => {
+                self.tell(&name, "KeyMade", format!("the sealing key {id} was made, since {}", why.as_str()));
                 self.duties.made[line as usize] = Some(Instant::now());
                 self.duties.asked.retain(|asked| *asked != line);
                 Ok(())

@@ -68,11 +68,11 @@ struct Pair {
     data: Values,
 }
 
-/// Makes a key and stores it.
+/// Makes a key and stores it; the name of its Secret and its id.
 ///
 /// # Errors
 /// [`ApiError::AlreadyExists`] if somebody was faster.
-pub(super) async fn key(parts: &Parts, order: &Order) -> Result<(), ApiError> {
+pub(super) async fn key(parts: &Parts, order: &Order) -> Result<(String, KeyId), ApiError> {
     let config = &parts.config;
     let now = config.clock.now();
     let mut annotations = config.annotations.clone();
@@ -100,7 +100,7 @@ pub(super) async fn key(parts: &Parts, order: &Order) -> Result<(), ApiError> {
         keys: &[pair.id.to_string()],
         outcome: "ok",
     });
-    Ok(())
+    Ok((name, pair.id))
 }
 
 async fn native(_parts: &Parts, now: Timestamp, _annotations: &mut BTreeMap<String, String>) -> Result<Pair, ApiError> {

@@ -7,6 +7,7 @@
 //! | `renewal` | when the next key is due |
 //! | `duty`, `make` | what only the leader does |
 //! | `publish` | the ConfigMap of the public halves |
+//! | `usage`, `report`, `metrics` | how many live values each key opens, and where that is said |
 //! | `hear` | what the watches tell |
 //! | `wrap` | private halves that are wrapped at rest |
 //!
@@ -19,12 +20,15 @@ mod facts;
 mod hear;
 mod load;
 mod make;
+mod metrics;
 mod publish;
 mod renewal;
+mod report;
+mod usage;
 mod wrap;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::sync::watch::Sender;
@@ -32,7 +36,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use self::config::{Clock, KeyConfig, KeyOrder};
+pub(super) use self::metrics::KeyMetrics;
 pub use self::publish::PublishedKeys;
+pub(super) use self::usage::KeyUse;
 
 use self::duty::Duties;
 use self::facts::Facts;
@@ -87,6 +93,8 @@ pub(super) struct Parts {
     /// Only the leader makes keys and publishes them.
     pub(super) leadership: Leadership,
     pub(super) notices: Notices,
+    pub(super) key_use: KeyUse,
+    pub(super) key_metrics: KeyMetrics,
 }
 
 /// Looks after the keys.
@@ -99,6 +107,8 @@ pub(super) struct Keys {
     /// What of them is in the keyring that was handed out.
     delivered: Vec<(KeyId, KeyState, bool)>,
     duties: Duties,
+    /// When annotations were written last.
+    reported: Option<Instant>,
     /// The version of the ConfigMap that is as it should be.
     map: String,
 }
@@ -106,7 +116,15 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn new(parts: Parts) -> Self {
         let duties = Duties::default();
-        Self { parts, complaints: Vec::new(), known: Vec::new(), delivered: Vec::new(), duties, map: String::new() }
+        Self {
+            parts,
+            complaints: Vec::new(),
+            known: Vec::new(),
+            delivered: Vec::new(),
+            duties,
+            reported: None,
+            map: String::new(),
+        }
     }
 
     /// Works until `shutdown`. `requests` are for a new key now.
@@ -133,6 +151,7 @@ impl Keys {
                     continue;
                 }
             }
+            self.report().await;
             loop {
                 tokio::select! {
                     () = keys.changed() => {
@@ -153,6 +172,7 @@ impl Keys {
                     }
                     // Not slept through to the end: the clock may jump, and sleeping machines do not count.
                     () = tokio::time::sleep(self.parts.config.recheck) => {
+                        self.report().await;
                         if leadership.is_leader() && !self.wanted(&self.known).is_empty() {
                             break;
                         }
@@ -201,7 +221,10 @@ impl Keys {
 
     /// Hands out the keys, if they are others than before, and gives the list of their public halves.
     fn deliver(&mut self, loaded: Loaded) -> String {
-        self.known = loaded.facts();
+        let before = std::mem::replace(&mut self.known, loaded.facts());
+        if self.parts.leadership.is_leader() {
+            self.tell_changes(&before);
+        }
         let listing = publish::listing(&self.known);
         let now = loaded.keys.iter().map(|key| (key.facts.id, key.facts.state, key.identity.is_some()));
         let now: Vec<_> = now.collect();
