@@ -18,7 +18,7 @@ struct Process {
 
 impl Process {
     fn start(namespace: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bulla-controller"))
+        let child = Command::new(env!("CARGO_BIN_EXE_bulla-controller"))
             .args(["run", "--kubeconfig"])
             .arg(ApiServer::shared().kubeconfig())
             .args(["--controller-namespace", namespace, "--watch-namespace", namespace, "--external-secrets=false"])
@@ -28,7 +28,8 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (output, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let mut this = Self { child, main: 0, metrics: None };
+        let (output, errors) = (this.child.stdout.take().unwrap(), this.child.stderr.take().unwrap());
         // Whichever of the two the log goes to; the rest is read so that the pipes do not fill.
         let (sender, lines) = std::sync::mpsc::channel();
         for stream in [Box::new(output) as Box<dyn std::io::Read + Send>, Box::new(errors)] {
@@ -44,7 +45,8 @@ impl Process {
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
             let port = |field: &str| line[field].as_str()?.rsplit(':').next()?.parse().ok();
             if let Some(main) = port("address") {
-                return Self { child, main, metrics: port("metrics") };
+                (this.main, this.metrics) = (main, port("metrics"));
+                return this;
             }
         }
         panic!("it does not say where it listens");
