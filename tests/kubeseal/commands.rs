@@ -77,7 +77,8 @@ async fn re_encrypt_seals_to_the_newest_certificate_and_loses_nothing() {
     before["metadata"]["labels"] = json!({"app": "db"});
     before["spec"]["template"]["data"] = json!({"url": "postgres://app:{{ .password }}@db"});
     world.rotate_key(1).await;
-    let after = yaml(&world.kubeseal_says(&["--re-encrypt", "--format", "yaml"], &documents(&[before.clone()])));
+    let after =
+        yaml(&world.kubeseal_says(&["--re-encrypt", "--format", "yaml"], &documents(std::slice::from_ref(&before))));
     let value = |object: &Value| object["spec"]["encryptedData"]["password"].as_str().unwrap().to_owned();
     assert_ne!(value(&before), value(&after));
     let without_value = |object: &Value| {
@@ -101,7 +102,8 @@ async fn re_encrypt_seals_to_the_newest_certificate_and_loses_nothing() {
     let opened: Value = serde_json::from_slice(&recover(1).stdout).unwrap();
     assert_eq!(opened["data"]["password"], STANDARD.encode(CANARY));
     // Sealed to the newest already: the same bytes.
-    let again = yaml(&world.kubeseal_says(&["--re-encrypt", "--format", "yaml"], &documents(&[after.clone()])));
+    let again =
+        yaml(&world.kubeseal_says(&["--re-encrypt", "--format", "yaml"], &documents(std::slice::from_ref(&after))));
     assert_eq!(value(&again), value(&after));
     world.apply(&after).await;
     let url = format!("postgres://app:{CANARY}@db");

@@ -51,7 +51,7 @@ async fn any_body_is_answered() {
         object.to_string(),
         template.to_string(),
         legacy.to_string(),
-        documents(&[template.clone()]),
+        documents(std::slice::from_ref(&template)),
         documents(&[object.clone(), legacy.clone()]),
         "a: &a [*a, *a]".to_owned(),
         "<<: *x".to_owned(),

@@ -1,5 +1,6 @@
 //! kubeseal's server: the real `kubeseal` against ours, and what nobody but a stranger would send.
 
+#![allow(clippy::disallowed_methods, reason = "files of a test are no secrets")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails says so by panicking")]
 
 #[path = "../support/mod.rs"]

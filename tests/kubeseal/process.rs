@@ -21,7 +21,7 @@ impl Process {
     fn start(namespace: &str, arguments: &[&str]) -> Self {
         let server = ApiServer::shared();
         let token = server.controller_token(namespace, Reach::Namespaces(&[namespace]));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bulla-controller"))
+        let child = Command::new(env!("CARGO_BIN_EXE_bulla-controller"))
             .args(["run", "--kubeconfig"])
             .arg(server.kubeconfig_as(&format!("controller-{namespace}"), &token))
             .args(["--controller-namespace", namespace, "--watch-namespace", namespace, "--external-secrets=false"])
@@ -31,7 +31,8 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (output, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let mut this = Self { child, main: 0, metrics: None };
+        let (output, errors) = (this.child.stdout.take().unwrap(), this.child.stderr.take().unwrap());
         // Whichever of the two the log goes to; the rest is read so that the pipes do not fill.
         let (sender, lines) = std::sync::mpsc::channel();
         for stream in [Box::new(output) as Box<dyn std::io::Read + Send>, Box::new(errors)] {
@@ -47,7 +48,8 @@ impl Process {
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
             let port = |field: &str| line[field].as_str()?.rsplit(':').next()?.parse().ok();
             if let Some(main) = port("address") {
-                return Self { child, main, metrics: port("metrics") };
+                (this.main, this.metrics) = (main, port("metrics"));
+                return this;
             }
         }
         panic!("it does not say where it listens");
