@@ -29,10 +29,21 @@ impl Failure {
         Self { code: self.code, error: self.error.context(place.to_string()) }
     }
 
+    /// Whether the input was understood and refused.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        self.code == 1
+    }
+
     /// Prints the failure and gives its exit code.
     pub(crate) fn report(self) -> ExitCode {
         output::error(&format!("{:#}", self.error));
         ExitCode::from(self.code)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.error)
     }
 }
 

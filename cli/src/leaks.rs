@@ -30,6 +30,8 @@ struct Document {
     data: Option<BTreeMap<String, IgnoredAny>>,
     string_data: Option<BTreeMap<String, IgnoredAny>>,
     items: Option<Vec<Self>>,
+    /// SOPS puts this beside values that it has encrypted.
+    sops: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -39,7 +41,12 @@ struct Metadata {
 
 /// The plain Secrets of one file. A file that is not YAML or JSON has none.
 pub(crate) fn find(path: &Path, text: &str) -> Vec<Leak> {
-    let Ok(documents) = serde_saphyr::from_multiple::<Option<Document>>(text) else { return Vec::new() };
+    look(path, text).unwrap_or_default()
+}
+
+/// The plain Secrets of one file; `None` if it cannot be read as manifests.
+pub(crate) fn look(path: &Path, text: &str) -> Option<Vec<Leak>> {
+    let documents = serde_saphyr::from_multiple::<Option<Document>>(text).ok()?;
     // Where the words `kind: Secret` stand, in order: good enough to send somebody to the line.
     let is_kind = |line: &str| {
         let words: String = line.chars().filter(|c| !matches!(c, '"' | '\'' | ' ' | ',' | '-')).collect();
@@ -57,12 +64,12 @@ pub(crate) fn find(path: &Path, text: &str) -> Vec<Leak> {
         let line = lines.next().unwrap_or(1);
         let keys: Vec<String> =
             [document.data, document.string_data].into_iter().flatten().flat_map(BTreeMap::into_keys).collect();
-        if !keys.is_empty() {
+        if !keys.is_empty() && document.sops.is_none() {
             let name = document.metadata.name.unwrap_or_default();
             leaks.push(Leak { path: path.to_path_buf(), line, name, keys });
         }
     }
-    leaks
+    Some(leaks)
 }
 
 #[cfg(test)]
@@ -89,6 +96,8 @@ mod tests {
     fn sealed_and_empty_ones_are_not() {
         let sealed = "kind: SealedSecret\nspec: {encryptedData: {a: AgBy}}\n---\nkind: Secret\nmetadata: {name: a}\n";
         assert!(find(Path::new("x.yaml"), sealed).is_empty());
+        let sops = "kind: Secret\ndata: {a: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: x}\n";
+        assert!(find(Path::new("x.yaml"), sops).is_empty());
         assert!(find(Path::new("x.yaml"), "not: [yaml").is_empty());
     }
 }

@@ -20,6 +20,7 @@ mod recipients;
 mod repository;
 mod sealing;
 mod secret_manifest;
+mod verify;
 
 use std::process::ExitCode;
 

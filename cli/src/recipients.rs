@@ -87,7 +87,8 @@ fn typed(source: &str) -> Outcome<Vec<Recipient>> {
     from_file(path)
 }
 
-fn from_file(path: &Path) -> Outcome<Vec<Recipient>> {
+/// The recipients in a file.
+pub(crate) fn from_file(path: &Path) -> Outcome<Vec<Recipient>> {
     let text = std::fs::read_to_string(path).or_usage(format!("reading recipients from {}", path.display()))?;
     parse_file(&text, &path.display().to_string())
 }

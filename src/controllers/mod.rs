@@ -48,6 +48,7 @@ pub use self::sealing_keys::{
     AgeWrapping, Clock, KeyConfig, KeyOrder, KmsWrapping, PublishedKeys, Rotation, TransitWrapping, VaultLogin,
     Wrapper, Wrapping,
 };
+pub use self::trace::TARGET as SPANS;
 pub use self::watch::Namespaces;
 
 use self::api::Api;

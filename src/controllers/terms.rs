@@ -127,6 +127,7 @@ impl Terms {
                 metrics: self.metrics.clone(),
                 notices: self.notices.clone(),
                 config: self.config.sealed.clone(),
+                said: sealed_secret::Said::default(),
             }),
             namespaces: namespaces.clone(),
             concurrency: self.config.concurrency,
@@ -134,17 +135,23 @@ impl Terms {
             in_flight,
             is_ready: Arc::clone(&self.is_ready),
         };
-        let sealed = watch::objects(&self.client, &namespaces, &watcher::Config::default().page_size(PAGE));
+        let mut chosen = watcher::Config::default().page_size(PAGE);
+        chosen.label_selector.clone_from(&self.config.sealed.selector);
+        let sealed = watch::objects(&self.client, &namespaces, &chosen);
         let sealed = if share.leads() {
             // What all namespaces need of the keys is the leader's to say, also of those that others work on.
-            let is_whole = namespaces == self.config.namespaces;
+            let is_whole = namespaces == self.config.namespaces && self.config.sealed.selector.is_none();
             self.key_use.listen(sealed, namespaces.streams(), is_whole)
         } else {
             sealed
         };
         let ours = format!("{} in ({}, {})", Annotations::MANAGED_BY, Annotations::OWNED, Annotations::MERGED);
         let targets = watcher::Config::default().labels(&ours).page_size(PAGE);
-        let targets = watch::metadata(&self.client, &namespaces, &targets);
+        let targets = if self.config.sealed.watches_targets {
+            watch::metadata(&self.client, &namespaces, &targets)
+        } else {
+            watch::nothing(&namespaces)
+        };
         let dispatcher = Dispatcher::new(setup).run(share.only(sealed), share.only(targets), stop.clone());
 
         let mut tasks = JoinSet::new();

@@ -3,7 +3,7 @@
 //! A span names an object and what is done with it, never what is in it.
 
 /// The target of these spans: it keeps them apart from the log, whose lines they would only lengthen.
-pub(crate) const TARGET: &str = "bulla::trace";
+pub const TARGET: &str = "bulla::trace";
 
 /// A pass over one object.
 macro_rules! pass {

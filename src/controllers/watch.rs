@@ -35,6 +35,14 @@ impl Namespaces {
         }
     }
 
+    /// The namespace of stream number `stream`, for people.
+    pub(super) fn name(&self, stream: usize) -> &str {
+        match self {
+            Self::All => "all namespaces",
+            Self::These(names) => names.get(stream).map_or("", String::as_str),
+        }
+    }
+
     /// Whether stream number `stream` covers `namespace`.
     pub(super) fn covers(&self, stream: usize, namespace: &str) -> bool {
         match self {
@@ -103,6 +111,13 @@ where
         + 'static,
 {
     merged(vec![Api::all(client.clone())], config)
+}
+
+/// Watches nothing: each stream says that its list is complete, and no more.
+pub(super) fn nothing<K: Send + 'static>(namespaces: &Namespaces) -> Streams<K> {
+    let said = |stream| [(stream, Ok(watcher::Event::Init)), (stream, Ok(watcher::Event::InitDone))];
+    let lists = futures::stream::iter((0..namespaces.streams()).flat_map(said).collect::<Vec<_>>());
+    Box::pin(lists.chain(futures::stream::pending()))
 }
 
 fn apis<K>(client: &Client, namespaces: &Namespaces) -> Vec<Api<K>>

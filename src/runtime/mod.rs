@@ -10,16 +10,17 @@ use std::net::SocketAddr;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{field, info, warn};
 
 pub use self::arguments::{
-    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, Notice, RunArguments,
-    SealedArguments, ServerArguments, TelemetryArguments, WrappingArguments,
+    Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, MetricsAddress, Notice,
+    NotifyOn, RunArguments, SealedArguments, ServerArguments, TelemetryArguments, WrappingArguments,
 };
 pub use self::connection::{ConnectError, connect};
+pub use self::telemetry::{AuditLog, AuditLogError};
 
 use crate::controllers::{self, Controller};
-use crate::server::{self, Answers};
+use crate::server::{self, Answers, Listeners};
 
 /// Why the process ends.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,15 @@ pub enum Error {
     LogLevel {
         /// What was given.
         level: String,
+    },
+    /// The audit log cannot be written.
+    #[error(transparent)]
+    AuditLog(AuditLogError),
+    /// Traces cannot be sent.
+    #[error("no traces can be sent: {why}")]
+    Traces {
+        /// Why not.
+        why: String,
     },
     /// The controller ended.
     #[error(transparent)]
@@ -65,33 +75,50 @@ pub enum Error {
 /// See [`Error`].
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
     let Command::Run(arguments) = arguments.command;
-    telemetry::start(&arguments.telemetry.log_level, arguments.telemetry.log_format)?;
+    arguments.availability.check().map_err(Error::Availability)?;
+    let traces = telemetry::start(&arguments.telemetry)?;
+    let ended = serve(*arguments).await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    ended
+}
+
+async fn serve(arguments: RunArguments) -> Result<(), Error> {
     process::forbid_core_dumps();
     for notice in &arguments.notices {
         let Notice { answer, .. } = notice;
-        if notice.counts { info!("{answer}") } else { warn!("{answer}") }
+        if notice.holds { info!("{answer}") } else { warn!("{answer}") }
     }
     let client = connect(arguments.kubeconfig.as_deref()).await?;
     let config = arguments.controller(client.default_namespace());
-    config.availability.iter().try_for_each(controllers::Availability::check).map_err(Error::Availability)?;
     let shutdown = CancellationToken::new();
     let mut registry = Registry::default();
     let controller = Controller::new(client, config, &mut registry);
     let answers =
         Answers { is_ready: controller.readiness(), keys: controller.keys(), keyring: controller.keyring(), registry };
     let rotations = process::rotate_on_signal(controller.rotation());
+    let unusable = |address| move |source| Error::Listen { address, source };
     let address = arguments.server.listen;
-    let unusable = move |source| Error::Listen { address, source };
-    let listener = server::bind(address).await.map_err(unusable)?;
+    let main = server::bind(address).await.map_err(unusable(address))?;
+    let mut listeners = Listeners { main, metrics: None };
+    if let Some(address) = arguments.server.metrics() {
+        listeners.metrics = Some(server::bind(address).await.map_err(unusable(address))?);
+    }
+    let allowed = arguments.server.config();
     let signals = process::Signals::new().map_err(Error::Signals)?;
-    let address = listener.local_addr().map_err(unusable)?;
-    info!(version = env!("CARGO_PKG_VERSION"), %address, "bulla-controller");
+    let address = listeners.main.local_addr().map_err(unusable(address))?;
+    let metrics = listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok()).map(field::display);
+    info!(version = env!("CARGO_PKG_VERSION"), %address, metrics, "bulla-controller");
 
     let mut tasks: JoinSet<Result<&'static str, Error>> = JoinSet::new();
     let token = shutdown.clone();
     tasks.spawn(async move { Ok(controller.run(token).await.map(|()| "controller")?) });
     let token = shutdown.clone();
-    tasks.spawn(async move { server::serve(listener, answers, token).await.map(|()| "server").map_err(unusable) });
+    tasks.spawn(async move {
+        let served = server::serve(listeners, answers, allowed, token).await;
+        served.map(|()| "server").map_err(unusable(address))
+    });
     let token = shutdown.clone();
     tasks.spawn(async move {
         tokio::select! {

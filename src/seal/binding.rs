@@ -141,8 +141,12 @@ impl Binding {
         }
     }
 
-    /// Whether the value may be used at `place` of an object that declares `declared`.
-    pub(super) fn admits(&self, place: Place<'_>, declared: Scope) -> Result<(), Refusal> {
+    /// Whether the value may be used at `place` of an object that declares `declared`. What a value says about itself
+    /// is proven only by opening it.
+    ///
+    /// # Errors
+    /// When it was sealed for another place, or says another scope than the object.
+    pub fn admits(&self, place: Place<'_>, declared: Scope) -> Result<(), Refusal> {
         let same = |bound: &Option<String>, used: &str| bound.as_deref().is_none_or(|bound| bound == used);
         let fits = same(&self.namespace, place.namespace) && same(&self.name, place.name) && same(&self.key, place.key);
         if !fits {

@@ -150,9 +150,10 @@ pub(super) struct Outside {
     pub(super) kinds: Vec<String>,
 }
 
-/// Reads the header without any key.
+/// Reads the header without any key, and sees whether there is enough behind it to hold a value.
 pub(super) fn outside(bytes: &[u8]) -> Result<Outside, Refusal> {
-    let Header { stanzas, .. } = Header::read(bytes)?;
+    let Header { stanzas, payload } = Header::read(bytes)?;
+    plaintext_length(payload).ok_or(Refusal::Corrupt { what: Damage::CutOff })?;
     let binding = binding_of(&stanzas)?;
     let kinds = stanzas.iter().map(Stanza::kind).filter(|kind| *kind != TAG).map(str::to_owned).collect();
     Ok(Outside { binding, kinds })

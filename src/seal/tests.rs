@@ -37,13 +37,13 @@ fn a_keyring_seals_to_the_newest_active_key_and_keeps_no_retired_one() {
         keyring.insert(identity, state);
     }
     assert_eq!(keyring.active().map(Recipient::key_id), Some(ids[1]));
-    assert!(ids[..3].iter().all(|id| keyring.contains(id) && !keyring.is_retired(id)));
-    assert!(!keyring.contains(&ids[3]) && keyring.is_retired(&ids[3]));
+    assert!(ids[..3].iter().all(|id| keyring.contains(id) && keyring.refusal(id).is_none()));
+    assert!(!keyring.contains(&ids[3]) && keyring.refusal(&ids[3]).is_some());
     assert_eq!(keyring.digest_key().map(|key| DigestKey::id_of(&key.digest([]))), Some(Some(ids[0])));
     keyring.remove(&ids[1]);
     assert_eq!(keyring.active().map(Recipient::key_id), Some(ids[0]));
     assert_eq!(keyring.get(&ids[2]).map(Identity::key_id), Some(ids[2]), "the index follows");
-    keyring.retire(ids[0]);
+    keyring.refuse(ids[0], KeyState::Retired);
     assert!(keyring.active().is_none());
 }
 

@@ -1,18 +1,50 @@
-//! The HTTP edge: health, metrics and public keys.
+//! The HTTP edge: health, metrics, public keys, and kubeseal's verify and rotate.
+//!
+//! | path | what it is |
+//! | --- | --- |
+//! | `/healthz` | whether the process lives; it says nothing about keys or objects |
+//! | `/readyz` | whether every object that was there at the start has been looked at |
+//! | `/v1/cert.pem` | the certificate that `kubeseal` seals to |
+//! | `/v1/keys` | all public keys in JSON, which `bulla` seals to |
+//! | `/v1/verify` | whether a SealedSecret opens here |
+//! | `/v1/rotate` | a SealedSecret with its stale values sealed again |
+//! | `/metrics` | on a listener of its own, with health beside it |
+//!
+//! Nobody is authenticated here, and by default anybody who may use the API server's service proxy reaches it. So a
+//! stranger learns one bit from `verify` and `rotate` (all values open, or not), at a cost that is bounded before any
+//! work is done and does not depend on that bit: see `desk`.
+
+mod answer;
+mod body;
+mod caller;
+mod connections;
+mod desk;
+mod document;
+mod judge;
+mod metrics;
+mod pace;
+mod published;
+mod rate;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{any, get};
+use axum::{Router, middleware};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
-use crate::controllers::{PublishedKeys, exposition};
+use self::answer::Problem;
+use self::connections::Limits;
+use self::desk::{Desk, Operation};
+use self::metrics::Metrics;
+use self::published::Published;
+use crate::controllers::PublishedKeys;
 use crate::seal::Keyring;
 
 /// What the server answers with.
@@ -27,6 +59,38 @@ pub struct Answers<R> {
     pub registry: Registry,
 }
 
+/// What the server allows.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Requests a second that a caller may send to verify, and as many to rotate; 0 is no limit.
+    pub rate: u32,
+    /// How many more may come at once.
+    pub burst: u32,
+    /// How long a client may take to send a request.
+    pub read_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout: Duration,
+    /// Whether `/v1/rotate` is served.
+    pub rotate: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let timeout = Duration::from_secs(120);
+        Self { rate: 2, burst: 2, read_timeout: timeout, write_timeout: timeout, rotate: true }
+    }
+}
+
+/// Where the server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For everything but metrics.
+    pub main: TcpListener,
+    /// For metrics, and health beside them; `None` is no metrics.
+    pub metrics: Option<TcpListener>,
+}
+
 /// Binds `address`.
 ///
 /// # Errors
@@ -35,38 +99,58 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Answers until `shutdown`.
+/// Answers until `shutdown`; answers under way are finished, for as long as `write_timeout` at most.
 ///
 /// # Errors
-/// If the listener breaks.
-pub async fn serve<R>(listener: TcpListener, answers: Answers<R>, shutdown: CancellationToken) -> std::io::Result<()>
+/// If a listener breaks.
+pub async fn serve<R>(
+    listeners: Listeners,
+    answers: Answers<R>,
+    config: ServerConfig,
+    shutdown: CancellationToken,
+) -> std::io::Result<()>
 where
     R: Fn() -> bool + Clone + Send + Sync + 'static,
 {
-    let Answers { is_ready, keys, keyring: _, registry } = answers;
+    let Answers { is_ready, keys, keyring, mut registry } = answers;
+    let metrics = Metrics::register(&mut registry);
     let registry = Arc::new(registry);
-    let router = Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(async move || ready(is_ready())))
-        .route("/v1/keys", get(async move || published(&keys)))
-        .route("/metrics", get(async move |headers: HeaderMap| metrics(&registry, &headers)));
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    let published = Published { keys, keyring: keyring.clone() };
+    let desk = Arc::new(Desk::new(config.clone(), keyring));
+    let limits = Limits { read: config.read_timeout, write: config.write_timeout };
+
+    let certificate = published.clone();
+    let ask = |operation| {
+        let desk = Arc::clone(&desk);
+        any(async move |request| desk.ask(operation, request).await)
+    };
+    let counted = metrics.clone();
+    let main = health(is_ready.clone())
+        .route("/v1/cert.pem", get(async move |request| certificate.certificate(&request)))
+        .route("/v1/keys", get(async move || published.listing()))
+        .route("/v1/verify", ask(Operation::Verify))
+        .route("/v1/rotate", ask(Operation::Rotate))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing at this path\n"))
+        .layer(middleware::from_fn(move |request, next| metrics::count(counted.clone(), request, next)));
+    let main = connections::serve(listeners.main, main, limits.clone(), shutdown.clone());
+    match listeners.metrics {
+        Some(listener) => {
+            let router = health(is_ready)
+                .route("/metrics", get(async move |headers: HeaderMap| metrics::show(&registry, &headers)));
+            let metrics = connections::serve(listener, router, limits, shutdown);
+            tokio::try_join!(main, metrics).map(drop)
+        }
+        None => main.await,
+    }
+}
+
+fn health<R>(is_ready: R) -> Router
+where
+    R: Fn() -> bool + Clone + Send + Sync + 'static,
+{
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(async move || ready(is_ready())))
 }
 
 fn ready(is_ready: bool) -> impl IntoResponse {
     if is_ready { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not yet\n") }
-}
-
-fn published(keys: &PublishedKeys) -> impl IntoResponse + use<> {
-    let json = keys.json();
-    let status = if json.is_empty() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, [(header::CONTENT_TYPE, "application/json")], json.to_string())
-}
-
-fn metrics(registry: &Registry, headers: &HeaderMap) -> impl IntoResponse + use<> {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    match exposition(registry, accept) {
-        Ok((text, kind)) => Ok(([(header::CONTENT_TYPE, kind)], text)),
-        Err(_) => Err(StatusCode::INTERNAL_SERVER_ERROR),
-    }
 }

@@ -37,7 +37,8 @@ impl Owner {
     }
 
     /// Whether `reference` means this owner or an earlier object of the same kind and name.
-    pub(super) fn is_named_by(&self, reference: &OwnerRef) -> bool {
+    #[must_use]
+    pub fn is_named_by(&self, reference: &OwnerRef) -> bool {
         reference.kind == self.kind
             && reference.name == self.name
             && group(&reference.api_version) == group(&self.api_version)

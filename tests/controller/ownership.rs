@@ -53,10 +53,39 @@ async fn patch_merges_takes_no_ownership_and_is_not_recreated() {
     world.patch::<Secret>("db", json!({"stringData": {"a": "forged", "theirs": "2"}})).await;
     world.until_data("db", &[("a", "1"), ("theirs", "2")]).await;
     world.calls(world.mark()).await;
-    let mark = world.mark();
     world.delete::<Secret>("db").await;
-    assert!(world.calls(mark).await.is_empty());
+    let message = world.failed("db", "PatchTargetGone").await;
+    assert!(message.contains("sealedsecrets.bitnami.com/patch=true"), "{message}");
     assert!(world.secret("db").await.is_none());
+}
+
+/// A restart must not make it wholly ours either, whether it went before or while nobody looked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merge_target_that_went_is_not_created_after_a_restart() {
+    let mut world = World::new().await;
+    for name in ["before", "meanwhile"] {
+        foreign(&world, name, json!({"sealedsecrets.bitnami.com/patch": "true"})).await;
+        world.seal(name, &[("a", "1")]).await;
+        world.synced(name).await;
+    }
+    world.delete::<Secret>("before").await;
+    world.failed("before", "PatchTargetGone").await;
+    world.stop().await;
+    world.delete::<Secret>("meanwhile").await;
+    world.start();
+    world.failed("meanwhile", "PatchTargetGone").await;
+    world.calls(world.mark()).await;
+    for name in ["before", "meanwhile"] {
+        assert!(world.secret(name).await.is_none(), "{name}");
+    }
+    // It comes back: merged into again. The other one is asked for anew: then it is ours, as with upstream.
+    foreign(&world, "before", json!({"sealedsecrets.bitnami.com/patch": "true"})).await;
+    world.until_data("before", &[("a", "1"), ("theirs", "1")]).await;
+    world.synced("before").await;
+    let sealed = world.sealed("meanwhile", "a", "2");
+    world.patch::<SealedSecret>("meanwhile", json!({"spec": {"encryptedData": {"a": sealed}}})).await;
+    let secret = world.until_data("meanwhile", &[("a", "2")]).await;
+    assert_eq!(secret.metadata.owner_references.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,6 +96,10 @@ async fn patch_and_managed_merges_and_takes_ownership() {
     let sealed = world.seal("db", &[("a", "1")]).await;
     let secret = world.until_data("db", &[("a", "1"), ("theirs", "1")]).await;
     assert_eq!(secret.metadata.owner_references.unwrap()[0].uid, uid(&sealed));
+    world.synced("db").await;
+    // It was taken over, so it is put back: with what was sealed, the rest is lost.
+    world.delete::<Secret>("db").await;
+    world.until_data("db", &[("a", "1")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

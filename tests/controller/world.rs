@@ -63,14 +63,36 @@ impl<'a> World<'a> {
 
     /// Starts the controller.
     pub(crate) fn start(&mut self) {
-        assert!(self.running.is_none(), "it runs already");
-        let config = ControllerConfig {
+        self.start_with(|_| {});
+    }
+
+    /// Starts the controller with other settings than usual.
+    pub(crate) fn start_with(&mut self, set: impl FnOnce(&mut ControllerConfig)) {
+        let mut config = self.usual();
+        set(&mut config);
+        let token = match &config.namespaces {
+            Namespaces::All => self.server.controller_token(&self.namespace, Reach::Cluster),
+            Namespaces::These(names) => {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                self.server.controller_token(&self.namespace, Reach::Namespaces(&names))
+            }
+        };
+        self.start_as(&token, config);
+    }
+
+    /// The settings of a controller that serves this namespace only.
+    pub(crate) fn usual(&self) -> ControllerConfig {
+        ControllerConfig {
             namespaces: Namespaces::These(vec![self.namespace.clone()]),
             external: None,
             ..ControllerConfig::new(&self.namespace)
-        };
-        let token = self.server.controller_token(&self.namespace, Reach::Namespaces(&[&self.namespace]));
-        let client = self.server.client_as(&token, &self.agent);
+        }
+    }
+
+    /// Starts the controller with the rights that this token has.
+    pub(crate) fn start_as(&mut self, token: &str, config: ControllerConfig) {
+        assert!(self.running.is_none(), "it runs already");
+        let client = self.server.client_as(token, &self.agent);
         let stop = CancellationToken::new();
         let token = stop.clone();
         let task = tokio::spawn(async move { bulla::controllers::run(client, config, token).await.unwrap() });

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::leash::{End, Leash};
+use crate::support::rights::Reach;
 use crate::world::{LABEL, SOON, UPSTREAM_LABEL, World};
 
 /// Starts the program in the world's namespace; the leash and the program's process id.
@@ -21,7 +22,9 @@ pub(crate) fn start_with(
     let pid_file = folder.join("pid");
     let mut command = Command::new("sh");
     command.args(["-c", "echo $$ > \"$0\"; exec \"$@\""]).arg(&pid_file).arg(env!("CARGO_BIN_EXE_bulla-controller"));
-    command.arg("run").arg("--kubeconfig").arg(world.server.kubeconfig());
+    let token = world.server.controller_token(&world.namespace, Reach::Namespaces(&[&world.namespace]));
+    let kubeconfig = world.server.kubeconfig_as(&format!("controller-{}", world.namespace), &token);
+    command.arg("run").arg("--kubeconfig").arg(kubeconfig);
     command.args(["--listen", "127.0.0.1:0", "--external-secrets", "false", "--log-format", "json"]);
     command.args(["--controller-namespace", &world.namespace, "--watch-namespace", &world.namespace]).args(flags);
     command.envs(environment.iter().copied());

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::apiserver::ApiServer;
-use crate::support::identities::ADMIN;
+use crate::support::rights::Reach;
 
 /// Longer than any wait that is right.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -111,7 +111,8 @@ impl World {
     }
 
     pub(crate) fn start_with(&self, keys: KeyConfig) -> Running {
-        self.start_as(ADMIN, keys)
+        let token = self.server.controller_token(&self.namespace, Reach::Namespaces(&[&self.namespace]));
+        self.start_as(&token, keys)
     }
 
     /// A controller with the rights of this token.

@@ -85,6 +85,11 @@ impl ApiServer {
         self.port
     }
 
+    /// The port of its etcd, which speaks JSON below `/v3`.
+    pub(crate) fn etcd_port(&self) -> u16 {
+        self.etcd_port
+    }
+
     /// The file with the CA's certificate.
     pub(crate) fn ca_file(&self) -> PathBuf {
         self.folder.join("ca.pem")
@@ -102,11 +107,16 @@ impl ApiServer {
 
     /// A kubeconfig file that authenticates with `token`; `name` tells the files apart.
     pub(crate) fn kubeconfig_as(&self, name: &str, token: &str) -> PathBuf {
+        self.kubeconfig_by(&self.url(), name, token)
+    }
+
+    /// The same for a client that takes another way, `url`, to this server.
+    pub(crate) fn kubeconfig_by(&self, url: &str, name: &str, token: &str) -> PathBuf {
         let path = self.folder.join(format!("{name}.kubeconfig"));
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "test", "cluster": {"server": self.url(), "certificate-authority": self.ca_file()}}],
+            "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": self.ca_file()}}],
             "users": [{"name": name, "user": {"token": token}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": name}}],
             "current-context": "test",

@@ -42,6 +42,8 @@ pub(crate) struct AuditEntry {
     pub(crate) uri: String,
     /// The HTTP status, 0 if there was none.
     pub(crate) code: u64,
+    /// When the request came, in a form that sorts as text.
+    pub(crate) at: String,
 }
 
 impl AuditEntry {
@@ -98,6 +100,7 @@ fn entry(value: &Value) -> AuditEntry {
         name: word(value, "/objectRef/name"),
         uri: word(value, "/requestURI"),
         code: value.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or(0),
+        at: word(value, "/requestReceivedTimestamp"),
     }
 }
 

@@ -69,6 +69,13 @@ impl Leash {
         self.child.try_wait().expect("waiting for a child")
     }
 
+    /// The number of the server's own process (not that of its leash), for signals; `None` once it is gone.
+    pub(crate) fn server(&self) -> Option<u32> {
+        let leash = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{leash}/task/{leash}/children")).ok()?;
+        children.split_whitespace().next()?.parse().ok()
+    }
+
     /// Ends the server, waits until it is gone and returns its status: the server's own exit code,
     /// or 128 and the signal's number (137 where it had to be killed).
     pub(crate) fn end(&mut self) -> ExitStatus {

@@ -24,3 +24,4 @@ pub(crate) mod servers;
 pub(crate) mod tools;
 pub(crate) mod upstream;
 pub(crate) mod vault;
+pub(crate) mod wire;

@@ -54,7 +54,7 @@ impl ApiServer {
         let token = thread::scope(|scope| {
             let grant = || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-                runtime.block_on(self.grant(namespace, reach))
+                runtime.block_on(self.grant(namespace, ACCOUNT, reach))
             };
             scope.spawn(grant).join().expect("granting the controller's rights")
         });
@@ -63,19 +63,21 @@ impl ApiServer {
         token
     }
 
-    async fn grant(&self, namespace: &str, reach: Reach<'_>) -> String {
-        let token = self.service_account(namespace, ACCOUNT).await;
-        let mut objects = placed(&[OWN], namespace, namespace);
+    /// A token of `account` in `namespace`, with the rights that a deployment there gives the controller.
+    pub(crate) async fn grant(&self, namespace: &str, account: &str, reach: Reach<'_>) -> String {
+        let token = self.service_account(namespace, account).await;
+        let to = |at: &str, manifests: &[&str]| placed(manifests, at, namespace, account);
+        let mut objects = to(namespace, &[OWN]);
         match reach {
-            Reach::Cluster => objects.extend(placed(&CLUSTER, namespace, namespace)),
-            Reach::Namespaces(served) => served.iter().for_each(|&at| objects.extend(placed(&SERVED, at, namespace))),
+            Reach::Cluster => objects.extend(to(namespace, &CLUSTER)),
+            Reach::Namespaces(served) => served.iter().for_each(|at| objects.extend(to(at, &SERVED))),
         }
         for object in &objects {
             self.apply_object(object).await;
         }
         // The authorizer hears of roles by watches of its own: one right of each binding is waited for.
         for (role, at) in objects.iter().filter_map(first_right) {
-            self.until_allowed(namespace, &role, at.as_deref()).await;
+            self.until_allowed(namespace, account, &role, at.as_deref()).await;
         }
         token
     }
@@ -94,13 +96,13 @@ impl ApiServer {
         done.unwrap_or_else(|error| panic!("cannot set up {kind} {name}: {error}"));
     }
 
-    async fn until_allowed(&self, namespace: &str, rule: &Value, at: Option<&str>) {
+    async fn until_allowed(&self, namespace: &str, account: &str, rule: &Value, at: Option<&str>) {
         let (resource, subresource) = split(text(rule, "/resources/0"));
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
             "spec": {
-                "user": format!("system:serviceaccount:{namespace}:{ACCOUNT}"),
+                "user": format!("system:serviceaccount:{namespace}:{account}"),
                 "resourceAttributes": {
                     "namespace": at,
                     "verb": text(rule, "/verbs/0"),
@@ -126,24 +128,27 @@ impl ApiServer {
     }
 }
 
-/// The objects of these manifests in `namespace`, bound to the service account in `accounts`.
-fn placed(manifests: &[&str], namespace: &str, accounts: &str) -> Vec<Value> {
+/// The objects of these manifests in `namespace`, bound to the service account `account` of `home`. Their names get those
+/// of the account, so that several accounts have bindings of their own.
+fn placed(manifests: &[&str], namespace: &str, home: &str, account: &str) -> Vec<Value> {
     let documents = manifests.iter().flat_map(|text| text.split("\n---\n"));
     let objects = documents.map(|document| {
         let mut object: Value = serde_saphyr::from_str(document).expect("a manifest in YAML");
-        let is_of_cluster = text(&object, "/kind").starts_with("Cluster");
-        if is_of_cluster {
-            let name = format!("{}-{accounts}", text(&object, "/metadata/name"));
-            object["metadata"]["name"] = json!(name);
+        let suffix = if text(&object, "/kind").starts_with("Cluster") {
+            format!("-{home}-{account}")
         } else {
+            format!("-{account}")
+        };
+        if !text(&object, "/kind").starts_with("Cluster") {
             object["metadata"]["namespace"] = json!(namespace);
         }
-        if let Some(role) = object.pointer("/roleRef/name").and_then(Value::as_str) {
-            let name = if is_of_cluster { format!("{role}-{accounts}") } else { role.to_owned() };
-            object["roleRef"]["name"] = json!(name);
+        object["metadata"]["name"] = json!(format!("{}{suffix}", text(&object, "/metadata/name")));
+        if object.get("roleRef").is_some() {
+            object["roleRef"]["name"] = json!(format!("{}{suffix}", text(&object, "/roleRef/name")));
         }
         for subject in object.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
-            subject["namespace"] = json!(accounts);
+            subject["namespace"] = json!(home);
+            subject["name"] = json!(account);
         }
         object
     });

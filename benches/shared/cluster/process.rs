@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, ensure};
 
 /// Clock ticks a second in /proc, the same on every Linux that we build for.
 const TICKS: u64 = 100;
@@ -44,6 +47,24 @@ impl Process {
             above = Self(above.field(1).and_then(|parent| u32::try_from(parent).ok()).unwrap_or(0));
         }
         false
+    }
+
+    /// The process of this number.
+    pub(crate) const fn of(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Whether it runs `program`.
+    pub(crate) fn runs(self, program: &Path) -> bool {
+        let runs = fs::read_link(format!("/proc/{}/exe", self.0)).ok();
+        runs.is_some() && runs == program.canonicalize().ok()
+    }
+
+    /// Sends it a signal, in the words of kill(1): `-KILL`.
+    pub(crate) fn signal(self, signal: &str) -> anyhow::Result<()> {
+        let sent = Command::new("kill").arg(signal).arg(self.0.to_string()).status().context("running kill")?;
+        ensure!(sent.success(), "kill {signal} {} failed", self.0);
+        Ok(())
     }
 
     /// Processor time, user and system, in steps of 10 ms.

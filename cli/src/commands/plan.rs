@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &PlanArguments) -> Outcome {
         Report::Text => {
             let mut text = plans.iter().map(external::text).collect::<Vec<_>>().join("\n");
             for finding in &findings {
-                let Finding { file, line, object, path, message } = finding;
+                let Finding { file, line, object, path, message, .. } = finding;
                 let line = line.map(|line| format!(":{line}")).unwrap_or_default();
                 text.push_str(&format!("{BAD}✗{BAD:#} {file}{line}: {object}: {path}: {message}\n"));
             }

@@ -72,3 +72,20 @@ pub(crate) enum DocumentError {
     #[error("the file is written in a way that cannot be edited in place safely; edit it by hand")]
     Unsafe,
 }
+
+impl DocumentError {
+    /// The line that it is about, where it is about one.
+    pub(crate) const fn line(&self) -> Option<usize> {
+        match self {
+            Self::Syntax { line, .. }
+            | Self::Duplicate { line, .. }
+            | Self::NoSpec { line }
+            | Self::Unsupported { line, .. } => Some(*line),
+            Self::TooLarge { .. }
+            | Self::TooMany { .. }
+            | Self::NoManifest { .. }
+            | Self::NoKey { .. }
+            | Self::Unsafe => None,
+        }
+    }
+}

@@ -23,6 +23,8 @@ pub(crate) struct Manifest {
     pub(crate) namespace: Option<String>,
     /// `metadata.annotations`, those that are strings.
     pub(crate) annotations: BTreeMap<String, String>,
+    /// Keys of `metadata.annotations` whose value is not a string, such as `true` without quotes.
+    pub(crate) odd_annotations: Vec<String>,
     /// `spec.encryptedData` in the order of the file; empty where the object is not a SealedSecret.
     pub(crate) entries: Vec<Entry>,
     /// Line of its first key, from 1.
@@ -107,6 +109,10 @@ fn collect(node: &Node, path: Vec<usize>, manifests: &mut Vec<Manifest>) -> Resu
             .and_then(|metadata| metadata.find("annotations"))
             .map(|pair| strings_by_key(&pair.value))
             .unwrap_or_default(),
+        odd_annotations: metadata
+            .and_then(|metadata| metadata.find("annotations"))
+            .map(|pair| keys_of_others(&pair.value))
+            .unwrap_or_default(),
         entries: Vec::new(),
         line: node.line,
         path,
@@ -162,6 +168,11 @@ fn refuse_duplicates(map: &Node) -> Result<(), DocumentError> {
 fn strings_by_key(map: &Node) -> BTreeMap<String, String> {
     let strings = map.pairs().iter().filter_map(|pair| Some((pair.key.text()?.to_owned(), string_of(&pair.value)?)));
     strings.collect()
+}
+
+fn keys_of_others(map: &Node) -> Vec<String> {
+    let others = map.pairs().iter().filter(|pair| string_of(&pair.value).is_none());
+    others.filter_map(|pair| pair.key.text().map(str::to_owned)).collect()
 }
 
 /// The text of a node that every reader takes for a string.

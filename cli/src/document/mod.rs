@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use emit::{SealedManifest, SealedTemplate};
 pub(crate) use error::DocumentError;
-pub(crate) use manifest::Manifest;
+pub(crate) use manifest::{Entry, Manifest};
 
 use edit::Splice;
 use tree::Node;

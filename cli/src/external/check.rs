@@ -24,6 +24,9 @@ pub(crate) struct Finding {
     /// Where in the object.
     pub(crate) path: String,
     pub(crate) message: String,
+    /// Whether it only says that a store is not among the files: in a repository it may be elsewhere.
+    #[serde(skip)]
+    pub(crate) is_missing_store: bool,
 }
 
 impl Finding {
@@ -32,7 +35,7 @@ impl Finding {
         let path: String = path.into();
         let inner = path.strip_prefix("spec").filter(|_| !path.starts_with(root));
         let path = inner.map_or_else(|| path.clone(), |inner| format!("{root}{inner}"));
-        Self { file, line, object, path, message: message.into() }
+        Self { file, line, object, path, message: message.into(), is_missing_store: false }
     }
 }
 
@@ -49,7 +52,10 @@ pub(crate) fn check(documents: &Documents) -> Vec<Finding> {
                         Ok(store) if used.iter().any(|known| std::ptr::eq(*known, store)) => {}
                         Ok(store) => used.push(store),
                         Err(message) => {
-                            findings.push(Finding::of(&external.place, path_of(external, reference, &asked), message))
+                            let path = path_of(external, reference, &asked);
+                            let is_missing_store = documents.store(reference, external.namespace()).is_none();
+                            let finding = Finding::of(&external.place, path, message);
+                            findings.push(Finding { is_missing_store, ..finding });
                         }
                     }
                 }
@@ -60,6 +66,11 @@ pub(crate) fn check(documents: &Documents) -> Vec<Finding> {
         findings.extend(check_store(store));
     }
     findings
+}
+
+/// Everything that is wrong with the stores, whether an ExternalSecret names them or not.
+pub(crate) fn check_stores(documents: &Documents) -> Vec<Finding> {
+    documents.stores.iter().flat_map(check_store).collect()
 }
 
 fn spec_findings(place: &Place, error: SpecError) -> Vec<Finding> {

@@ -99,14 +99,19 @@ impl Documents {
             None | Some(_) => None,
         };
         let namespace = namespace.map(str::to_owned).or(ruled).unwrap_or_default();
+        self.read_text(file, &named, &text, &namespace, take)
+    }
+
+    /// Reads the text of a file; `named` is what it is called in findings, `namespace` is empty where nobody says.
+    pub(crate) fn read_text(&mut self, file: &Path, named: &str, text: &str, namespace: &str, take: Take) -> Outcome {
         let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
         let documents: Vec<Option<Value>> =
-            serde_saphyr::from_multiple(&text).map_err(|error| refuse!("{named}: {}", error.without_snippet()))?;
-        let lines = lines(&text);
+            serde_saphyr::from_multiple(text).map_err(|error| refuse!("{named}: {}", error.without_snippet()))?;
+        let lines = lines(text);
         let mut objects = Vec::new();
         documents.into_iter().flatten().for_each(|document| flatten(document, &mut objects));
         for (index, object) in objects.into_iter().enumerate() {
-            let file = File { named: &named, folder: &folder, namespace: &namespace, take };
+            let file = File { named, folder: &folder, namespace, take };
             self.object(&file, lines.get(index).copied(), object)?;
         }
         Ok(())

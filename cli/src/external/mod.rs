@@ -16,7 +16,7 @@ mod offline;
 mod plan;
 mod render;
 
-pub(crate) use self::check::{Finding, check};
+pub(crate) use self::check::{Finding, check, check_stores};
 pub(crate) use self::documents::{Documents, Take};
 pub(crate) use self::offline::Offline;
 pub(crate) use self::plan::{Plan, plan};

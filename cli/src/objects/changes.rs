@@ -47,7 +47,7 @@ pub(crate) fn changes(selection: &Selection, kinds: &[SyncedKind]) -> Pin<Box<dy
             Err(error) => Change::Trouble { kind, error: Box::new(error) },
         })
     });
-    Box::pin(select_all(streams.map(|stream| stream.boxed_local()).collect::<Vec<_>>()))
+    Box::pin(select_all(streams.map(|stream| stream.boxed_local())))
 }
 
 impl Change {

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 /// A folder to work in.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
+    /// Environment variables beside the few that every program needs.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 /// What a run came to.
@@ -33,7 +35,7 @@ impl Run {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
     }
 
     /// A bench with a key pair of each native kind: `cluster.key`, `cluster.pub`, `small.key`, `small.pub`.
@@ -80,6 +82,7 @@ impl Bench {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.folder.path())
             .env("XDG_STATE_HOME", self.folder.path().join("state"))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

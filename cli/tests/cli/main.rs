@@ -7,11 +7,16 @@ mod harness;
 mod support;
 
 mod cluster;
+mod cluster_keys;
 mod files;
 mod keys;
 mod looking;
 mod opening;
 mod planning;
 mod sealing;
+mod status;
 mod story;
 mod syncing;
+mod verifying;
+mod waiting;
+mod world;

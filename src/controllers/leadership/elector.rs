@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::runtime::watcher;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant};
@@ -115,7 +116,12 @@ impl Elector {
                     Err(_) => self.under_way.clear(),
                 },
                 Some(told) = settled.recv() => self.on_settled(told),
-                Some((_, said)) = watch.next() => self.seen.hear(said, Instant::now()),
+                Some((_, said)) = watch.next() => {
+                    if said.as_ref().is_err_and(is_forbidden) {
+                        self.complain_about_rights();
+                    }
+                    self.seen.hear(said, Instant::now());
+                }
                 Some(_) = self.chores.join_next() => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
@@ -130,17 +136,21 @@ impl Elector {
             self.share_out(now);
             self.tidy(now);
         }
-        let due: Vec<_> = self.held.iter().filter(|(slot, _)| !self.under_way.contains_key(*slot)).collect();
-        let is_done_with = |slot: &Slot, held: &Held| held.leaving && !self.runs(*slot);
-        let calls = due.into_iter().filter_map(|(slot, held)| {
-            let call = if is_done_with(slot, held) { Call::Release } else { Call::Renew };
-            (call == Call::Release || now >= held.due).then(|| (*slot, call, held.lease.clone()))
-        });
-        for (slot, call, lease) in calls.collect::<Vec<_>>() {
+        for (slot, call, lease) in self.calls_due(now) {
             self.call(slot, call, Some(lease), now);
         }
         self.tell();
         self.set_fences();
+    }
+
+    /// What is to be renewed or given back now.
+    fn calls_due(&self, now: Instant) -> Vec<(Slot, Call, Lease)> {
+        let idle = self.held.iter().filter(|(slot, _)| !self.under_way.contains_key(*slot));
+        let due = idle.filter_map(|(slot, held)| {
+            let call = if held.leaving && !self.runs(*slot) { Call::Release } else { Call::Renew };
+            (call == Call::Release || now >= held.due).then(|| (*slot, call, held.lease.clone()))
+        });
+        due.collect()
     }
 
     fn runs(&self, slot: Slot) -> bool {
@@ -150,11 +160,9 @@ impl Elector {
     /// Looks whether what we hold is still ours.
     fn look_at_own(&mut self, now: Instant) {
         let deadline = self.settings.renew_deadline;
-        let too_late = |held: &Held| now >= held.renewed + deadline;
-        let lost = self.held.iter().filter(|(_, held)| too_late(held) || self.seen.is_taken_from(&held.lease));
-        for slot in lost.map(|(slot, _)| *slot).collect::<Vec<_>>() {
-            self.lose(slot);
-        }
+        let is_lost = |held: &Held| now >= held.renewed + deadline || self.seen.is_taken_from(&held.lease);
+        let lost: Vec<_> = self.held.iter().filter(|(_, held)| is_lost(held)).map(|(slot, _)| *slot).collect();
+        lost.into_iter().for_each(|slot| self.lose(slot));
     }
 
     /// A Lease is not ours any more, or may not be for much longer.
@@ -184,7 +192,7 @@ impl Elector {
             if !self.held.contains_key(&Slot::Member) {
                 self.try_to_take(Slot::Member, now);
             }
-            let members = self.seen.members(staying, now);
+            let members = self.seen.members(shards, staying, now);
             self.out.metrics.members.set(i64::try_from(members.len()).unwrap_or(i64::MAX));
             quota_of_mine = quota(shards as usize, &members, &self.settings.identity);
         } else {
@@ -302,10 +310,10 @@ impl Elector {
     fn failed(&mut self, slot: Slot, call: Call, error: &ApiError, now: Instant) {
         self.out.metrics.failures.inc();
         let lease = self.leases.name(slot);
-        if self.complaint.replace(error.reason()) == Some(error.reason()) {
+        if matches!(error, ApiError::Forbidden(_)) {
+            self.complain_about_rights();
+        } else if self.complaint.replace(error.reason()) == Some(error.reason()) {
             debug!(lease, %error, "still no answer about the Lease that helps");
-        } else if matches!(error, ApiError::Forbidden(_)) {
-            warn!(lease, %error, "cannot use Leases: give the controller's role get, list, watch, create, update and delete on leases.coordination.k8s.io in its own namespace, or run it with --leader-elect=false as the only replica");
         } else {
             warn!(lease, %error, "cannot take, renew or give back the Lease; trying again");
         }
@@ -315,6 +323,16 @@ impl Elector {
             (Call::Release, Some(_)) => drop(self.held.remove(&slot)),
             (Call::Renew, Some(held)) => held.due = soon,
             (Call::Take | Call::Renew | Call::Release, _) => drop(self.next_try.insert(slot, soon)),
+        }
+    }
+
+    fn complain_about_rights(&mut self) {
+        if self.complaint.replace("rights") != Some("rights") {
+            warn!(
+                "this replica may not use Leases and does no work: give its role get, list, watch, create, update and \
+                 delete on leases.coordination.k8s.io in the controller's namespace, or, where it is the only one, run it \
+                 with --leader-elect=false"
+            );
         }
     }
 
@@ -415,5 +433,18 @@ impl Elector {
         }
         while releases.join_next().await.is_some() {}
         info!("gave back all Leases");
+    }
+}
+
+/// Whether the watch is refused, and not only interrupted.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => matches!(status.code, 401 | 403),
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
     }
 }

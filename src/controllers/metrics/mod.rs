@@ -21,7 +21,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 pub use self::exposition::exposition;
-pub(super) use self::objects::{Kind, Objects, Standing, State};
+pub(super) use self::objects::{Kind, Objects, Standing};
 pub(super) use self::passes::Passes;
 
 /// The controller's metrics; clones share them.

@@ -23,7 +23,7 @@ pub(in crate::controllers) struct Passes {
     to_sync: Family<OfKind, Histogram, Buckets>,
     in_flight: Family<OfKind, Gauge>,
     queued: Family<OfKind, Gauge>,
-    retrying: Family<OfKind, Gauge>,
+    waiting: Family<OfKind, Gauge>,
     began: Timestamp,
 }
 
@@ -48,7 +48,7 @@ impl Default for Passes {
             to_sync: Family::new_with_constructor(Buckets(&SYNC)),
             in_flight: Family::default(),
             queued: Family::default(),
-            retrying: Family::default(),
+            waiting: Family::default(),
             began: Timestamp::now(),
         }
     }
@@ -60,7 +60,7 @@ impl Passes {
         ours.register("time_to_sync_seconds", "From the creation of an object to its first sync", self.to_sync.clone());
         ours.register("in_flight", "Objects in work", self.in_flight.clone());
         ours.register("queue_depth", "Objects that wait for their turn", self.queued.clone());
-        ours.register("retrying", "Objects that wait for another try or their next refresh", self.retrying.clone());
+        ours.register("waiting", "Objects that wait for another try or their next refresh", self.waiting.clone());
     }
 
     /// A pass over an object of this kind took so long.
@@ -78,16 +78,16 @@ impl Passes {
     }
 
     /// So many objects of this kind are in work, wait for their turn, and for a moment to come.
-    pub(in crate::controllers) fn show(&self, kind: Kind, [in_flight, queued, retrying]: [usize; 3]) {
+    pub(in crate::controllers) fn show(&self, kind: Kind, [in_flight, queued, waiting]: [usize; 3]) {
         let kind = of(kind);
-        for (family, count) in [(&self.in_flight, in_flight), (&self.queued, queued), (&self.retrying, retrying)] {
+        for (family, count) in [(&self.in_flight, in_flight), (&self.queued, queued), (&self.waiting, waiting)] {
             family.get_or_create(&kind).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 
     /// Nothing is in work and nothing waits.
     pub(super) fn rest(&self) {
-        for family in [&self.in_flight, &self.queued, &self.retrying] {
+        for family in [&self.in_flight, &self.queued, &self.waiting] {
             family.clear();
         }
     }

@@ -18,6 +18,8 @@ struct Stream {
     complete: bool,
     /// Whether the stream is broken.
     broken: bool,
+    /// Whether the API server refuses it for want of rights.
+    refused: bool,
 }
 
 impl Known {
@@ -37,14 +39,16 @@ impl Known {
             Ok(event) => {
                 // The list is only announced by Init: it is there when its first object is.
                 if state.broken && !matches!(event, Event::Init) {
-                    state.broken = false;
+                    (state.broken, state.refused) = (false, false);
                     info!(what, "the watch is back");
                 }
                 Some(event)
             }
             Err(problem) => {
+                state.refused = is_refused(&problem);
                 // Kinds of errors only: the text of an error may quote an object.
                 let problem = match problem {
+                    watcher::Error::InitialListFailed(_) if state.refused => "the controller may not list them",
                     watcher::Error::InitialListFailed(_) => "the list failed",
                     watcher::Error::WatchStartFailed(_) => "the watch does not start",
                     watcher::Error::WatchError(_) => "the API server ended the watch",
@@ -88,8 +92,49 @@ impl Known {
         covering.map_or(0, |stream| self.list(stream))
     }
 
-    /// Whether every stream has completed a list.
+    /// Whether the stream is refused for want of rights.
+    pub(in crate::controllers) fn is_refused(&self, stream: usize) -> bool {
+        self.streams.get(stream).is_some_and(|state| state.refused)
+    }
+
+    /// Whether every stream has completed a list. One namespace that the controller has no rights in does not keep the
+    /// others waiting; where it has rights in none, nothing is known.
     pub(in crate::controllers) fn is_complete(&self) -> bool {
-        self.streams.iter().all(|state| state.complete)
+        let known = |state: &Stream| state.complete;
+        self.streams.iter().all(|state| known(state) || state.refused)
+            && (self.streams.is_empty() || self.streams.iter().any(known))
+    }
+}
+
+/// Whether the API server answered that the controller has not got the right, as it does where a namespace, and with it
+/// the binding in it, is still to come.
+fn is_refused(problem: &watcher::Error) -> bool {
+    match problem {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.code == 403,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_without_rights_does_not_keep_the_others_waiting() {
+        let status = kube::core::Status { code: 403, ..kube::core::Status::default() };
+        let refused =
+            || Err::<Event<()>, _>(watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status.clone()))));
+        let mut known = Known::new(2);
+        assert!(known.heard(0, refused(), "things").is_none() && known.is_refused(0));
+        assert!(!known.is_complete(), "the other is not known yet");
+        known.finish(1);
+        assert!(known.is_complete());
+        let mut known = Known::new(1);
+        known.heard(0, refused(), "things");
+        assert!(!known.is_complete(), "nothing is known at all");
     }
 }

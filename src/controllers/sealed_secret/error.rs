@@ -20,6 +20,11 @@ pub(in crate::controllers) enum SyncError {
     /// The Secret could not be written.
     #[error("cannot write the Secret: {0}")]
     Write(#[source] ApiError),
+    /// `spec.data` where it is not accepted.
+    #[error(
+        "spec.data, the deprecated form of a whole Secret in one value, is not accepted by this controller: seal the values again, into spec.encryptedData"
+    )]
+    Deprecated,
     /// The opening was cut short by a fault of ours.
     #[error("the controller failed to open it; this is a bug")]
     Panicked,
@@ -32,6 +37,7 @@ impl SyncError {
             Self::Resource(error) => error.reason(),
             Self::Refused(refusal) => refusal.reason(),
             Self::Read(error) | Self::Write(error) => error.reason(),
+            Self::Deprecated => "DeprecatedData",
             Self::Panicked => "InternalError",
         }
     }
@@ -39,7 +45,7 @@ impl SyncError {
     /// How soon another try makes sense.
     pub(super) const fn class(&self) -> Class {
         match self {
-            Self::Resource(_) | Self::Panicked => Class::Terminal,
+            Self::Resource(_) | Self::Deprecated | Self::Panicked => Class::Terminal,
             Self::Refused(_) => Class::Blocked,
             Self::Read(error) | Self::Write(error) => error.class(),
         }
@@ -50,7 +56,9 @@ impl SyncError {
         match self {
             // Retried often, since the blocker may go, but only a person makes it go.
             Self::Refused(refusal) => *refusal != Refusal::Terminating,
-            Self::Resource(_) | Self::Panicked | Self::Read(_) | Self::Write(_) => self.class().is_terminal(),
+            Self::Resource(_) | Self::Deprecated | Self::Panicked | Self::Read(_) | Self::Write(_) => {
+                self.class().is_terminal()
+            }
         }
     }
 
@@ -58,14 +66,14 @@ impl SyncError {
     pub(super) fn wants_key(&self) -> bool {
         match self {
             Self::Resource(error) => error.wants_key(),
-            Self::Refused(_) | Self::Read(_) | Self::Write(_) | Self::Panicked => false,
+            Self::Refused(_) | Self::Read(_) | Self::Write(_) | Self::Deprecated | Self::Panicked => false,
         }
     }
 
     /// Upstream's word for the kind of failure, a label of its error metric.
     pub(super) const fn metric(&self) -> &'static str {
         match self {
-            Self::Resource(_) | Self::Panicked => "unseal",
+            Self::Resource(_) | Self::Deprecated | Self::Panicked => "unseal",
             Self::Refused(Refusal::NotOwned { .. }) => "unmanaged",
             Self::Read(_) => "fetch",
             Self::Refused(_) | Self::Write(_) => "update",
@@ -75,7 +83,7 @@ impl SyncError {
     /// Upstream's reason of the event.
     pub(super) const fn event(&self) -> &'static str {
         match self {
-            Self::Resource(_) | Self::Panicked => "ErrUnsealFailed",
+            Self::Resource(_) | Self::Deprecated | Self::Panicked => "ErrUnsealFailed",
             Self::Refused(_) | Self::Read(_) | Self::Write(_) => "ErrUpdateFailed",
         }
     }

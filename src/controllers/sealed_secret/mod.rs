@@ -5,7 +5,9 @@
 mod desired;
 mod dispatch;
 mod error;
+mod orphan;
 mod reconcile;
+mod said;
 mod status;
 
 use std::collections::BTreeMap;
@@ -45,3 +47,4 @@ impl Default for SealedConfig {
 pub(super) use dispatch::{Dispatcher, Setup};
 use error::SyncError;
 pub(super) use reconcile::Context;
+pub(super) use said::Said;

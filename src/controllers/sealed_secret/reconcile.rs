@@ -16,7 +16,7 @@ use tracing::{Instrument as _, debug, info, warn};
 use super::desired;
 use super::dispatch::fingerprint;
 use super::status::{self, Verdict};
-use super::{SealedConfig, SyncError, status::is_settled};
+use super::{Said, SealedConfig, SyncError, orphan, status::is_settled};
 use crate::audit;
 use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
@@ -26,9 +26,9 @@ use crate::controllers::queue::{Key, Version};
 use crate::controllers::{apply, observe, trace};
 use crate::resource::{self, Desired};
 use crate::seal::{DigestKey, KeyId, Keyring};
-use crate::secret::Values;
+use crate::secret::{Shape, Values};
 use crate::sync::schedule::Class;
-use crate::sync::{self, Annotations, Content, Live, Plan};
+use crate::sync::{self, Annotations, Content, Live, Owner, Plan, Refusal};
 
 /// What a pass needs besides its object.
 pub(in crate::controllers) struct Context {
@@ -37,6 +37,7 @@ pub(in crate::controllers) struct Context {
     pub(in crate::controllers) metrics: Metrics,
     pub(in crate::controllers) notices: Notices,
     pub(in crate::controllers) config: SealedConfig,
+    pub(in crate::controllers) said: Said,
 }
 
 impl Context {
@@ -71,6 +72,17 @@ pub(in crate::controllers) enum Job {
     Fresh(Box<SealedSecret>),
     /// It has to be read.
     Again,
+    /// It is gone, and its Secret has to go too.
+    Orphan,
+}
+
+/// What is known of a target before anything is read.
+#[derive(Clone, Copy, Default)]
+pub(in crate::controllers) struct Seen {
+    /// Whether there is one.
+    pub(in crate::controllers) exists: bool,
+    /// Its version, where nothing about it but the data can be wrong.
+    pub(in crate::controllers) version: Option<Version>,
 }
 
 /// What came of a pass.
@@ -110,18 +122,18 @@ impl Outcome {
     }
 }
 
-/// Brings one SealedSecret into sync and writes its status. `known` says whether its target is known to exist.
+/// Brings one SealedSecret into sync and writes its status.
 pub(in crate::controllers) async fn reconcile(
     context: &Context,
     keyring: Arc<Keyring>,
     key: &Key,
     job: Job,
-    known: Option<Version>,
+    seen: Seen,
 ) -> Report {
-    work(context, keyring, key, job, known).instrument(trace::pass!(KIND, key)).await
+    work(context, keyring, key, job, seen).instrument(trace::pass!(KIND, key)).await
 }
 
-async fn work(context: &Context, keyring: Arc<Keyring>, key: &Key, job: Job, known: Option<Version>) -> Report {
+async fn work(context: &Context, keyring: Arc<Keyring>, key: &Key, job: Job, seen: Seen) -> Report {
     let report = |fingerprint, status, outcome| Report { fingerprint, status, outcome };
     let object = match job {
         Job::Fresh(object) => *object,
@@ -129,12 +141,16 @@ async fn work(context: &Context, keyring: Arc<Keyring>, key: &Key, job: Job, kno
             Ok(object) => object,
             Err(error) => return report(None, None, Outcome::of(&error)),
         },
+        Job::Orphan => {
+            let outcome = orphan::collect(&context.api, key).await.map_or_else(|e| Outcome::of(&e), |()| Outcome::Gone);
+            return report(None, None, outcome);
+        }
     };
     let print = Some(fingerprint(&object));
     if object.metadata.deletion_timestamp.is_some() {
         return report(print, None, Outcome::Gone);
     }
-    if let Some(version) = known
+    if let Some(version) = seen.version
         && is_settled(&object, version)
     {
         context.saw(key, &object, true);
@@ -142,15 +158,22 @@ async fn work(context: &Context, keyring: Arc<Keyring>, key: &Key, job: Job, kno
         return report(print, None, Outcome::Synced(version));
     }
     context.metrics.unseal_requests.inc();
+    let hinted = status::hints_at_secret(&object, context.config.watches_targets);
+    let exists = seen.exists || hinted;
     let began = Instant::now();
     let object = Arc::new(object);
-    let result = Pass { context, keyring, object: &object }.run(known.is_some()).await;
+    let result = Pass { context, keyring, object: &object }.run(exists).await;
     let verdict = match &result {
         Ok(done) => Verdict::Synced { key_values: done.key_values.clone(), secret: done.secret.clone() },
         Err(error) => Verdict::Failed(error),
     };
-    let news = status::news(&object, &verdict, Timestamp::now());
-    announce(context, key, &object, &result, news.is_some());
+    let news = status::news(&object, &verdict, Timestamp::now()).filter(|_| context.config.writes_status);
+    let is_news = match &result {
+        _ if context.config.writes_status => news.is_some(),
+        Ok(_) => context.said.is_news(key, None),
+        Err(error) => context.said.is_news(key, Some(&error.to_string())),
+    };
+    announce(context, key, &object, &result, is_news);
     context.metrics.passes.took(KIND, began.elapsed());
     let mut written = None;
     if let Some(news) = news {
@@ -262,9 +285,18 @@ const ROUNDS: usize = 3;
 const FEW_VALUES: usize = 4;
 
 impl Pass<'_> {
-    async fn run(&self, known: bool) -> Result<Done, SyncError> {
-        // What is not known to be there is created without looking first.
-        let mut live = if known { self.live().await? } else { None };
+    async fn run(&self, exists: bool) -> Result<Done, SyncError> {
+        if !self.context.config.opens_whole_secrets
+            && self.object.spec.data.as_ref().is_some_and(|data| !data.is_empty())
+        {
+            return Err(SyncError::Deprecated);
+        }
+        let merged = status::was_merged(self.object);
+        // What is not known to be there is created without looking first, unless it would be somebody else's.
+        let mut live = if exists || merged { self.live().await? } else { None };
+        if live.is_none() && merged {
+            return Err(SyncError::Refused(Refusal::MergeTargetGone));
+        }
         if let Some(live) = &live
             && let Some(done) = self.without_opening(live).await?
         {
@@ -276,7 +308,11 @@ impl Pass<'_> {
                 Err(SyncError::Write(ApiError::AlreadyExists | ApiError::Conflict | ApiError::NotFound)) => {}
                 other => return other,
             }
+            let merged = merged || live.as_ref().is_some_and(is_only_merged_into);
             live = self.live().await?;
+            if live.is_none() && merged {
+                return Err(SyncError::Refused(Refusal::MergeTargetGone));
+            }
         }
         Err(SyncError::Write(ApiError::Conflict))
     }
@@ -289,7 +325,7 @@ impl Pass<'_> {
             return Ok(None);
         }
         let (shape, owner) = (resource::shape(self.object), desired::owner(self.object));
-        let plan = sync::plan(&sync::Desired { shape: &shape, content: Content::Proven, owner: &owner }, Some(live));
+        let plan = sync::plan(&self.wanted(&shape, Content::Proven, &owner), Some(live));
         let done = |resource_version, wrote| Done {
             key_values: None,
             secret: WrittenSecret { resource_version, digest: digest.to_owned() },
@@ -346,7 +382,7 @@ impl Pass<'_> {
         let (api, (namespace, name), target) = (&self.context.api, self.place(), &desired.target);
         let owner = desired::owner(self.object);
         let content = Content::Opened(&target.data);
-        let plan = sync::plan(&sync::Desired { shape: &target.shape, content, owner: &owner }, live);
+        let plan = sync::plan(&self.wanted(&target.shape, content, &owner), live);
         let (resource_version, wrote) = match (plan, live) {
             (Plan::Create(head), _) => (apply::create(api, namespace, name, &head, &target.data).await, true),
             (Plan::Update(update), Some(live)) => {
@@ -359,16 +395,28 @@ impl Pass<'_> {
         };
         let resource_version = resource_version.map_err(SyncError::Write)?;
         // What is merged into holds more than ours: no digest of ours can prove it.
-        let merged = live.is_some_and(|live| live.is_marked(Annotations::PATCH));
-        let key = self.keyring.digest_key().filter(|_| !merged);
-        let digest = key.map(|key| digest_of(key, target.shape.effective_kind(), &target.data));
-        let secret = WrittenSecret { resource_version, digest: digest.unwrap_or_default() };
+        let digest = match (live, self.keyring.digest_key()) {
+            (Some(live), _) if is_only_merged_into(live) => status::MERGED.to_owned(),
+            (Some(live), _) if live.is_marked(Annotations::PATCH) => String::new(),
+            (_, Some(key)) => digest_of(key, target.shape.effective_kind(), &target.data),
+            (_, None) => String::new(),
+        };
+        let secret = WrittenSecret { resource_version, digest };
         Ok(Done { key_values: Some(desired.key_values.clone()), secret, wrote })
+    }
+
+    fn wanted<'a>(&'a self, shape: &'a Shape, content: Content<'a>, owner: &'a Owner) -> sync::Desired<'a> {
+        sync::Desired { shape, content, owner, labels: &self.context.config.labels }
     }
 
     fn place(&self) -> (&str, &str) {
         api::place(&self.object.metadata)
     }
+}
+
+/// Whether a Secret is somebody else's and stays so.
+fn is_only_merged_into(live: &Live) -> bool {
+    live.is_marked(Annotations::PATCH) && !live.is_marked(Annotations::MANAGED)
 }
 
 fn digest_of(key: &DigestKey, kind: &str, data: &Values) -> String {

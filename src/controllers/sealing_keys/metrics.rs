@@ -15,7 +15,7 @@ use crate::seal::KeyId;
 struct Labels {
     key: String,
     state: &'static str,
-    r#type: &'static str,
+    kind: &'static str,
 }
 
 /// The metrics of keys; clones share them.
@@ -40,7 +40,7 @@ impl KeyMetrics {
         let created = "When a sealing key was made, in seconds since 1970";
         ours.register("sealing_key_created_timestamp_seconds", created, metrics.created.clone());
         let expires = "When the certificate of a sealing key expires, in seconds since 1970";
-        ours.register("sealing_key_expires_timestamp_seconds", expires, metrics.expires.clone());
+        ours.register("sealing_key_expiry_timestamp_seconds", expires, metrics.expires.clone());
         let locked = "Sealing keys that cannot be unwrapped at present";
         ours.register("locked_sealing_keys", locked, metrics.locked.clone());
         metrics
@@ -53,7 +53,7 @@ impl KeyMetrics {
             family.clear();
         }
         for key in keys {
-            let labels = Labels { key: key.id.to_string(), state: key.state.as_str(), r#type: key.kind.as_str() };
+            let labels = Labels { key: key.id.to_string(), state: key.state.as_str(), kind: key.kind.as_str() };
             self.created.get_or_create(&labels).set(key.created().as_second());
             if let Some((_, until)) = key.validity {
                 self.expires.get_or_create(&labels).set(until.as_second());

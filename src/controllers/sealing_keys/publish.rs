@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::facts::Facts;
 use crate::controllers::api::{self, Api, ApiError, FIELD_MANAGER};
-use crate::seal::KeyKind;
+use crate::seal::{KeyId, KeyKind};
 
 /// Name of the ConfigMap.
 pub(super) const NAME: &str = "bulla-sealing-keys";
@@ -32,6 +32,15 @@ impl PublishedKeys {
     pub fn json(&self) -> Arc<str> {
         // A writer that panicked leaves the old list or the new one, both whole.
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The certificate of this key in PEM, if it is published and has one.
+    #[must_use]
+    pub fn certificate(&self, id: &KeyId) -> Option<String> {
+        let listing: Value = serde_json::from_str(&self.json()).ok()?;
+        let id = id.to_string();
+        let entry = listing.get("keys")?.as_array()?.iter().find(|entry| entry["id"] == *id)?;
+        Some(entry.get("certificate")?.as_str()?.to_owned())
     }
 
     /// Replaces the list; says whether it changed.

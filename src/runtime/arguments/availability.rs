@@ -38,6 +38,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl AvailabilityArguments {
+    /// Checks that the flags go together.
+    ///
+    /// # Errors
+    /// What does not, in words for whoever gave them.
+    pub fn check(&self) -> Result<(), String> {
+        self.config().map_or(Ok(()), |config| config.check())
+    }
+
     /// How replicas agree on who does what; `None` is a process that is the only one.
     pub(super) fn config(&self) -> Option<Availability> {
         if !self.leader_elect {

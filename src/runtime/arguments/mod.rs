@@ -17,8 +17,8 @@ pub use self::availability::AvailabilityArguments;
 pub use self::external::ExternalArguments;
 pub use self::keys::KeyArguments;
 pub use self::sealed::SealedArguments;
-pub use self::server::ServerArguments;
-pub use self::telemetry::{LogFormat, TelemetryArguments};
+pub use self::server::{MetricsAddress, ServerArguments};
+pub use self::telemetry::{LogFormat, NotifyOn, TelemetryArguments};
 pub use self::upstream::Notice;
 pub use self::wrapping::WrappingArguments;
 
@@ -96,6 +96,8 @@ impl RunArguments {
             keys: self.keys.config(),
             external: self.external.config(),
             availability: self.availability.config(),
+            object_metrics: self.telemetry.object_metrics,
+            notify: self.telemetry.notify(),
             ..ControllerConfig::new(namespace)
         }
     }

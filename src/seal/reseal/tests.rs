@@ -145,8 +145,19 @@ fn two_active_keys_of_ours_in_one_value_both_stay_and_a_retired_one_goes() {
         (opening, KeyState::Opening),
         (new, KeyState::Active),
     ]);
-    assert!(keyring.is_retired(&gone));
+    assert!(keyring.refusal(&gone).is_some());
     let text = new_text(reseal(&keyring, &Targets::newest(&keyring), Scope::Strict).value("password", &value));
+    assert_eq!(inspect(&text).unwrap().binding.unwrap().keys, ids);
+}
+
+#[test]
+fn a_recipient_that_is_compromised_makes_a_value_stale_also_beside_the_newest_key() {
+    let [new, person, leaked] = [(); 3].map(|()| x25519());
+    let value = sealed(&[&leaked, &new, &person], Scope::Strict, PLACE);
+    let ids = [new.key_id(), person.key_id()];
+    let keyring = keyring([(leaked, KeyState::Compromised), (new, KeyState::Active)]);
+    let targets = Targets { others: vec![person.recipient().clone()], ..Targets::newest(&keyring) };
+    let text = new_text(reseal(&keyring, &targets, Scope::Strict).value("password", &value));
     assert_eq!(inspect(&text).unwrap().binding.unwrap().keys, ids);
 }
 
@@ -156,12 +167,11 @@ fn kinds_that_age_does_not_mix_are_refused_in_words() {
     let value = sealed(&[&old, &person], Scope::Strict, PLACE);
     let keyring = keyring([(old, KeyState::Active), (new, KeyState::Active)]);
     let targets = Targets { others: vec![person.recipient().clone()], ..Targets::newest(&keyring) };
-    match reseal(&keyring, &targets, Scope::Strict).value("password", &value) {
-        Outcome::Refused(refusal @ ResealRefusal::Seal(SealError::MixedKinds { .. })) => {
-            assert!(refusal.to_string().contains("hybrid and x25519"), "{refusal}");
-        }
-        other => panic!("{other:?}"),
-    }
+    let outcome = reseal(&keyring, &targets, Scope::Strict).value("password", &value);
+    let Outcome::Refused(refusal @ ResealRefusal::Seal(SealError::MixedKinds { .. })) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(refusal.to_string().contains("hybrid and x25519"), "{refusal}");
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Desired<'a> {
     pub content: Content<'a>,
     /// Who it is for.
     pub owner: &'a Owner,
+    /// Labels that every Secret of ours gets; those of the shape win. A Secret that is only merged into gets none.
+    pub labels: &'a BTreeMap<String, String>,
 }
 
 /// The values of a desired target.
@@ -114,6 +116,12 @@ pub enum Refusal {
         /// The type it should have.
         desired: String,
     },
+    /// It was somebody else's, we merged into it, and it is gone.
+    #[error(
+        "the Secret that this SealedSecret was merged into is gone, and it is not this SealedSecret's to create: create it again with the annotation {}=true, or change the spec to get a Secret of its own",
+        Annotations::PATCH
+    )]
+    MergeTargetGone,
     /// It is being deleted.
     #[error("the target Secret is being deleted and waits for its finalizers")]
     Terminating,
@@ -127,6 +135,7 @@ impl Refusal {
             Self::NotOwned { .. } => "SecretNotOwned",
             Self::Immutable => "ImmutableTarget",
             Self::Type { .. } => "TypeConflict",
+            Self::MergeTargetGone => "PatchTargetGone",
             Self::Terminating => "SecretTerminating",
         }
     }
@@ -153,7 +162,8 @@ pub fn plan(desired: &Desired<'_>, live: Option<&Live>) -> Plan {
 
 fn create(desired: &Desired<'_>) -> Head {
     let shape = desired.shape;
-    let mut labels = shape.labels.clone();
+    let mut labels = desired.labels.clone();
+    labels.extend(shape.labels.clone());
     labels.insert(Annotations::MANAGED_BY.to_owned(), Annotations::OWNED.to_owned());
     Head {
         kind: shape.effective_kind().to_owned(),
@@ -219,6 +229,7 @@ fn metadata(desired: &Desired<'_>, live: &Live, mode: Mode) -> (Pairs, Pairs) {
             let (our_labels, our_annotations) = ownership::removable(live, desired.owner);
             labels.retain(|name, _| !our_labels.contains(name));
             annotations.retain(|name, _| !our_annotations.contains(name));
+            labels.extend(desired.labels.clone());
             Annotations::OWNED
         }
         Mode::Merge { take_ownership: true } => Annotations::OWNED,

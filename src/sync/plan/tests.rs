@@ -48,7 +48,7 @@ fn marked(mut live: Live, names: &[&str]) -> Live {
 
 fn plan_with(shape: &Shape, sealed: &[(&str, &str)], live: Option<&Live>) -> Plan {
     let (values, owner) = (values(sealed), owner());
-    plan(&Desired { shape, content: Content::Opened(&values), owner: &owner }, live)
+    plan(&Desired { shape, content: Content::Opened(&values), owner: &owner, labels: &Pairs::new() }, live)
 }
 
 fn plan_for(sealed: &[(&str, &str)], live: &Live) -> Plan {
@@ -240,9 +240,30 @@ fn a_secret_that_is_being_deleted_is_waited_for() {
 #[test]
 fn proven_data_is_not_written_anew_but_its_metadata_is_mended() {
     let (shape, owner) = (Shape::default(), owner());
-    let desired = Desired { shape: &shape, content: Content::Proven, owner: &owner };
+    let desired = Desired { shape: &shape, content: Content::Proven, owner: &owner, labels: &Pairs::new() };
     assert_eq!(plan(&desired, Some(&ours())), Plan::Keep);
     let mut live = ours();
     live.labels.clear();
     assert_eq!(updated(plan(&desired, Some(&live))).data, Data::Live);
+}
+
+#[test]
+fn labels_for_all_go_to_what_is_ours_and_give_way_to_the_template() {
+    let (values, owner) = (values(&[("a", "1")]), owner());
+    let shape = Shape { labels: pairs(&[("team", "ours")]), ..Shape::default() };
+    let all = pairs(&[("team", "all"), ("backup", "no")]);
+    let desired = Desired { shape: &shape, content: Content::Opened(&values), owner: &owner, labels: &all };
+    let expected = |mark| pairs(&[("team", "ours"), ("backup", "no"), (Annotations::MANAGED_BY, mark)]);
+    let Plan::Create(head) = plan(&desired, None) else { panic!("not created") };
+    assert_eq!(head.labels, expected(Annotations::OWNED));
+    let update = updated(plan(&desired, Some(&ours())));
+    assert_eq!((update.head.labels, update.data), (expected(Annotations::OWNED), Data::Live));
+    // What is somebody else's is not labelled, and a label that is dropped goes.
+    let live = marked(foreign(), &[Annotations::PATCH]);
+    assert!(!updated(plan(&desired, Some(&live))).head.labels.contains_key("backup"));
+    let mut live = ours();
+    live.labels.extend(pairs(&[("backup", "no"), ("theirs", "x")]));
+    live.written_by[0].labels.insert("backup".to_owned());
+    let labels = updated(plan_for(&[("a", "1")], &live)).head.labels;
+    assert!(!labels.contains_key("backup") && labels.contains_key("theirs"), "{labels:?}");
 }

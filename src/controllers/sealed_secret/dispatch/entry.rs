@@ -1,6 +1,7 @@
 //! What is remembered of one object: a few dozen bytes, never the object.
 
 use crate::controllers::queue::{Timer, Version};
+use crate::controllers::sealed_secret::reconcile::Seen;
 
 /// Where an object stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub(super) struct Target {
     pub(super) version: Version,
     /// The list in which it was last seen.
     pub(super) list: u32,
+    /// Whether it lacks a label that every target gets.
+    pub(super) is_bare: bool,
 }
 
 impl Entry {
@@ -64,6 +67,12 @@ impl Entry {
         self.target.map(|target| target.version)
     }
 
+    /// What a pass is told of the target.
+    pub(super) fn seen(&self) -> Seen {
+        let version = self.target.filter(|target| !target.is_bare).map(|target| target.version);
+        Seen { exists: self.target.is_some(), version }
+    }
+
     /// Notes that `version` of the target is right; false if the watch has already seen a later one, or its end.
     pub(super) fn is_right_at(&mut self, version: Version, list: u32) -> bool {
         if self.gone.take().is_some_and(|gone| gone > version) {
@@ -74,7 +83,7 @@ impl Entry {
         match self.target {
             Some(target) if target.version > version => false,
             _ => {
-                self.target = Some(Target { version, list });
+                self.target = Some(Target { version, list, is_bare: false });
                 true
             }
         }
@@ -99,7 +108,7 @@ mod tests {
 
     #[test]
     fn an_edit_that_came_after_the_write_of_a_pass_is_not_forgotten() {
-        let target = Target { version: Version::parse("12"), list: 1 };
+        let target = Target { version: Version::parse("12"), list: 1, is_bare: false };
         let mut entry = Entry { target: Some(target), ..Entry::default() };
         assert!(!entry.is_right_at(Version::parse("10"), 1));
         assert!(entry.is_right_at(Version::parse("12"), 1));

@@ -7,7 +7,7 @@
 
 mod entry;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -144,7 +144,14 @@ impl Dispatcher {
     }
 
     fn on_sealed(&mut self, (stream, said): Said<SealedSecret>) {
-        let Some(event) = self.sealed.heard(stream, said, "SealedSecrets") else { return };
+        let was_refused = self.sealed.is_refused(stream);
+        let Some(event) = self.sealed.heard(stream, said, "SealedSecrets") else {
+            if !was_refused && self.sealed.is_refused(stream) {
+                let namespace = self.setup.namespaces.name(stream);
+                warn!(namespace, "no right to read SealedSecrets there; waiting for it while the others are served");
+            }
+            return self.note_ready();
+        };
         match event {
             Event::Init => self.sealed.begin(stream),
             Event::InitApply(object) | Event::Apply(object) => self.consider(object, stream),
@@ -156,10 +163,19 @@ impl Dispatcher {
                 let list = self.sealed.finish(stream);
                 let gone = self.keys_where(stream, |entry| entry.sealed.is_some_and(|seen| seen != list));
                 gone.iter().for_each(|key| self.forget_sealed(key));
-                if self.sealed.is_complete() && !self.setup.is_ready.swap(true, Ordering::Relaxed) {
-                    info!(objects = self.entries.len(), "every SealedSecret has been looked at");
+                if self.setup.context.config.deletes_targets {
+                    // What was deleted while nobody looked.
+                    let orphans = self.keys_where(stream, |entry| entry.sealed.is_none() && entry.target.is_some());
+                    orphans.iter().for_each(|key| self.enqueue(key));
                 }
+                self.note_ready();
             }
+        }
+    }
+
+    fn note_ready(&self) {
+        if self.sealed.is_complete() && !self.setup.is_ready.swap(true, Ordering::Relaxed) {
+            info!(objects = self.entries.len(), "every SealedSecret has been looked at");
         }
     }
 
@@ -181,7 +197,7 @@ impl Dispatcher {
             Phase::InWork { dirty } => *dirty |= !is_known,
             Phase::Waiting(_) | Phase::Queued if is_known => {}
             Phase::Idle | Phase::Waiting(_) | Phase::Queued => {
-                let settled = entry.known().is_some_and(|target| is_settled(&object, target));
+                let settled = entry.seen().version.is_some_and(|target| is_settled(&object, target));
                 entry.fingerprint = print;
                 self.setup.context.saw(&key, &object, settled);
                 if settled {
@@ -205,41 +221,37 @@ impl Dispatcher {
                 let version = Version::parse(secret.metadata.resource_version.as_deref().unwrap_or_default());
                 let list = self.targets.list(stream);
                 let entry = self.entries.entry(key.clone()).or_default();
-                entry.target = Some(Target { version, list });
+                let is_bare = lacks(&self.setup.context.config.labels, &secret);
+                entry.target = Some(Target { version, list, is_bare });
                 if entry.right.is_some_and(|right| version > right) {
                     self.drifted(&key);
                 }
             }
             Event::Delete(secret) => {
                 let (namespace, name) = api::place(&secret.metadata);
-                let labels = secret.metadata.labels.as_ref();
-                let owned =
-                    labels.and_then(|l| l.get(Annotations::MANAGED_BY)).is_some_and(|v| v == Annotations::OWNED);
                 let version = secret.metadata.resource_version.as_deref().map(Version::parse);
-                self.target_gone(&Key::new(namespace, name), owned, version);
+                self.target_gone(&Key::new(namespace, name), version);
             }
             Event::InitDone => {
                 let list = self.targets.finish(stream);
                 let gone = self.keys_where(stream, |entry| entry.target.is_some_and(|target| target.list != list));
-                gone.iter().for_each(|key| self.target_gone(key, true, None));
+                gone.iter().for_each(|key| self.target_gone(key, None));
             }
         }
     }
 
     /// `version` is that of the deletion, where the watch has told it.
-    fn target_gone(&mut self, key: &Key, owned: bool, version: Option<Version>) {
+    fn target_gone(&mut self, key: &Key, version: Option<Version>) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.target = None;
         entry.right = None;
-        if let (Phase::InWork { dirty }, true) = (&mut entry.phase, owned) {
+        if let Phase::InWork { dirty } = &mut entry.phase {
             // Before or after the write of the pass: known when it ends, by the versions.
             *dirty |= version.is_none();
             entry.gone = version;
         }
-        // A Secret that we only merged into is its owner's to delete.
-        if owned {
-            self.drifted(key);
-        }
+        // One that we only merged into is its owner's to delete: the pass will say so, and not make another.
+        self.drifted(key);
         self.tidy(key);
     }
 
@@ -288,7 +300,9 @@ impl Dispatcher {
         let Some(key) = self.queue.pop_front() else { return };
         let queued = self.entries.get(&key).is_some_and(|entry| entry.phase == Phase::Queued);
         if queued {
-            self.start(&key, Job::Again);
+            let is_orphan = self.entries.get(&key).is_some_and(|entry| entry.sealed.is_none());
+            let orphaned = is_orphan && self.setup.context.config.deletes_targets;
+            self.start(&key, if orphaned { Job::Orphan } else { Job::Again });
         }
     }
 
@@ -299,11 +313,11 @@ impl Dispatcher {
         }
         entry.phase = Phase::InWork { dirty: false };
         entry.gone = None;
-        let known = entry.known();
-        let reread = matches!(job, Job::Again);
+        let seen = entry.seen();
+        let reread = matches!(job, Job::Again | Job::Orphan);
         self.rereads += usize::from(reread);
         let (context, keyring, at) = (Arc::clone(&self.setup.context), Arc::clone(&self.keyring), key.clone());
-        let pass = async move { reconcile(&context, keyring, &at, job, known).await };
+        let pass = async move { reconcile(&context, keyring, &at, job, seen).await };
         let id = self.passes.spawn(pass).id();
         let keyring = Arc::clone(&self.keyring);
         self.working_on.insert(id, Work { key: key.clone(), reread, keyring });
@@ -334,7 +348,7 @@ impl Dispatcher {
         match report.outcome {
             // One of the same name has come since.
             Outcome::Gone if dirty => self.enqueue(&work.key),
-            Outcome::Gone => self.forget_sealed(&work.key),
+            Outcome::Gone => self.forget(&work.key),
             Outcome::Synced(version) => {
                 (entry.attempts, entry.outage) = (0, false);
                 // The stream is found by the namespace: versions are noted under the list that is current there.
@@ -383,7 +397,17 @@ impl Dispatcher {
         (entry.attempts, entry.wants_key, entry.phase) = (0, false, Phase::Idle);
     }
 
+    /// The SealedSecret is gone or none of ours any more.
     fn forget_sealed(&mut self, key: &Key) {
+        self.forget(key);
+        let orphaned = self.setup.context.config.deletes_targets
+            && self.entries.get(key).is_some_and(|entry| entry.target.is_some() && entry.sealed.is_none());
+        if orphaned {
+            self.enqueue(key);
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
         self.setup.context.forget(key);
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.sealed = None;
@@ -404,6 +428,15 @@ impl Dispatcher {
         let covered = |key: &Key| self.setup.namespaces.covers(stream, key.namespace());
         self.entries.iter().filter(|(key, entry)| covered(key) && wanted(entry)).map(|(key, _)| key.clone()).collect()
     }
+}
+
+/// Whether a target of ours has not got all of these labels; one that its template gave another value is looked at in
+/// vain once a start.
+fn lacks(labels: &BTreeMap<String, String>, target: &PartialObjectMeta<Secret>) -> bool {
+    let has = |name: &str, value: &str| {
+        target.metadata.labels.as_ref().and_then(|all| all.get(name)).is_some_and(|found| found == value)
+    };
+    has(Annotations::MANAGED_BY, Annotations::OWNED) && labels.iter().any(|(name, value)| !has(name, value))
 }
 
 /// What of an object decides about its Secret, in one number: identity, generation and annotations. The status does

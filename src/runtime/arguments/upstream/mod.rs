@@ -24,8 +24,8 @@ pub struct Notice {
     pub given: String,
     /// What becomes of it: a sentence that begins with the setting.
     pub answer: String,
-    /// Whether the setting has an effect here.
-    pub counts: bool,
+    /// Whether what was asked for holds here all the same.
+    pub holds: bool,
 }
 
 /// What a command line asks for.
@@ -203,7 +203,7 @@ impl Line<'_> {
                 Otherwise::Nothing(answer) => answer,
                 Otherwise::Becomes(_) => "has no counterpart in this version",
             };
-            self.say(given, format!("{given} {answer}"), false);
+            self.say(given, format!("{given} {answer}"), value == flag.default);
             return Ok(());
         };
         let is_typed = self.typed.iter().filter_map(|word| split(word.to_str()?)).any(|(typed, _)| typed == name)
@@ -224,8 +224,8 @@ impl Line<'_> {
         Ok(())
     }
 
-    fn say(&mut self, given: &str, answer: String, counts: bool) {
-        self.notices.push(Notice { given: given.to_owned(), answer, counts });
+    fn say(&mut self, given: &str, answer: String, holds: bool) {
+        self.notices.push(Notice { given: given.to_owned(), answer, holds });
     }
 
     /// Upstream learns its own namespace from this variable before it looks anywhere else.

@@ -3,13 +3,14 @@ use std::future::ready;
 use bulla_crds::external_secret::StoreKind;
 use kube::{Client, Config};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::super::{Metrics, StoreConfig};
 use super::*;
 use crate::controllers::api::Api;
-use crate::controllers::events;
+use crate::controllers::{events, metrics};
 use crate::providers::{Cause, ProviderError, Urgency};
 use crate::sync::remote::{Lookup, Request};
 
@@ -18,8 +19,10 @@ fn stores() -> Stores {
     let client = Client::try_from(Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
     let api = Api::new(client);
     let (events, _) = events::queue(api.clone(), events::Load(Default::default()), Counter::default());
-    let config = StoreConfig { class: String::new(), recheck: Duration::from_secs(300), files: None };
-    Stores::new(api, events, config, Metrics::default(), mpsc::unbounded_channel().0)
+    let config = StoreConfig { class: String::new(), recheck: Duration::from_secs(300), files: None, leads: true };
+    let mut registry = Registry::default();
+    let shared = metrics::Metrics::register(&mut registry, true);
+    Stores::new(api, events, config, Metrics::register(&mut registry, &shared), mpsc::unbounded_channel().0)
 }
 
 fn id() -> StoreId {
