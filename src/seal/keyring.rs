@@ -83,6 +83,17 @@ impl Keyring {
         self.index.contains_key(id)
     }
 
+    /// Notes that `id` is retired, where only the id is known.
+    pub fn retire(&mut self, id: KeyId) {
+        self.refuse(id, KeyState::Retired);
+    }
+
+    /// Whether `id` is known as retired.
+    #[must_use]
+    pub fn is_retired(&self, id: &KeyId) -> bool {
+        self.refused.get(id) == Some(&KeyState::Retired)
+    }
+
     /// Why `id` does not open, if it is known not to.
     #[must_use]
     pub fn refusal(&self, id: &KeyId) -> Option<Refusal> {

@@ -89,3 +89,23 @@ async fn one_key_in_two_secrets_is_no_news_and_has_the_stricter_state() {
     world.until_failed("db2", "CompromisedKey").await;
     running.stop().await;
 }
+
+/// Publishing is for those who seal; whoever opens does not wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_controller_that_may_not_publish_makes_keys_and_opens() {
+    let world = World::new().await;
+    let key = Identity::generate_x25519().unwrap();
+    world.bring("brought", &key, "opening").await;
+    let token = world.server.service_account(&world.namespace, "silent").await;
+    let rules = json!([
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]},
+        {"apiGroups": ["bitnami.com"], "resources": ["sealedsecrets", "sealedsecrets/status"], "verbs": ["*"]},
+    ]);
+    world.server.allow(&world.namespace, "silent", &rules).await;
+    let running = world.start_as(&token, world.config());
+    world.seal_to(key.recipient(), "db", "1").await;
+    world.until_value("db", "1").await;
+    world.until_states(LABEL, &[("brought", "opening"), ("bulla-sealing-key-0001", "active")]).await;
+    assert!(world.map().await.is_none());
+    running.stop().await;
+}

@@ -111,12 +111,17 @@ impl World {
     }
 
     pub(crate) fn start_with(&self, keys: KeyConfig) -> Running {
+        let token = self.server.controller_token(&self.namespace, Reach::Namespaces(&[&self.namespace]));
+        self.start_as(&token, keys)
+    }
+
+    /// A controller with the rights of this token.
+    pub(crate) fn start_as(&self, token: &str, keys: KeyConfig) -> Running {
         let mut config = ControllerConfig::new(&self.namespace);
         config.namespaces = Namespaces::These(vec![self.namespace.clone()]);
         config.external = None;
         config.keys = keys;
-        let token = self.server.controller_token(&self.namespace, Reach::Namespaces(&[&self.namespace]));
-        let client = self.server.client_as(&token, &format!("bulla-controller/{}", self.namespace));
+        let client = self.server.client_as(token, &format!("bulla-controller/{}", self.namespace));
         let (stop, mut registry) = (CancellationToken::new(), Registry::default());
         let controller = Controller::new(client, config, &mut registry);
         let (token, rotation) = (stop.clone(), controller.rotation());

@@ -12,7 +12,7 @@
 - apiGroups: [""]
   resources: [configmaps]
   resourceNames: [bulla-sealing-keys]
-  verbs: [get, list, watch, update, patch]
+  verbs: [get, list, watch, update, patch, delete]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]

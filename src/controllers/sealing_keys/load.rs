@@ -98,10 +98,11 @@ impl Loaded {
     }
 
     fn add(&mut self, secret: &RawSecret<'_>) {
-        if secret.metadata.deletion_timestamp.is_some() {
+        let name = &secret.metadata.name;
+        // With two labels, or with a label and the legacy name, it comes twice.
+        if secret.metadata.deletion_timestamp.is_some() || self.names.contains(name) {
             return;
         }
-        let name = &secret.metadata.name;
         self.names.push(name.clone());
         let added = match secret.metadata.labels.get(names::SEALING_KEY) {
             Some(state) => self.add_native(secret, state),
@@ -223,12 +224,7 @@ pub(super) async fn all(api: &Api, namespace: &str, legacy: &str) -> Result<Load
         let request = api::at::<Secret>(namespace).list(&ListParams::default().labels(label))?;
         let body = api.send(api::with_body(request)).await?;
         let list: Result<List<'_>, _> = serde_json::from_slice(&body);
-        let outcome = list.map_err(|_| ApiError::Unreadable).map(|list| {
-            // With both labels it came with the first list.
-            let is_new = |secret: &&RawSecret<'_>| !loaded.names.contains(&secret.metadata.name);
-            let new: Vec<_> = list.items.iter().filter(is_new).collect();
-            new.into_iter().for_each(|secret| loaded.add(secret));
-        });
+        let outcome = list.map_err(|_| ApiError::Unreadable).map(|list| list.items.iter().for_each(|s| loaded.add(s)));
         api::wipe(body);
         outcome?;
     }
@@ -236,12 +232,7 @@ pub(super) async fn all(api: &Api, namespace: &str, legacy: &str) -> Result<Load
     match api.send(api::with_body(request)).await {
         Ok(body) => {
             let secret: Result<RawSecret<'_>, _> = serde_json::from_slice(&body);
-            let outcome = secret.map_err(|_| ApiError::Unreadable).map(|secret| {
-                // With a label it was in a list.
-                if !loaded.names.contains(&secret.metadata.name) {
-                    loaded.add(&secret);
-                }
-            });
+            let outcome = secret.map_err(|_| ApiError::Unreadable).map(|secret| loaded.add(&secret));
             api::wipe(body);
             outcome?;
         }

@@ -112,20 +112,19 @@ fn transit(text: &str) -> Result<String, String> {
 
 impl WrappingArguments {
     pub(super) fn config(&self) -> Wrapping {
-        let mut wrapping = Wrapping::default();
-        wrapping.chosen = match self.key_wrapping {
+        let chosen = match self.key_wrapping {
             Chosen::None => None,
             Chosen::Age => Some(Wrapper::Age),
             Chosen::VaultTransit => Some(Wrapper::VaultTransit),
             Chosen::AwsKms => Some(Wrapper::AwsKms),
         };
         let has_age = self.key_wrapping_identity_file.is_some() || !self.key_wrapping_recipients.is_empty();
-        wrapping.age = has_age.then(|| AgeWrapping {
+        let age = has_age.then(|| AgeWrapping {
             identity_file: self.key_wrapping_identity_file.clone(),
             recipients: self.key_wrapping_recipients.clone(),
         });
         let vault = self.key_wrapping_vault_transit.clone().zip(self.key_wrapping_vault_address.clone());
-        wrapping.transit = vault.map(|(key, address)| TransitWrapping {
+        let transit = vault.map(|(key, address)| TransitWrapping {
             key,
             address,
             ca_file: self.key_wrapping_vault_ca_file.clone(),
@@ -133,13 +132,13 @@ impl WrappingArguments {
             login: self.login(),
         });
         let kms = self.key_wrapping_aws_kms.clone().zip(self.key_wrapping_aws_region.clone());
-        wrapping.kms = kms.map(|(key, region)| KmsWrapping {
+        let kms = kms.map(|(key, region)| KmsWrapping {
             key,
             region,
             endpoint: self.key_wrapping_aws_endpoint.clone(),
             role_arn: self.key_wrapping_aws_role_arn.clone(),
         });
-        wrapping
+        Wrapping { chosen, age, transit, kms }
     }
 
     fn login(&self) -> VaultLogin {
