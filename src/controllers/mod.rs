@@ -44,7 +44,10 @@ pub use self::leadership::Availability;
 pub use self::metrics::exposition;
 pub use self::notify::{Destination, NotifyConfig, Occasion};
 pub use self::sealed_secret::SealedConfig;
-pub use self::sealing_keys::{Clock, KeyConfig, KeyOrder, PublishedKeys, Rotation};
+pub use self::sealing_keys::{
+    AgeWrapping, Clock, KeyConfig, KeyOrder, KmsWrapping, PublishedKeys, Rotation, TransitWrapping, VaultLogin,
+    Wrapper, Wrapping,
+};
 pub use self::trace::TARGET as SPANS;
 pub use self::watch::Namespaces;
 

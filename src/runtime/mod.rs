@@ -14,7 +14,7 @@ use tracing::{field, info, warn};
 
 pub use self::arguments::{
     Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, MetricsAddress, Notice,
-    NotifyOn, RunArguments, SealedArguments, ServerArguments, TelemetryArguments,
+    NotifyOn, RunArguments, SealedArguments, ServerArguments, TelemetryArguments, WrappingArguments,
 };
 pub use self::connection::{ConnectError, connect};
 pub use self::telemetry::{AuditLog, AuditLogError};

@@ -1,4 +1,5 @@
-//! A whole age file, as `age -r ... -o secrets.yaml.age` makes it: read with native identities, never written.
+//! A whole age file, as `age -r ... -o secrets.yaml.age` makes it: read with native identities, written to native
+//! recipients.
 //!
 //! Such a file is bound to nothing. A value that is bound to an object is therefore not opened here: its binding
 //! would be passed over.
@@ -8,8 +9,9 @@ use std::io::Read as _;
 use age::armor::ArmoredReader;
 use age_core::format::FileKey;
 
+use super::recipient::{Kind, one_kind};
 use super::stanza::{Header, MAGIC};
-use super::{Damage, Identity, Refusal, native};
+use super::{Damage, Identity, Recipient, Refusal, SealError, native};
 use crate::secret::Plaintext;
 
 /// The first words of an armored file; spaces and line ends may come before them.
@@ -84,6 +86,17 @@ pub fn open_file(identities: &[Identity], file: &[u8], limit: usize) -> Result<P
         return Err(FileError::NotAge);
     }
     open_binary(identities, &binary, limit)
+}
+
+/// Encrypts to a binary age file, which any age tool opens. It is bound to nothing.
+///
+/// # Errors
+/// When there is no recipient, too many, a mixture of kinds, or a certificate, which has no place in an age file.
+pub fn seal_file(recipients: &[Recipient], plaintext: &Plaintext) -> Result<Vec<u8>, SealError> {
+    match one_kind(recipients)? {
+        Kind::Native(recipients) => native::encrypt(&recipients, plaintext, None),
+        Kind::Certificate(_) => Err(SealError::MixedKinds { kinds: "a certificate and an age file".to_owned() }),
+    }
 }
 
 fn open_binary(identities: &[Identity], file: &[u8], limit: usize) -> Result<Plaintext, FileError> {

@@ -33,7 +33,7 @@ pub use self::binding::{Binding, Place, Scope};
 pub use self::certificate::{IssuedKey, RsaBits, issue};
 pub use self::digest::DigestKey;
 pub use self::error::{Damage, KeyError, OpenError, OpenErrors, Refusal, SealError};
-pub use self::file::{FileError, open_file};
+pub use self::file::{FileError, open_file, seal_file};
 pub use self::identity::Identity;
 pub use self::inspect::{Format, Inspection, inspect};
 pub use self::key::{KeyId, KeyKind, KeyState};

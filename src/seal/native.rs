@@ -31,7 +31,8 @@ pub(super) const MAX_TRIALS: usize = 1024;
 /// All recipients and the binding as one age recipient, so that mixing kinds is ours to check and to explain.
 struct Envelope<'a> {
     recipients: &'a [&'a Recipient],
-    binding: Vec<u8>,
+    /// `None` in a file that is bound to nothing.
+    binding: Option<Vec<u8>>,
 }
 
 impl age::Recipient for Envelope<'_> {
@@ -41,7 +42,9 @@ impl age::Recipient for Envelope<'_> {
         for recipient in self.recipients {
             stanzas.push(recipient.wrap(file_key).ok_or_else(refused)?.into_age());
         }
-        stanzas.push(Stanza::Other { kind: TAG, arguments: VERSION, body: self.binding.clone() }.into_age());
+        if let Some(binding) = &self.binding {
+            stanzas.push(Stanza::Other { kind: TAG, arguments: VERSION, body: binding.clone() }.into_age());
+        }
         Ok((stanzas, HashSet::new()))
     }
 }
@@ -54,7 +57,17 @@ pub(super) fn seal(recipients: &[&Recipient], plaintext: &Plaintext, binding: &B
     if binding.len() > MAX_BINDING {
         return Err(SealError::BindingTooLarge { bytes: binding.len(), limit: MAX_BINDING });
     }
-    let size = plaintext.len() + plaintext.len() / 4096 + binding.len() * 3 / 2 + recipients.len() * 1700 + 512;
+    encrypt(recipients, plaintext, Some(binding))
+}
+
+/// Writes an age file to recipients of one kind.
+pub(super) fn encrypt(
+    recipients: &[&Recipient],
+    plaintext: &Plaintext,
+    binding: Option<Vec<u8>>,
+) -> Result<Vec<u8>, SealError> {
+    let extra = binding.as_ref().map_or(0, Vec::len) * 3 / 2;
+    let size = plaintext.len() + plaintext.len() / 4096 + extra + recipients.len() * 1700 + 512;
     let envelope = Envelope { recipients, binding };
     let recipient: &dyn age::Recipient = &envelope;
     let encryptor = age::Encryptor::with_recipients(iter::once(recipient)).map_err(|_| SealError::Failed)?;
@@ -137,9 +150,10 @@ pub(super) struct Outside {
     pub(super) kinds: Vec<String>,
 }
 
-/// Reads the header without any key.
+/// Reads the header without any key, and sees whether there is enough behind it to hold a value.
 pub(super) fn outside(bytes: &[u8]) -> Result<Outside, Refusal> {
-    let Header { stanzas, .. } = Header::read(bytes)?;
+    let Header { stanzas, payload } = Header::read(bytes)?;
+    plaintext_length(payload).ok_or(Refusal::Corrupt { what: Damage::CutOff })?;
     let binding = binding_of(&stanzas)?;
     let kinds = stanzas.iter().map(Stanza::kind).filter(|kind| *kind != TAG).map(str::to_owned).collect();
     Ok(Outside { binding, kinds })

@@ -20,9 +20,9 @@ pub(super) struct Published {
 
 /// What somebody reads who asks for a certificate where there is none.
 const NONE: &str = "this controller has no certificate for kubeseal; its native keys are at /v1/keys, for bulla seal. \
-    To let kubeseal seal too, add a kubernetes.io/tls Secret with an RSA key and the label \
-    sealedsecrets.bitnami.com/sealed-secrets-key=active to the controller's namespace, or have the controller make \
-    one: see docs/kubeseal.md\n";
+    To let kubeseal seal too, run the controller with --kubeseal-certificates=true, or add a kubernetes.io/tls Secret \
+    with an RSA key and the label sealedsecrets.bitnami.com/sealed-secrets-key=active to its namespace. \
+    See docs/kubeseal.md\n";
 
 impl Published {
     /// The newest active certificate.

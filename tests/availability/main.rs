@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod external;
 mod failover;
 mod fairness;
 mod faults;

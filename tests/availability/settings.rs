@@ -31,7 +31,10 @@ async fn without_rights_on_leases_it_says_which_it_needs_and_goes_on_once_it_has
     let kubeconfig = cluster.server.kubeconfig_as("poor", &token);
     let mut command = Command::new(env!("CARGO_BIN_EXE_bulla-controller"));
     command.args(["run", "--controller-namespace", &cluster.namespace, "--external-secrets", "false"]);
-    command.args(["--listen", &format!("127.0.0.1:{}", free_port())]).arg("--kubeconfig").arg(kubeconfig);
+    command
+        .args(["--listen", &format!("127.0.0.1:{}", free_port()), "--listen-metrics", "none"])
+        .arg("--kubeconfig")
+        .arg(kubeconfig);
     let log = cluster.server.folder().join("poor.log");
     let replica = Leash::spawn("poor", &command, &log, End::default());
     let began = Instant::now();

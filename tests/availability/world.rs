@@ -1,6 +1,6 @@
 //! A cluster with a sealing key, and replicas of the program that serve all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
@@ -72,17 +72,17 @@ impl Cluster {
     pub(crate) async fn replica_by(&self, url: &str, name: &str, flags: &[&str]) -> Replica {
         let token = self.token(name).await;
         let kubeconfig = self.server.kubeconfig_by(url, name, &token);
-        let port = free_port();
+        let (port, metrics) = (free_port(), free_port());
         let mut command = Command::new(env!("CARGO_BIN_EXE_bulla-controller"));
         command
             .args(["run", "--controller-namespace", &self.namespace, "--identity", name])
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--external-secrets", "false"])
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--listen-metrics", &format!("127.0.0.1:{metrics}")])
             .arg("--kubeconfig")
             .arg(kubeconfig)
             .args(flags);
         let log = self.server.folder().join(format!("{name}-{port}.log"));
         let leash = Leash::spawn(name, &command, &log, End::default());
-        Replica { name: name.to_owned(), user: self.user(name), leash, port }
+        Replica { name: name.to_owned(), user: self.user(name), leash, port, metrics }
     }
 
     /// The token of a service account that may do what the controller may.
@@ -246,7 +246,8 @@ pub(crate) fn value_of(prefix: &str, number: usize) -> String {
     format!("{prefix}:{number}")
 }
 
-/// Asserts that of all these writes each Secret was created once and never changed.
+/// Asserts that of all these writes each Secret was created once and never changed. What a client had asked for that was
+/// killed before it had the answer may be done and logged with any code.
 pub(crate) fn assert_written_once(writes: &[AuditEntry], count: usize) {
     let done: Vec<_> = writes.iter().filter(|entry| (200..300).contains(&entry.code)).collect();
     let changes: Vec<_> = done.iter().filter(|entry| entry.verb != "create").collect();
@@ -255,7 +256,11 @@ pub(crate) fn assert_written_once(writes: &[AuditEntry], count: usize) {
     done.iter().for_each(|entry| *created.entry((&entry.namespace, &entry.name)).or_default() += 1);
     let twice: Vec<_> = created.iter().filter(|(_, times)| **times > 1).collect();
     assert!(twice.is_empty(), "created twice: {twice:?}");
-    assert_eq!(created.len(), count, "each Secret was created by one of the replicas");
+    let unanswered = |entry: &&AuditEntry| entry.verb == "create" && (entry.code == 0 || entry.code >= 499);
+    let unanswered: BTreeSet<_> = writes.iter().filter(unanswered).map(|e| (&e.namespace, &e.name)).collect();
+    let known = created.keys().copied().chain(unanswered.iter().copied()).collect::<BTreeSet<_>>();
+    assert_eq!(known.len(), count, "each Secret was created by one of the replicas: {} unanswered", unanswered.len());
+    assert!(count - created.len() <= unanswered.len());
 }
 
 /// The program, running.
@@ -266,6 +271,7 @@ pub(crate) struct Replica {
     pub(crate) user: String,
     pub(crate) leash: Leash,
     port: u16,
+    metrics: u16,
 }
 
 impl Replica {
@@ -289,15 +295,15 @@ impl Replica {
     /// Waits until `/readyz` says so.
     pub(crate) async fn until_ready(&self) {
         let began = Instant::now();
-        while !self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+        while !get(self.port, "/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
             assert!(began.elapsed() < LONG, "{} is not ready; {}", self.name, self.leash.log_tail());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// A gauge without labels; `None` where nothing is answered.
+    /// A gauge by its name with its labels; `None` where nothing is answered.
     pub(crate) fn gauge(&self, name: &str) -> Option<i64> {
-        let answer = self.get("/metrics")?;
+        let answer = get(self.metrics, "/metrics")?;
         let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
         line.trim().parse().ok()
     }
@@ -311,13 +317,13 @@ impl Replica {
         }
         Instant::now()
     }
+}
 
-    fn get(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        Some(answer)
-    }
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }

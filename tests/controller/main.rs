@@ -5,11 +5,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod conformance;
 mod drift;
 mod external_schema;
 mod first_sync;
 mod keys;
 mod kubeseal;
+mod migration;
 mod outage;
 mod ownership;
 mod refusals;

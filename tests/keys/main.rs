@@ -11,3 +11,4 @@ mod renewal;
 mod report;
 mod states;
 mod world;
+mod wrapped;

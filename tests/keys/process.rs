@@ -9,6 +9,16 @@ use crate::world::{LABEL, SOON, UPSTREAM_LABEL, World};
 
 /// Starts the program in the world's namespace; the leash and the program's process id.
 fn start(world: &World, folder: &std::path::Path, flags: &[&str]) -> (Leash, String) {
+    start_with(world, folder, flags, &[])
+}
+
+/// The same with variables in its environment.
+pub(crate) fn start_with(
+    world: &World,
+    folder: &std::path::Path,
+    flags: &[&str],
+    environment: &[(&str, &str)],
+) -> (Leash, String) {
     let pid_file = folder.join("pid");
     let mut command = Command::new("sh");
     command.args(["-c", "echo $$ > \"$0\"; exec \"$@\""]).arg(&pid_file).arg(env!("CARGO_BIN_EXE_bulla-controller"));
@@ -17,6 +27,8 @@ fn start(world: &World, folder: &std::path::Path, flags: &[&str]) -> (Leash, Str
     command.arg("run").arg("--kubeconfig").arg(kubeconfig);
     command.args(["--listen", "127.0.0.1:0", "--external-secrets", "false", "--log-format", "json"]);
     command.args(["--controller-namespace", &world.namespace, "--watch-namespace", &world.namespace]).args(flags);
+    command.envs(environment.iter().copied());
+    std::fs::remove_file(&pid_file).ok();
     let leash = Leash::spawn("bulla-controller", &command, &folder.join("log"), End::default());
     let began = Instant::now();
     loop {

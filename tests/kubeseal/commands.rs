@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bulla::seal::Scope;
+use bulla::seal::{Identity, Recipient, Scope};
 use bulla::server::ServerConfig;
 use serde_json::{Value, json};
 
-use crate::world::{CANARY, World, documents, rsa};
+use crate::world::{CANARY, World, add_native, documents, rsa};
 
 fn secret(world: &World, name: &str) -> String {
     json!({
@@ -106,6 +106,30 @@ async fn re_encrypt_seals_to_the_newest_certificate_and_loses_nothing() {
     world.apply(&after).await;
     let url = format!("postgres://app:{CANARY}@db");
     assert!(world.secret("db").await.contains(&("url".to_owned(), url)));
+    world.stop().await;
+}
+
+/// kubeseal knows nothing of native values and hands them on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn native_values_pass_through_kubeseal() {
+    let world = World::new(2).await;
+    let [old, new] = [(); 2].map(|()| Identity::generate_hybrid().unwrap());
+    add_native(&world, "old", &old, "opening").await;
+    add_native(&world, "new", &new, "active").await;
+    let value = |to: &Recipient, key: &str| world.sealed(to, Scope::Strict, "db", key);
+    let values = json!({
+        "fresh": value(new.recipient(), "fresh"),
+        "native": value(old.recipient(), "native"),
+        "rsa": value(&rsa(0).recipient(), "rsa"),
+    });
+    let before = world.object("db", &values);
+    world.kubeseal_says(&["--validate"], &before.to_string());
+    let after: Value = serde_json::from_str(&world.kubeseal_says(&["--re-encrypt"], &before.to_string())).unwrap();
+    world.kubeseal_says(&["--validate"], &after.to_string());
+    let changed = |key: &str| before["spec"]["encryptedData"][key] != after["spec"]["encryptedData"][key];
+    assert_eq!(["fresh", "native", "rsa"].map(changed), [false, true, true]);
+    world.apply(&after).await;
+    assert_eq!(world.secret("db").await.len(), 3);
     world.stop().await;
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::client;
 use crate::support::apiserver::ApiServer;
 use crate::support::rights::Reach;
+use crate::world::SOON;
 
 /// A controller that says where it listens; killed in the end.
 struct Process {
@@ -42,9 +43,9 @@ impl Process {
             });
         }
         drop(sender);
-        for line in lines.iter() {
+        while let Ok(line) = lines.recv_timeout(SOON) {
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
-            let port = |field: &str| line["fields"][field].as_str()?.rsplit(':').next()?.parse().ok();
+            let port = |field: &str| line[field].as_str()?.rsplit(':').next()?.parse().ok();
             if let Some(main) = port("address") {
                 return Self { child, main, metrics: port("metrics") };
             }

@@ -33,7 +33,6 @@ async fn native_values_go_to_the_newest_native_key_and_keep_their_binding() {
     let world = World::new(1).await;
     let [old, new] = [(); 2].map(|()| Identity::generate_x25519().unwrap());
     add_native(&world, "old", &old, "opening").await;
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     add_native(&world, "new", &new, "active").await;
     let native = world.sealed(old.recipient(), Scope::Strict, "db", "native");
     let rsa = world.sealed(&rsa(0).recipient(), Scope::Strict, "db", "rsa");

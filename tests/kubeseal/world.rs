@@ -7,7 +7,7 @@ use std::process::Output;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use bulla::controllers::{Controller, ControllerConfig, Namespaces};
+use bulla::controllers::{Controller, ControllerConfig, KeyConfig, Namespaces};
 use bulla::seal::{Binding, Certificate, Identity, Place, Recipient, Scope, seal};
 use bulla::secret::Plaintext;
 use bulla::server::{self, Answers, Listeners, ServerConfig};
@@ -73,19 +73,19 @@ pub(crate) struct World {
 
 impl World {
     /// With the first so many RSA keys, and no limit on the rate.
-    pub(crate) async fn new(keys: usize) -> Self {
+    pub(crate) async fn new(certificates: usize) -> Self {
         let mut config = ServerConfig::default();
         config.rate = 0;
-        Self::with(keys, config).await
+        Self::with(certificates, config).await
     }
 
-    pub(crate) async fn with(keys: usize, config: ServerConfig) -> Self {
+    pub(crate) async fn with(certificates: usize, config: ServerConfig) -> Self {
         crate::support::logs::capture();
         let server = ApiServer::shared();
         server.install_crd(&bulla_crds::sealed_secret_crd()).await;
         let namespace = server.namespace().await;
         let client = server.client();
-        for index in 0..keys {
+        for index in 0..certificates {
             add_key(&client, &namespace, index).await;
         }
         let service = json!({
@@ -98,7 +98,11 @@ impl World {
         let listeners = Listeners { main: listen().await, metrics: Some(listen().await) };
         let address: SocketAddr = listeners.main.local_addr().unwrap();
         let metrics_port = listeners.metrics.as_ref().unwrap().local_addr().unwrap().port();
+        let mut keys = KeyConfig::default();
+        // The certificates are what the test says.
+        keys.renew_period = None;
         let controller_config = ControllerConfig {
+            keys,
             namespaces: Namespaces::These(vec![namespace.clone()]),
             external: None,
             ..ControllerConfig::new(&namespace)
@@ -249,6 +253,8 @@ async fn add_key(client: &Client, namespace: &str, index: usize) {
 
 /// Puts a native key into the world's namespace.
 pub(crate) async fn add_native(world: &World, name: &str, identity: &Identity, state: &str) {
+    // Newer than the one that the controller made for itself, and than the last one: it is told in seconds.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     let secret = json!({
         "metadata": {"name": name, "labels": {"bulla.dev/sealing-key": state}},
         "stringData": {"identity": *identity.to_text().unwrap(), "recipient": identity.recipient().to_string()},

@@ -220,12 +220,12 @@ impl Program {
         (kind, answer.text().await.unwrap())
     }
 
-    /// Waits until a scrape has this line.
+    /// Waits until a line of a scrape begins like this, and gives the scrape.
     pub(crate) async fn until_line(&self, line: &str) -> String {
         let began = Instant::now();
         loop {
             let (_, text) = self.scrape(None).await;
-            if text.lines().any(|found| found == line) {
+            if text.lines().any(|found| found.starts_with(line)) {
                 return text;
             }
             assert!(began.elapsed() < SOON, "no {line} in\n{text}");

@@ -85,11 +85,12 @@ Examples:
   bulla keys rotate --no-wait
 
 It sets the annotation bulla.dev/rotate-requested-at on the ConfigMap with the public keys, so it takes the right to
-patch that. Values that are sealed to older keys go on opening; `bulla keys list` says how many there are.
+patch that; the controller looks there every 30 s. Values that are sealed to older keys go on opening, and
+`bulla keys list` says how many there are.
 Exit code 2 if no controller makes a key in time.")]
 pub(crate) struct RotateArguments {
     /// How long to wait for the new key, such as 30s or 5m
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// Only ask
     #[arg(long)]

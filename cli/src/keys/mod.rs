@@ -53,7 +53,8 @@ impl Keys {
     /// Asks the cluster.
     pub(crate) async fn read(client: &Client, namespace: &str) -> Outcome<Self> {
         let published = cluster::published_in(client, namespace).await?;
-        let secrets = Secrets::read(client, namespace).await?;
+        let mut secrets = Secrets::read(client, namespace).await?;
+        secrets.recognise(&published);
         let mut keys: Vec<Key> = published.iter().map(from_published).collect();
         for secret in secrets.known() {
             for id in &secret.ids {
@@ -120,8 +121,8 @@ impl Keys {
             let silent: Vec<&str> = silent.collect();
             let names = if silent.is_empty() { "there is none".to_owned() } else { silent.join(", ") };
             usage!(
-                "no key Secret says that it holds key {}: the controller writes annotation {} on them (is it older \
-                 than this program?). Secrets without it: {names}",
+                "no key Secret says that it holds key {}: annotation {} does, or a date that no other key has. Annotate \
+                 the right one, and try again. Secrets without it: {names}",
                 key.id,
                 secrets::KEY_ID
             )

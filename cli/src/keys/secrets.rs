@@ -8,14 +8,13 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 
+use crate::cluster::PublishedKey;
 use crate::failure::{OrFail as _, Outcome};
 
-/// Annotation on a key Secret: the ids of its keys, separated by commas. Written by the controller.
+/// Annotation on a key Secret: the ids of its keys, separated by commas.
 pub(super) const KEY_ID: &str = "bulla.dev/key-id";
 /// Name of upstream's first key Secret, which has no label.
 const LEGACY: &str = "sealed-secrets-key";
-/// State of a key that somebody else may have; the label's value and the word in output.
-const COMPROMISED: &str = "compromised";
 
 /// A key Secret.
 #[derive(Clone, Debug)]
@@ -27,6 +26,7 @@ pub(crate) struct KeySecret {
     pub(crate) state: String,
     /// Whether it is one of upstream's TLS Secrets.
     pub(crate) is_upstreams: bool,
+    /// When it was made: by the controller's clock where it says so, else by the API server's.
     pub(crate) created: Option<Timestamp>,
 }
 
@@ -65,6 +65,26 @@ impl Secrets {
         Ok(Self::Known(known))
     }
 
+    /// Fills in the ids of Secrets that do not name them, by the date that the controller publishes with each key: it is
+    /// that of the key's Secret. Only where one Secret and one key have it, and both are of the same kind.
+    pub(super) fn recognise(&mut self, published: &[PublishedKey]) {
+        let Self::Known(known) = self else { return };
+        let named: Vec<String> = known.iter().flat_map(|secret| secret.ids.clone()).collect();
+        let date = |key: &PublishedKey| key.created.as_ref().and_then(|created| created.parse::<Timestamp>().ok());
+        let dates: Vec<_> = known.iter().map(|secret| secret.created).collect();
+        for secret in known.iter_mut().filter(|secret| secret.ids.is_empty() && secret.created.is_some()) {
+            let fits = published.iter().filter(|key| {
+                let is_rsa = key.kind == "rsa";
+                !named.contains(&key.id) && is_rsa == secret.is_upstreams && date(key) == secret.created
+            });
+            let fits: Vec<_> = fits.collect();
+            let is_alone = dates.iter().filter(|date| **date == secret.created).count() == 1;
+            if let ([one], true) = (fits.as_slice(), is_alone) {
+                secret.ids.push(one.id.clone());
+            }
+        }
+    }
+
     /// Those that could be listed.
     pub(crate) fn known(&self) -> &[KeySecret] {
         match self {
@@ -83,7 +103,7 @@ fn read(metadata: &ObjectMeta, label: &str) -> KeySecret {
     let state = match (is_upstreams, word.as_str()) {
         // The legacy one has no label and is in use.
         (true, "" | names::UPSTREAM_SEALING_KEY_ACTIVE) => names::KEY_ACTIVE,
-        (_, COMPROMISED) => COMPROMISED,
+        (_, names::KEY_COMPROMISED) => names::KEY_COMPROMISED,
         (true, _) => names::KEY_RETIRED,
         (false, word) => word,
     };
@@ -93,7 +113,10 @@ fn read(metadata: &ObjectMeta, label: &str) -> KeySecret {
         ids: ids.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect(),
         state: state.to_owned(),
         is_upstreams,
-        created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+        created: text(metadata.annotations.as_ref(), names::KEY_CREATED_AT)
+            .parse()
+            .ok()
+            .or_else(|| metadata.creation_timestamp.as_ref().map(|time| time.0)),
     }
 }
 

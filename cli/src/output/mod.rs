@@ -30,6 +30,15 @@ pub(crate) fn print(text: &str) -> Outcome {
     read_or_not(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
+/// Prints to standard output and says whether anybody still reads: for what would go on for ever.
+pub(crate) fn stream(text: &str) -> Outcome<bool> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => Ok(written.map(|()| true)?),
+    }
+}
+
 /// Prints bytes to standard output, past anything that looks at colours: for values.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Outcome {
     let mut out = io::stdout().lock();

@@ -89,6 +89,14 @@ impl Table {
         }
     }
 
+    /// The same with room for one more row, which is not shown.
+    pub(crate) fn fit_with(&mut self, width: Option<usize>, row: Vec<Cell>) -> Vec<usize> {
+        self.rows.push(row);
+        let widths = self.fit(width);
+        self.rows.pop();
+        widths
+    }
+
     /// The titles.
     pub(crate) fn header(&self, widths: &[usize]) -> String {
         let cells: Vec<Cell> = self.columns.iter().map(|column| Cell::styled(column.title, HEAD)).collect();

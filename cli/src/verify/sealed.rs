@@ -48,11 +48,11 @@ impl Rules<'_> {
             }
         }
         // One line an object: a recipient that was added later is missing in every value.
-        if let (Some(first), Some(known)) = (missing.first(), self.known) {
+        if let Some(known) = self.known.filter(|_| !missing.is_empty()) {
             let ids: Vec<String> =
                 known.ids.iter().filter(|id| missing.contains(id)).map(ToString::to_string).collect();
             let message = format!(
-                "some values are not sealed to {}, which {} names: seal them again, or nobody with {first} alone opens them",
+                "some values are not sealed to {}, which {} names: whoever holds only that key cannot open them; seal them again",
                 ids.join(" and "),
                 known.by
             );

@@ -94,6 +94,10 @@ async fn keys_are_listed_with_what_they_protect_and_no_private_half_is_read() {
     let generation = keys.sealed_to("db", "small.pub").await;
     world.synced("SealedSecret", "db", generation).await;
     world.status("SealedSecret", "db", json!({"keyIds": [keys.old.0]})).await;
+    let generation = keys.sealed_to("counted", "cluster.pub").await;
+    world.synced("SealedSecret", "counted", generation).await;
+    let status = json!({"keyIds": [keys.new.0], "keyValues": {keys.new.0.as_str(): 2}});
+    world.status("SealedSecret", "counted", status).await;
     // Nobody has opened it yet: what the values say counts.
     keys.sealed_to("unopened", "small.pub").await;
     keys.key_secret("key-gone", "retired", Some("00000000000000aa")).await;
@@ -104,7 +108,8 @@ async fn keys_are_listed_with_what_they_protect_and_no_private_half_is_read() {
     let old = keys.key(&list, &keys.old.0);
     assert_eq!((&old["values"], &old["atLeast"], &old["objects"]), (&json!(2), &json!(true), &json!(2)), "{list}");
     assert_eq!((&old["state"], &old["type"], &old["secret"]), (&json!("opening"), &json!("x25519"), &json!("key-old")));
-    assert_eq!(keys.key(&list, &keys.new.0)["values"], 0);
+    let new = keys.key(&list, &keys.new.0);
+    assert_eq!((&new["values"], &new["atLeast"], &new["objects"]), (&json!(2), &json!(false), &json!(1)), "{list}");
     assert_eq!(keys.key(&list, "00000000000000aa")["state"], "retired");
     let run = world.keys(&["list"]).exits(0).says("Secret key-silent (opening) does not say which keys it holds");
     assert!(run.out.contains(&keys.old.0[..8]) && run.out.contains('≥') && run.out.starts_with("KEY"), "{}", run.out);
@@ -114,21 +119,34 @@ async fn keys_are_listed_with_what_they_protect_and_no_private_half_is_read() {
     let asked = world.api.audit_when_quiet(mark, quiet, is_ours).await;
     assert!(asked.iter().all(|entry| entry.verb == "list" || entry.name == "sealed-secrets-key"), "{asked:?}");
 
-    // Somebody who may read SealedSecrets and the ConfigMap, but no Secrets, sees what is published.
-    let run = world.keys(&["list", "--wide"]).exits(0);
-    assert!(run.out.contains(&keys.new.0), "{}", run.out);
+    // Somebody who may not list Secrets sees what is published.
+    let token = world.api.service_account(&world.namespace, "reader").await;
+    let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]);
+    world.api.allow(&world.namespace, "reader", &rules).await;
+    let (kubeconfig, place) = (world.api.kubeconfig_as("reader", &token), world.namespace.as_str());
+    let kubeconfig = kubeconfig.display().to_string();
+    let arguments = ["keys", "list", "--controller-namespace", place, "--kubeconfig", &kubeconfig];
+    let refused = tokio::task::block_in_place(|| world.bench.run(&arguments));
+    refused.exits(2).says("listing the SealedSecrets in any namespace");
+    let rules = json!([
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]},
+        {"apiGroups": ["bitnami.com"], "resources": ["sealedsecrets"], "verbs": ["list"]},
+    ]);
+    world.api.allow(&world.namespace, "reader", &rules).await;
+    let run = tokio::task::block_in_place(|| world.bench.run(&arguments));
+    let run = run.exits(0).says("you may not list key Secrets there");
+    assert!(run.out.contains(&keys.new.0[..8]) && !run.out.contains("retired"), "{}", run.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rotate_asks_and_waits_for_the_new_key() {
-    let keys = Keys::new().await;
+    let keys = Arc::new(Keys::new().await);
     let world = &keys.world;
     keys.publish(&[(&keys.old, "active")]).await;
     world.keys(&["rotate", "--timeout", "1s"]).exits(2).says("no controller has made a key within 1 s");
     world.keys(&["rotate", "--no-wait"]).exits(0).says("asked for a new key at");
     let before = requested(world).await.unwrap();
 
-    let keys = Arc::new(keys);
     let player = Arc::clone(&keys);
     // The controller's part: it sees the request and publishes a new key.
     let play = tokio::spawn(async move {
@@ -222,4 +240,31 @@ async fn a_compromised_key_names_everything_that_has_to_change() {
     let labels = secrets.get("sealed-secrets-keyabc").await.unwrap().metadata.labels.unwrap();
     assert_eq!(labels["sealedsecrets.bitnami.com/sealed-secrets-key"], "compromised");
     assert_eq!(labels.get("bulla.dev/sealing-key"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_real_controller_a_key_is_rotated_and_the_old_one_retired() {
+    let world = World::new().await;
+    let controller = world.controller();
+    let began = std::time::Instant::now();
+    while world.keys(&["show"]).code != 0 {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let before = json_of(&world.keys(&["list", "--output", "json"]).exits(0));
+    let old = before["keys"][0]["id"].as_str().unwrap();
+    world.keys(&["retire", old]).exits(1).says("bulla keys rotate");
+    let answer = json_of(&world.keys(&["rotate", "--timeout", "30s", "--output", "json"]).exits(0));
+    let new = answer["keys"][0]["id"].as_str().unwrap();
+    assert_ne!(old, new);
+    world.keys(&["retire", old]).exits(0);
+    let after = json_of(&world.keys(&["list", "--output", "json"]).exits(0));
+    let state = |id: &str| {
+        let keys = after["keys"].as_array().unwrap();
+        keys.iter().find(|key| key["id"] == id).map_or(json!(null), |key| key["state"].clone())
+    };
+    assert_eq!(state(new), "active", "{after}");
+    // Its Secret may not say which key it is; then it is only the one that is not published any more.
+    assert!(state(old) == "retired" || after["keys"].as_array().map(Vec::len) == Some(1), "{after}");
+    controller.stop().await;
 }

@@ -1,8 +1,11 @@
 //! `bulla status` against the real API server, with statuses that the test writes.
 
+use std::io::{BufRead as _, BufReader};
+use std::time::{Duration, Instant};
+
 use bulla_crds::SecretStore;
 use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::world::{World, json_of};
 
@@ -98,7 +101,7 @@ async fn a_table_fits_and_a_reader_without_rights_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_pages_are_read_page_by_page() {
+async fn many_objects_are_read_page_by_page() {
     let world = World::new().await;
     let create = (0..1200).map(|number| {
         let world = &world;
@@ -110,9 +113,55 @@ async fn ten_pages_are_read_page_by_page() {
     let all = json_of(&world.here(&["status", "sealedsecrets", "--output", "json"]).exits(1));
     assert_eq!(all["summary"]["waiting"], 1200);
     assert_eq!(all["objects"].as_array().map(Vec::len), Some(1200));
-    let quiet = std::time::Duration::from_millis(500);
+    let quiet = Duration::from_millis(500);
     let is_list = |path: &str| path.contains(&format!("{}/sealedsecrets", world.namespace));
     let lists = world.api.audit_when_quiet(mark, quiet, |entry| is_list(&entry.uri)).await;
     assert_eq!(lists.len(), 3, "pages of 500");
-    let _: Value = all;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_watch_it_prints_what_changes() {
+    let world = World::new().await;
+    let generation = world.sealed("db").await;
+    let arguments = ["status", "--watch", "--namespace", &world.namespace, "--kubeconfig", &world.kubeconfig];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bulla"));
+    let mut child = command.args(arguments).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let (sender, lines) = std::sync::mpsc::channel();
+    let out = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        for line in BufReader::new(out).lines() {
+            // The reader leaves after the last line that the test asks for.
+            if sender.send(line.unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    let next = || {
+        let line = tokio::task::block_in_place(|| lines.recv_timeout(Duration::from_secs(20)));
+        line.unwrap_or_else(|error| panic!("no line in time: {error}"))
+    };
+    assert!(next().starts_with("KIND"));
+    assert!(next().contains("Waiting"));
+    assert!(next().contains("1 waiting"));
+    // Between the list and the watch, too, nothing is lost: the watch begins with a list of its own.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.failed("SealedSecret", "db", generation, "UnknownKey", true).await;
+    let line = next();
+    assert!(line.contains("db") && line.contains("Failed") && line.contains("UnknownKey"), "{line}");
+    world.synced("SealedSecret", "db", generation).await;
+    assert!(next().contains("Synced"));
+    world.delete("SealedSecret", "db").await;
+    assert!(next().contains("db deleted"));
+    // It ends when nobody reads any more.
+    drop(lines);
+    world.sealed("one").await;
+    reader.join().unwrap();
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it goes on for nobody");
+        let generation = world.sealed("two").await;
+        world.failed("SealedSecret", "two", generation, "Conflict", false).await;
+        world.delete("SealedSecret", "two").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

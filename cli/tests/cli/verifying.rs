@@ -1,5 +1,7 @@
 //! `bulla verify`: a repository without a cluster.
 
+use bulla::seal::{Binding, Place, Recipient, Scope};
+use bulla::secret::Plaintext;
 use serde_json::Value;
 
 use crate::harness::{Bench, Run, SECRET};
@@ -86,7 +88,7 @@ fn every_mistake_is_found_at_its_line() {
     };
     case("clusters/odd.yaml", &annotated("true"), "scope", "apiVersion");
     case("clusters/yes.yaml", &annotated("'yes'"), "scope", "apiVersion");
-    case("clusters/broken.yaml", "kind: SealedSecret\nspec: [\n", "syntax", "nothing");
+    case("clusters/broken.yaml", "kind: SealedSecret\nspec: [\n", "syntax", "spec: [");
 
     // Both values disagree with an annotation that counts.
     bench.write("clusters/wide.yaml", &annotated("'true'"));
@@ -122,6 +124,21 @@ fn keys_that_nobody_named_and_dates_that_have_passed_are_found() {
     bench.run(&["verify", "clusters/small.yaml", "--keyring", "keys.json"]).exits(1).says("2 error(s)");
     bench.write("odd.json", "{}");
     bench.run(&["verify", "--keyring", "odd.json"]).exits(1).says("odd.json is not what");
+    // A value that should have been replaced long ago, as the library seals it.
+    let recipient: Recipient = bench.read("cluster.pub").trim().parse().unwrap();
+    let place = Place { namespace: "prod", name: "db", key: "password" };
+    let mut binding = Binding::new(Scope::Strict, place, "2020-01-01".parse().unwrap());
+    binding.not_after = Some("2020-12-31".parse().unwrap());
+    binding.owner = Some("payments".to_owned());
+    let value = bulla::seal::seal(&[recipient], &Plaintext::copy_of(b"canary"), &binding).unwrap();
+    let manifest = format!(
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {{name: db, namespace: prod}}\n\
+         spec:\n  encryptedData:\n    password: {value}\n"
+    );
+    bench.write("clusters/late.yaml", &manifest);
+    let run = bench.run(&["verify", "clusters/late.yaml"]).exits(1);
+    assert!(run.out.contains("clusters/late.yaml:6:") && run.out.contains("[not-after]"), "{}", run.out);
+    assert!(run.out.contains("should have been replaced by 2020-12-31 (owner \"payments\")"), "{}", run.out);
     // One recipient too few is a warning.
     bench.write(".bulla.yaml", "version: 1\nrules:\n- path: '**'\n  recipientFiles: [cluster.pub, small.pub]\n");
     let run = bench.run(&["verify", "clusters/db.yaml"]).exits(0);
@@ -181,7 +198,7 @@ fn what_the_real_kubeseal_makes_is_fine_and_half_of_it_is_not() {
     }
     let sealed = bench.read("db.yaml");
     let value = sealed.lines().find(|line| line.contains("password:")).unwrap();
-    bench.write("db.yaml", &sealed.replace(value, &value[..100]));
+    bench.write("db.yaml", &sealed.replace(value, &value[..94]));
     let run = bench.run(&["verify", "db.yaml"]).exits(1);
     assert!(run.out.contains("is damaged: it is cut off"), "{}", run.out);
 }

@@ -93,8 +93,7 @@ async fn with_the_real_controller_an_object_is_sealed_applied_and_waited_for() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let secret = SECRET.replace("namespace: prod", &format!("namespace: {}", world.namespace));
-    let kubeconfig = world.api.kubeconfig().display().to_string();
-    let seal = ["seal", "--format", "json", "--kubeconfig", &kubeconfig];
+    let seal = ["seal", "--format", "json", "--kubeconfig", &world.kubeconfig];
     let sealed = tokio::task::block_in_place(|| world.bench.pipe(&seal, &secret)).exits(0).out;
     let sealed: serde_json::Value = serde_json::from_str(&sealed).unwrap();
     world.apply("SealedSecret", "db", json!({}), sealed["spec"].clone()).await;

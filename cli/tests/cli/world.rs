@@ -12,11 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Bench, Run};
 use crate::support::apiserver::ApiServer;
+use crate::support::identities::ADMIN;
 
 pub(crate) struct World {
     pub(crate) api: &'static ApiServer,
     pub(crate) namespace: String,
     pub(crate) bench: Bench,
+    /// A kubeconfig file of this world's own: others are written while tests run.
+    pub(crate) kubeconfig: String,
 }
 
 /// A controller in this process.
@@ -38,15 +41,17 @@ impl World {
         for crd in bulla_crds::all() {
             api.install_crd(&crd).await;
         }
-        Self { api, namespace: api.namespace().await.to_string(), bench: Bench::new() }
+        let namespace = api.namespace().await;
+        let kubeconfig = api.kubeconfig_as(&namespace, ADMIN).display().to_string();
+        Self { api, namespace, bench: Bench::new(), kubeconfig }
     }
 
     pub(crate) fn controller(&self) -> Running {
         let stop = CancellationToken::new();
-        let config = ControllerConfig {
-            namespaces: Namespaces::These(vec![self.namespace.clone()]),
-            ..ControllerConfig::new(&*self.namespace)
-        };
+        let mut config = ControllerConfig::new(&*self.namespace);
+        config.namespaces = Namespaces::These(vec![self.namespace.clone()]);
+        // How often it looks for a request to make a key.
+        config.keys.recheck = std::time::Duration::from_millis(300);
         let task = tokio::spawn(controllers::run(self.api.client(), config, stop.clone()));
         Running { stop, task }
     }
@@ -126,8 +131,7 @@ impl World {
 
     /// Runs the program beside this runtime. Nothing that it prints may move a cursor or hold a value.
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
-        let kubeconfig = self.api.kubeconfig().display().to_string();
-        let arguments = [arguments, &["--kubeconfig", &kubeconfig]].concat();
+        let arguments = [arguments, &["--kubeconfig", &self.kubeconfig]].concat();
         let run = tokio::task::block_in_place(|| self.bench.run(&arguments));
         assert!(!run.out.contains("canary") && !run.err.contains("canary"), "{}\n{}", run.out, run.err);
         assert!(!run.err.contains('\u{1b}') && !run.out.contains('\u{1b}'), "{:?}\n{:?}", run.out, run.err);

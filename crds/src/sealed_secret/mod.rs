@@ -126,7 +126,8 @@ pub struct SealedSecretStatus {
 pub struct WrittenSecret {
     /// The Secret's resourceVersion after our write.
     pub resource_version: String,
-    /// A keyed digest of what we wrote.
+    /// A keyed digest of what we wrote. Of a Secret that holds more than ours there is none: it is empty where the Secret is
+    /// ours all the same, and `merged` where it is somebody else's.
     pub digest: String,
 }
 

@@ -30,6 +30,8 @@ struct Observed {
     version: Version,
     /// When it was last seen to change.
     since: Instant,
+    /// Whether it was deleted while somebody held it, who may not know yet: it counts until it would have run out.
+    deleted: bool,
 }
 
 impl Observations {
@@ -50,11 +52,16 @@ impl Observations {
                 self.listed.insert(name(&lease).to_owned());
                 self.see(lease, now);
             }
-            Event::Delete(lease) => self.gone(name(&lease)),
+            Event::Delete(lease) => {
+                // A late word about one that was there before is none about this one.
+                if self.leases.get(name(&lease)).is_some_and(|known| uid(&known.lease) == uid(&lease)) {
+                    self.gone(name(&lease));
+                }
+            }
             Event::InitDone => {
                 self.lists.finish(0);
-                let listed = &self.listed;
-                self.leases.retain(|name, _| listed.contains(name));
+                let gone: Vec<_> = self.leases.keys().filter(|name| !self.listed.contains(*name)).cloned().collect();
+                gone.iter().for_each(|name| self.gone(name));
             }
         }
     }
@@ -69,22 +76,31 @@ impl Observations {
         let version = version(&lease);
         let known = self.leases.get(name(&lease));
         if known.is_none_or(|known| known.version < version || uid(&known.lease) != uid(&lease)) {
-            self.leases.insert(name(&lease).to_owned(), Observed { lease, version, since: now });
+            self.leases.insert(name(&lease).to_owned(), Observed { lease, version, since: now, deleted: false });
         }
     }
 
     /// A Lease does not exist.
     pub(super) fn gone(&mut self, name: &str) {
-        self.leases.remove(name);
+        if let Some(observed) = self.leases.get_mut(name) {
+            observed.deleted = true;
+        }
+        // A member deletes its own when it goes.
+        let counts = |lease: &Lease| lease::shard(lease).is_some() && !holder(lease).is_empty();
+        self.leases.retain(|_, observed| !observed.deleted || counts(&observed.lease));
     }
 
-    /// A Lease as it was last seen.
+    /// A Lease as it was last seen, if it exists.
     pub(super) fn get(&self, name: &str) -> Option<&Lease> {
-        self.leases.get(name).map(|observed| &observed.lease)
+        self.leases.get(name).filter(|observed| !observed.deleted).map(|observed| &observed.lease)
     }
 
-    /// Whether a Lease is another's by now, `held` being how we had it.
+    /// Whether a Lease is another's by now, or gone, `held` being how we had it.
     pub(super) fn is_taken_from(&self, held: &Lease) -> bool {
+        let same = self.leases.get(name(held)).filter(|observed| uid(&observed.lease) == uid(held));
+        if same.is_some_and(|observed| observed.deleted) {
+            return true;
+        }
         let newer = self.leases.get(name(held)).filter(|observed| observed.version > version(held));
         newer.is_some_and(|observed| holder(&observed.lease) != self.me)
     }
@@ -137,7 +153,7 @@ impl Observations {
             |lease: &Lease| lease::is_member(lease) || lease::shard(lease).is_some_and(|shard| shard >= shards);
         let old = |observed: &&Observed| {
             let is_ours = holder(&observed.lease) == self.me;
-            !is_ours && unneeded(&observed.lease) && now >= self.end(observed) + long
+            !is_ours && !observed.deleted && unneeded(&observed.lease) && now >= self.end(observed) + long
         };
         self.leases.values().filter(old).map(|observed| observed.lease.clone()).collect()
     }
@@ -206,6 +222,31 @@ mod tests {
         seen.see(lease("bulla-controller-1", "other", "6"), now);
         assert!(seen.is_taken_from(&lease("bulla-controller-1", "me", "5")));
         assert!(!seen.is_taken_from(&lease("bulla-controller-1", "me", "7")), "that was before ours");
+    }
+
+    #[test]
+    fn one_that_is_deleted_is_its_holders_until_it_would_have_run_out() {
+        let start = Instant::now();
+        let mut seen = Observations::new("me", DURATION);
+        let (theirs, mine) = (lease("bulla-controller-0", "other", "5"), lease("bulla-controller-1", "me", "6"));
+        seen.see(theirs.clone(), start);
+        seen.see(mine.clone(), start);
+        seen.hear(Ok(Event::Delete(theirs)), start);
+        seen.hear(Ok(Event::Delete(mine.clone())), start);
+        assert!(seen.get("bulla-controller-0").is_none(), "it has to be made anew");
+        assert!(!seen.is_free("bulla-controller-0", start + seconds(9)));
+        assert!(seen.is_free("bulla-controller-0", start + seconds(10)));
+        assert!(seen.is_taken_from(&mine) && seen.is_free("bulla-controller-1", start));
+        // Made anew, with a late word about the former one.
+        let mut anew = lease("bulla-controller-1", "me", "9");
+        anew.metadata.uid = Some("v".to_owned());
+        seen.see(anew.clone(), start);
+        seen.hear(Ok(Event::Delete(mine)), start);
+        assert!(!seen.is_taken_from(&anew) && seen.get("bulla-controller-1").is_some());
+        // One that nobody held is simply gone.
+        seen.see(lease("bulla-controller-2", "", "10"), start);
+        seen.gone("bulla-controller-2");
+        assert!(seen.is_free("bulla-controller-2", start));
     }
 
     #[test]

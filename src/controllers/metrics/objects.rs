@@ -412,7 +412,7 @@ mod tests {
         }
         objects.forget(Kind::SealedSecret, &bad);
         let text = shown(&objects);
-        assert!(!text.contains("\"bad\"") && !text.contains("failed"), "{text}");
+        assert!(!text.contains("\"bad\"") && !text.contains("state=\"failed\""), "{text}");
     }
 
     #[test]

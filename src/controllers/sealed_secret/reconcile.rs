@@ -158,9 +158,7 @@ async fn work(context: &Context, keyring: Arc<Keyring>, key: &Key, job: Job, see
         return report(print, None, Outcome::Synced(version));
     }
     context.metrics.unseal_requests.inc();
-    // Without a watch on Secrets the status is the only hint that there is one.
-    let hinted =
-        !context.config.watches_targets && object.status.as_ref().is_some_and(|status| status.secret.is_some());
+    let hinted = status::hints_at_secret(&object, context.config.watches_targets);
     let exists = seen.exists || hinted;
     let began = Instant::now();
     let object = Arc::new(object);

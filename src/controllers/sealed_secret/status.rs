@@ -38,6 +38,17 @@ pub(super) fn was_merged(object: &SealedSecret) -> bool {
     merged && status.observed_generation == object.metadata.generation
 }
 
+/// Whether the status speaks of a Secret that the watch need not know: because nothing is watched, or because another
+/// controller wrote it, which did not mark it for us. Then it is worth a look before one is created.
+pub(super) fn hints_at_secret(object: &SealedSecret, watches_targets: bool) -> bool {
+    let Some(status) = &object.status else { return false };
+    let synced = find_condition(&status.conditions, ConditionType::Synced);
+    match status.secret {
+        Some(_) => !watches_targets,
+        None => synced.is_some_and(|synced| synced.status == true.into()),
+    }
+}
+
 /// The most characters of a message: Argo CD shows it verbatim.
 const MESSAGE: usize = 1024;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::wrap::Wrapping;
 use crate::seal::RsaBits;
 
 /// How sealing keys are made, renewed and stored.
@@ -33,6 +34,8 @@ pub struct KeyConfig {
     pub labels: BTreeMap<String, String>,
     /// Annotations for the Secrets of the keys that are made.
     pub annotations: BTreeMap<String, String>,
+    /// How private halves are wrapped at rest.
+    pub wrapping: Wrapping,
     /// What time it is.
     pub clock: Clock,
     /// How often the clock is looked at, which may jump.
@@ -58,6 +61,7 @@ impl Default for KeyConfig {
             order: KeyOrder::default(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
+            wrapping: Wrapping::default(),
             clock: Clock::default(),
             recheck: Duration::from_secs(30),
             report: Duration::from_secs(60),

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::facts::Facts;
 use super::make::{self, Line, Order};
 use super::renewal::{self, Rules, Why};
+use super::trouble::Trouble;
 use super::{Keys, load::Loaded};
 use crate::audit;
 use crate::controllers::api::{self, ApiError, FIELD_MANAGER};
@@ -84,18 +85,18 @@ impl Keys {
     }
 
     /// Makes one key; whether that changed what there is.
-    pub(super) async fn make(&mut self, line: Line, why: Why, loaded: &Loaded) -> Result<(), ApiError> {
+    pub(super) async fn make(&mut self, line: Line, why: Why, loaded: &Loaded) -> Result<(), Trouble> {
         let prefix = line.prefix(&self.parts.config.upstream_prefix);
         let number = loaded.highest(prefix).max(self.duties.taken[line as usize]) + 1;
         let order = Order { line, why, number, request: self.duties.request };
-        match make::key(&self.parts, &order).await {
+        match make::key(&self.parts, &mut self.wrappers, &order).await {
             Ok((name, id)) => {
                 self.tell(&name, "KeyMade", format!("the sealing key {id} was made, since {}", why.as_str()));
                 self.duties.made[line as usize] = Some(Instant::now());
                 self.duties.asked.retain(|asked| *asked != line);
                 Ok(())
             }
-            Err(ApiError::AlreadyExists) => {
+            Err(Trouble::Api(ApiError::AlreadyExists)) => {
                 // By another controller, whose key is found when the keys are read again; or by a Secret that is no
                 // key, which would be in the way for ever: then the next number is tried.
                 info!(prefix, number, "somebody else made the Secret of the next sealing key");

@@ -45,7 +45,9 @@ pub(super) struct Loaded {
     pub(super) keys: Vec<Key>,
     pub(super) wrapped: Vec<Wrapped>,
     /// Names of the key Secrets that cannot be read, and why.
-    pub(super) malformed: Vec<(String, &'static str)>,
+    pub(super) malformed: Vec<(String, String)>,
+    /// Names of the key Secrets that cannot be unwrapped now, and why.
+    pub(super) locked: Vec<(String, String)>,
     /// Names of the key Secrets that hold a key which another one holds too.
     pub(super) copies: Vec<(String, String)>,
     /// The names of all key Secrets.
@@ -106,7 +108,7 @@ impl Loaded {
             None => upstream(secret).map(|key| self.keys.push(key)),
         };
         if let Err(problem) = added {
-            self.malformed.push((name.clone(), problem));
+            self.malformed.push((name.clone(), problem.to_owned()));
         }
     }
 

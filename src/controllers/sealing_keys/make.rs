@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use tracing::info;
 
 use super::renewal::Why;
-use super::{Parts, load};
+use super::trouble::Trouble;
+use super::wrap::{self, Wrappers};
+use super::{KeyConfig, Parts, load};
 use crate::audit;
-use crate::controllers::api::ApiError;
 use crate::controllers::apply;
-use crate::seal::{self, Identity, KeyId, RsaBits};
+use crate::seal::{self, Identity, KeyId};
 use crate::secret::{OPAQUE, Plaintext, Values};
 use crate::sync::Head;
 
@@ -71,14 +72,14 @@ struct Pair {
 /// Makes a key and stores it; the name of its Secret and its id.
 ///
 /// # Errors
-/// [`ApiError::AlreadyExists`] if somebody was faster.
-pub(super) async fn key(parts: &Parts, order: &Order) -> Result<(String, KeyId), ApiError> {
+/// [`Trouble::Api`] with `AlreadyExists` if somebody was faster.
+pub(super) async fn key(parts: &Parts, wrappers: &mut Wrappers, order: &Order) -> Result<(String, KeyId), Trouble> {
     let config = &parts.config;
     let now = config.clock.now();
     let mut annotations = config.annotations.clone();
     let pair = match order.line {
-        Line::Native => native(parts, now, &mut annotations).await?,
-        Line::Certificate => certificate(parts, now).await?,
+        Line::Native => native(wrappers, now, &mut annotations).await?,
+        Line::Certificate => certificate(config, now).await?,
     };
     let name = format!("{}-{:04}", order.line.prefix(&config.upstream_prefix), order.number);
     annotations.insert(names::KEY_CREATED_AT.to_owned(), now.to_string());
@@ -103,21 +104,38 @@ pub(super) async fn key(parts: &Parts, order: &Order) -> Result<(String, KeyId),
     Ok((name, pair.id))
 }
 
-async fn native(_parts: &Parts, now: Timestamp, _annotations: &mut BTreeMap<String, String>) -> Result<Pair, ApiError> {
-    let identity = Identity::generate_hybrid().map_err(|_| ApiError::Unreadable)?;
-    let text = identity.to_file_text(now).ok_or(ApiError::Unreadable)?;
+async fn native(
+    wrappers: &mut Wrappers,
+    now: Timestamp,
+    annotations: &mut BTreeMap<String, String>,
+) -> Result<Pair, Trouble> {
+    let no_random = |_| Trouble::Making("the operating system has no randomness to give");
+    let identity = Identity::generate_hybrid().map_err(no_random)?;
+    // Wrappers take few bytes: the comments with the public half stay away from them.
+    let bare = identity.to_text().ok_or(Trouble::Making("it has no text"))?;
     let mut data = Values::new();
-    data.insert(load::IDENTITY.to_owned(), Plaintext::copy_of(text.as_bytes()));
+    match wrappers.wrap(&Plaintext::copy_of(bare.as_bytes())).await? {
+        Some(stored) => {
+            data.insert(stored.form.to_owned(), Plaintext::new(stored.bytes));
+            annotations.insert(wrap::BY.to_owned(), stored.by);
+        }
+        None => {
+            let text = identity.to_file_text(now).ok_or(Trouble::Making("it has no text"))?;
+            data.insert(load::IDENTITY.to_owned(), Plaintext::copy_of(text.as_bytes()));
+        }
+    }
     data.insert(load::RECIPIENT.to_owned(), Plaintext::from(identity.recipient().to_string()));
     Ok(Pair { id: identity.key_id(), kind: OPAQUE, label: names::SEALING_KEY, data })
 }
 
-async fn certificate(parts: &Parts, now: Timestamp) -> Result<Pair, ApiError> {
-    let (bits, life, name): (RsaBits, _, _) =
-        (parts.config.rsa_bits, parts.config.certificate_life, parts.config.common_name.clone());
+async fn certificate(config: &KeyConfig, now: Timestamp) -> Result<Pair, Trouble> {
+    let (bits, life, name) = (config.rsa_bits, config.certificate_life, config.common_name.clone());
+    // Takes seconds, which nobody else should wait for.
     let issued = tokio::task::spawn_blocking(move || seal::issue(bits, &name, now, life)).await;
-    let issued = issued.ok().and_then(Result::ok).ok_or(ApiError::Unreadable)?;
-    let certificate = seal::Certificate::from_pem(issued.certificate.as_bytes()).map_err(|_| ApiError::Unreadable)?;
+    let refused = Trouble::Making("the library refused to make an RSA key or its certificate");
+    let issued = issued.ok().and_then(Result::ok).ok_or(refused)?;
+    let certificate = seal::Certificate::from_pem(issued.certificate.as_bytes());
+    let certificate = certificate.map_err(|_| Trouble::Making("its certificate cannot be read"))?;
     let mut data = Values::new();
     data.insert("tls.key".to_owned(), Plaintext::copy_of(issued.key.as_bytes()));
     data.insert("tls.crt".to_owned(), Plaintext::from(issued.certificate));

@@ -24,6 +24,7 @@ mod metrics;
 mod publish;
 mod renewal;
 mod report;
+mod trouble;
 mod usage;
 mod wrap;
 
@@ -39,22 +40,25 @@ pub use self::config::{Clock, KeyConfig, KeyOrder};
 pub(super) use self::metrics::KeyMetrics;
 pub use self::publish::PublishedKeys;
 pub(super) use self::usage::KeyUse;
+pub use self::wrap::{AgeWrapping, KmsWrapping, TransitWrapping, VaultLogin, Wrapper, Wrapping};
 
 use self::duty::Duties;
 use self::facts::Facts;
 use self::hear::{KeyEar, MapEar};
 use self::load::Loaded;
-use super::api::{Api, ApiError};
+use self::trouble::Trouble;
+use self::wrap::Wrappers;
+use super::api::Api;
 use super::leadership::Leadership;
 use super::metrics::Metrics;
 use super::notify::Notices;
 use super::random;
 use crate::seal::{KeyId, KeyState, Keyring};
-use crate::sync::schedule::delay;
+use crate::sync::schedule::{Class, delay};
 
 /// How long to wait for more changes before the keys are read.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The longest wait before the keys are tried again: nothing works without them.
+/// The longest wait before the keys, or what unwraps them, are tried again: nothing works without them.
 const LONGEST: Duration = Duration::from_secs(5);
 /// How often the keys are read again after some were made. Each line needs one; more is somebody working against us.
 const ROUNDS: usize = 4;
@@ -107,6 +111,9 @@ pub(super) struct Keys {
     /// What of them is in the keyring that was handed out.
     delivered: Vec<(KeyId, KeyState, bool)>,
     duties: Duties,
+    wrappers: Wrappers,
+    /// How often keys could not be unwrapped in a row, and when they are tried again; `None` while all are.
+    locked: Option<(u32, Instant)>,
     /// When annotations were written last.
     reported: Option<Instant>,
     /// The version of the ConfigMap that is as it should be.
@@ -115,13 +122,15 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn new(parts: Parts) -> Self {
-        let duties = Duties::default();
+        let (duties, wrappers) = (Duties::default(), Wrappers::new(parts.config.wrapping.clone()));
         Self {
             parts,
             complaints: Vec::new(),
             known: Vec::new(),
             delivered: Vec::new(),
             duties,
+            wrappers,
+            locked: None,
             reported: None,
             map: String::new(),
         }
@@ -170,6 +179,7 @@ impl Keys {
                         }
                         warn!("told to make a new sealing key, but another replica leads: tell that one");
                     }
+                    () = Self::unlocking(self.locked) => break,
                     // Not slept through to the end: the clock may jump, and sleeping machines do not count.
                     () = tokio::time::sleep(self.parts.config.recheck) => {
                         self.report().await;
@@ -182,15 +192,30 @@ impl Keys {
         }
     }
 
-    async fn load(&mut self) -> Result<Loaded, ApiError> {
+    /// When keys that could not be unwrapped are tried again; never while there are none.
+    async fn unlocking(locked: Option<(u32, Instant)>) {
+        match locked {
+            None => std::future::pending().await,
+            Some((_, at)) => tokio::time::sleep_until(at.into()).await,
+        }
+    }
+
+    async fn load(&mut self) -> Result<Loaded, Trouble> {
         let config = &self.parts.config;
         let mut loaded = load::all(&self.parts.api, &self.parts.namespace, &config.upstream_prefix).await?;
+        self.wrappers.unwrap(&self.parts.namespace, &mut loaded).await;
+        self.locked = (!loaded.locked.is_empty()).then(|| {
+            let attempts = self.locked.map_or(0, |(attempts, _)| attempts) + 1;
+            (attempts, Instant::now() + delay(Class::Transient, attempts, random()).min(LONGEST))
+        });
+        self.parts.key_metrics.show_locked(loaded.locked.len());
+        let config = &self.parts.config;
         loaded.settle(config.order, config.clock.now());
         self.complain(&loaded);
         Ok(loaded)
     }
 
-    async fn refresh(&mut self) -> Result<(), ApiError> {
+    async fn refresh(&mut self) -> Result<(), Trouble> {
         let mut made = Ok(());
         for round in 1.. {
             let mut loaded = self.load().await?;
@@ -198,8 +223,9 @@ impl Keys {
                 self.deliver(loaded);
                 return Ok(());
             }
-            let map = publish::read(&self.parts.api, &self.parts.namespace).await?;
-            self.duties.request = map.as_ref().and_then(publish::request);
+            // Whatever is wrong with the ConfigMap, keys open without it.
+            let map = publish::read(&self.parts.api, &self.parts.namespace).await;
+            self.duties.request = map.as_ref().ok().and_then(|map| publish::request(map.as_ref()?));
             let facts = loaded.facts();
             let wanted = if made.is_ok() && round <= ROUNDS { self.wanted(&facts) } else { Vec::new() };
             let Some((line, why)) = wanted.into_iter().next() else {
@@ -207,9 +233,9 @@ impl Keys {
                 // Openers first: publishing may fail without stopping them.
                 let listing = self.deliver(loaded);
                 let handled = self.served(&self.known);
-                self.map = publish::write(&self.parts.api, &self.parts.namespace, map, &listing, handled).await?;
+                self.map = publish::write(&self.parts.api, &self.parts.namespace, map?, &listing, handled).await?;
                 // Last: a key that cannot be made must not keep those that are there from opening.
-                return demoted.and(made);
+                return demoted.map_err(Trouble::from).and(made);
             };
             made = self.make(line, why, &loaded).await;
             if !loaded.keys.is_empty() {
@@ -244,6 +270,16 @@ impl Keys {
             let complaint = format!("{name}: {problem}");
             if !self.complaints.contains(&complaint) {
                 warn!(secret = name, problem, "a sealing key cannot be read; the others go on working");
+            }
+            complaints.push(complaint);
+        }
+        for (name, problem) in &loaded.locked {
+            let complaint = format!("{name}: {problem}");
+            if !self.complaints.contains(&complaint) {
+                warn!(
+                    secret = name,
+                    problem, "a sealing key cannot be unwrapped; trying again, and the others go on working"
+                );
             }
             complaints.push(complaint);
         }

@@ -37,7 +37,7 @@ impl PublishedKeys {
     /// The certificate of this key in PEM, if it is published and has one.
     #[must_use]
     pub fn certificate(&self, id: &KeyId) -> Option<String> {
-        let listing: serde_json::Value = serde_json::from_str(&self.json()).ok()?;
+        let listing: Value = serde_json::from_str(&self.json()).ok()?;
         let id = id.to_string();
         let entry = listing.get("keys")?.as_array()?.iter().find(|entry| entry["id"] == *id)?;
         Some(entry.get("certificate")?.as_str()?.to_owned())

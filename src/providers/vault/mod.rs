@@ -8,6 +8,7 @@
 //! | `session` | the one token of a provider: taken, renewed, replaced, given back |
 //! | `path` | where a key lies in a KV engine |
 //! | `kv`, `find` | reading one secret, reading many |
+//! | `transit` | encrypting and decrypting with a key of the server |
 //!
 //! The HTTP client is `reqwest` itself. `vaultrs` was weighed and left: it keeps tokens and login bodies in plain
 //! strings of types with `Debug`, takes settings from `VAULT_*` variables unless each is given, can send no header of
@@ -21,6 +22,7 @@ mod login;
 mod path;
 mod session;
 mod settings;
+mod transit;
 
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 
 pub use self::settings::{Auth, ClientCertificate, KvVersion, Settings};
+pub use self::transit::Transit;
 
 use self::http::Http;
 use self::path::Engine;

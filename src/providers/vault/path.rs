@@ -128,7 +128,7 @@ fn unmounted(path: &str, side: Side) -> String {
 }
 
 /// Segments that would lead out of the mount, or nowhere, are refused before a URL is made of them.
-fn check(path: &str) -> Result<(), ProviderError> {
+pub(super) fn check(path: &str) -> Result<(), ProviderError> {
     let is_bad = |segment: &str| matches!(segment, "" | "." | "..") || segment.contains(char::is_control);
     if path.split('/').any(is_bad) { Err(invalid(format!("{path:?} is not a path in Vault"))) } else { Ok(()) }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
@@ -128,6 +129,22 @@ impl Session {
             Some(token) => self.get(name, path, query, &token).await,
             None => Ok(answer),
         }
+    }
+
+    /// A POST with our token; with a new one once if it is refused. Other refusals are the caller's to judge.
+    pub(super) async fn write(&self, name: &'static str, path: &str, body: Bytes) -> Result<Answer, ProviderError> {
+        let token = self.token().await?;
+        let answer = self.post(name, path, body.clone(), &token).await?;
+        let Some(fault) = Fault::of(&answer).filter(|fault| fault.status == 403) else { return Ok(answer) };
+        match self.replace(&token, &fault).await? {
+            Some(token) => self.post(name, path, body, &token).await,
+            None => Ok(answer),
+        }
+    }
+
+    async fn post(&self, name: &'static str, path: &str, body: Bytes, token: &Token) -> Result<Answer, ProviderError> {
+        let (method, token, body) = (Method::POST, Some(&token.header), Some(body));
+        self.http.send(&Call { name, method, path, query: None, token, body, is_auth: false }).await
     }
 
     /// Whether the credentials are good and the server answers.

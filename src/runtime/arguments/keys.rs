@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use super::WrappingArguments;
 use crate::controllers::{KeyConfig, KeyOrder};
 use crate::seal::RsaBits;
 use crate::sync::external::duration;
@@ -44,6 +45,9 @@ pub struct KeyArguments {
     /// Annotations for the Secrets of new keys, such as a=b,c=d.
     #[arg(long, env = "BULLA_PRIVATEKEY_ANNOTATIONS", default_value = "", value_name = "PAIRS", value_parser = Pairs::parse)]
     pub privatekey_annotations: Pairs,
+    /// Wrapping of private halves.
+    #[command(flatten)]
+    pub wrapping: WrappingArguments,
 }
 
 /// A moment, or none.
@@ -136,6 +140,7 @@ impl KeyArguments {
         };
         config.labels.clone_from(&self.privatekey_labels.0);
         config.annotations.clone_from(&self.privatekey_annotations.0);
+        config.wrapping = self.wrapping.config();
         config
     }
 }

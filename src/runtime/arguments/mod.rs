@@ -7,6 +7,7 @@ mod sealed;
 mod server;
 mod telemetry;
 mod upstream;
+mod wrapping;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub use self::sealed::SealedArguments;
 pub use self::server::{MetricsAddress, ServerArguments};
 pub use self::telemetry::{LogFormat, NotifyOn, TelemetryArguments};
 pub use self::upstream::Notice;
+pub use self::wrapping::WrappingArguments;
 
 use crate::controllers::{CONCURRENCY, ControllerConfig, Namespaces};
 

@@ -86,3 +86,42 @@ where
     let json = tracing_subscriber::fmt::layer().with_writer(writer).json().flatten_event(true);
     json.with_current_span(false).with_span_list(false).with_filter(only).boxed()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+    use crate::audit::{Action, Entry, record};
+
+    #[test]
+    fn the_lines_of_a_bulk_sync_are_written_in_no_time_and_each_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let layer = AuditFile::layer(&AuditLog::File(path.clone())).unwrap();
+        let subscriber = tracing_subscriber::registry().with(layer);
+        let began = Instant::now();
+        tracing::subscriber::with_default(subscriber, || {
+            for number in 0..10_000 {
+                let (name, keys) = (format!("object-{number}"), ["3f1c9a7be02d4455".to_owned()]);
+                let (kind, namespace, outcome) = ("SealedSecret", "prod", "ok");
+                record(Entry {
+                    action: Action::Open,
+                    actor: "controller",
+                    kind,
+                    namespace,
+                    name: &name,
+                    keys: &keys,
+                    outcome,
+                });
+            }
+        });
+        let took = began.elapsed();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        assert_eq!(lines.filter(|line| line["action"] == "open" && line["keys"] == "3f1c9a7be02d4455").count(), 10_000);
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Sealing the values of one object again, to the newest keys, and only those that are not sealed to them yet.
 //!
 //! A value keeps its format, its binding (scope, place, `notAfter`, `owner`) and its other recipients; a value that is
-//! sealed to the newest active key of its kind keeps its bytes. Nothing is dropped silently: what cannot be sealed
+//! sealed to the newest active key of its kind, and to no retired or compromised one, keeps its bytes. Nothing is dropped silently: what cannot be sealed
 //! again as it was is refused with the reason, and the other values of the object are not affected.
 
 use std::collections::BTreeSet;
@@ -218,7 +218,11 @@ impl Reseal<'_> {
         let format = inspection.format;
         let target = self.targets.of(format).ok_or(ResealRefusal::NoActiveKey { format })?;
         let is_current = match &opened.binding {
-            Some(binding) => binding.keys.contains(&target.key_id()),
+            // A recipient that may open nothing any more is to be got rid of too.
+            Some(binding) => {
+                binding.keys.contains(&target.key_id())
+                    && binding.keys.iter().all(|id| self.keyring.refusal(id).is_none())
+            }
             None => opened.key_id == target.key_id(),
         };
         if is_current {
@@ -242,7 +246,7 @@ impl Reseal<'_> {
     /// purpose, such as one that several clusters share: both stay.
     fn recipients(&self, target: &Recipient, keys: &[KeyId]) -> Result<Vec<Recipient>, ResealRefusal> {
         let (mut recipients, mut ours, mut unknown) = (vec![target.clone()], Vec::new(), Vec::new());
-        for id in keys {
+        for id in keys.iter().filter(|id| **id != target.key_id()) {
             if let Some(other) = self.targets.others.iter().find(|other| other.key_id() == *id) {
                 recipients.push(other.clone());
             } else if let Some((recipient, state)) = self.keyring.recipient_of(id) {

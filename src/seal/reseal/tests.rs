@@ -151,6 +151,17 @@ fn two_active_keys_of_ours_in_one_value_both_stay_and_a_retired_one_goes() {
 }
 
 #[test]
+fn a_recipient_that_is_compromised_makes_a_value_stale_also_beside_the_newest_key() {
+    let [new, person, leaked] = [(); 3].map(|()| x25519());
+    let value = sealed(&[&leaked, &new, &person], Scope::Strict, PLACE);
+    let ids = [new.key_id(), person.key_id()];
+    let keyring = keyring([(leaked, KeyState::Compromised), (new, KeyState::Active)]);
+    let targets = Targets { others: vec![person.recipient().clone()], ..Targets::newest(&keyring) };
+    let text = new_text(reseal(&keyring, &targets, Scope::Strict).value("password", &value));
+    assert_eq!(inspect(&text).unwrap().binding.unwrap().keys, ids);
+}
+
+#[test]
 fn kinds_that_age_does_not_mix_are_refused_in_words() {
     let (old, new, person) = (x25519(), Identity::generate_hybrid().unwrap(), x25519());
     let value = sealed(&[&old, &person], Scope::Strict, PLACE);

@@ -30,6 +30,7 @@ import (
 	"github.com/hashicorp/vault/builtin/credential/approle"
 	"github.com/hashicorp/vault/builtin/credential/cert"
 	"github.com/hashicorp/vault/builtin/credential/userpass"
+	"github.com/hashicorp/vault/builtin/logical/transit"
 	"github.com/hashicorp/vault/helper/metricsutil"
 	api "github.com/hashicorp/vault/http"
 	"github.com/hashicorp/vault/internalshared/configutil"
@@ -48,7 +49,7 @@ type keys struct {
 type registry map[consts.PluginType]map[string]logical.Factory
 
 var builtin = registry{
-	consts.PluginTypeSecrets: {"kv": kv.Factory},
+	consts.PluginTypeSecrets: {"kv": kv.Factory, "transit": transit.Factory},
 	consts.PluginTypeCredential: {
 		"approle": approle.Factory, "cert": cert.Factory, "jwt": jwt.Factory,
 		"kubernetes": kubernetes.Factory, "userpass": userpass.Factory,

@@ -119,7 +119,7 @@ fn notes(keys: &Keys, uses: &Uses) {
     let silent = keys.secrets.known().iter().filter(|secret| secret.ids.is_empty());
     for secret in silent {
         output::note(&format!(
-            "Secret {} ({}) does not say which keys it holds: the controller has not annotated it",
+            "Secret {} ({}) does not say which keys it holds (annotation bulla.dev/key-id)",
             secret.name, secret.state
         ));
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use bulla_crds::names::KEY_RETIRED;
+use bulla_crds::names::{KEY_COMPROMISED, KEY_RETIRED};
 use kube::Client;
 use serde::Serialize;
 
@@ -13,8 +13,6 @@ use crate::failure::{Outcome, refuse, usage};
 use crate::keys::{Key, KeySecret, Keys, Use, UsedIn, Uses, Wanted, mark};
 use crate::output::{self, BAD, GOOD, HEAD, WARN};
 
-/// The label's value on a key that somebody else may have.
-const COMPROMISED: &str = "compromised";
 /// Objects that are listed before the rest is only counted.
 const LISTED: usize = 50;
 
@@ -155,7 +153,7 @@ pub(super) fn compromised(arguments: &CompromisedArguments) -> Outcome {
     let subject = runtime.block_on(Subject::find(&arguments.cluster, &arguments.id))?;
     let Subject { key, secret, uses, namespace, .. } = &subject;
     if !arguments.dry_run {
-        runtime.block_on(mark(&subject.client, namespace, secret, COMPROMISED))?;
+        runtime.block_on(mark(&subject.client, namespace, secret, KEY_COMPROMISED))?;
     }
     let unopened = if key.is_rsa() { uses.unknown.as_slice() } else { &[] };
     if arguments.output == Report::Json {
@@ -178,6 +176,7 @@ pub(super) fn compromised(arguments: &CompromisedArguments) -> Outcome {
     ));
     let all: Vec<&UsedIn> = uses.objects.iter().collect();
     text.push_str(&every(&all));
+    text.push_str("It opens nothing any more: until then, their Secrets stay as they are, but are neither changed nor made again.\n");
     if !unopened.is_empty() {
         text.push_str(&format!("{WARN}Perhaps these too; no key has opened them yet:{WARN:#}\n"));
         text.push_str(&every(&unopened.iter().collect::<Vec<_>>()));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use bulla_crds::names::{ROTATE_HANDLED_AT, ROTATE_REQUESTED_AT};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -16,10 +17,6 @@ use crate::cluster::{self, CONFIG_MAP, PublishedKey};
 use crate::failure::{OrFail as _, Outcome, usage};
 use crate::output::{self, DIM, GOOD};
 
-/// Annotation on the ConfigMap that asks for a new key: when it was asked for.
-const REQUESTED_AT: &str = "bulla.dev/rotate-requested-at";
-/// Annotation on the ConfigMap: the last request that the controller served.
-const HANDLED_AT: &str = "bulla.dev/rotate-handled-at";
 /// How often the ConfigMap is looked at.
 const LOOK: Duration = Duration::from_millis(300);
 
@@ -65,7 +62,7 @@ async fn rotate(arguments: &RotateArguments) -> Outcome<Answer> {
         cluster::published_in(&client, namespace).await?.into_iter().map(|key| key.id).collect();
     let asked = Timestamp::now();
     let api: Api<ConfigMap> = Api::namespaced(client, namespace);
-    let patch = Patch::Merge(json!({ "metadata": { "annotations": { REQUESTED_AT: asked.to_string() } } }));
+    let patch = Patch::Merge(json!({ "metadata": { "annotations": { ROTATE_REQUESTED_AT: asked.to_string() } } }));
     let parameters = PatchParams { field_manager: Some("bulla".to_owned()), ..PatchParams::default() };
     let place = format!("asking for a new key on ConfigMap {CONFIG_MAP} in namespace {namespace}");
     api.patch(CONFIG_MAP, &parameters, &patch).await.or_usage(place)?;
@@ -82,7 +79,7 @@ async fn rotate(arguments: &RotateArguments) -> Outcome<Answer> {
     while began.elapsed() < arguments.timeout {
         match api.get(CONFIG_MAP).await {
             Ok(map) => {
-                let handled = map.metadata.annotations.as_ref().and_then(|all| all.get(HANDLED_AT));
+                let handled = map.metadata.annotations.as_ref().and_then(|all| all.get(ROTATE_HANDLED_AT));
                 let handled = handled.and_then(|at| at.parse::<Timestamp>().ok()).is_some_and(|at| at >= asked);
                 let keys = cluster::keys_in(map, namespace)?;
                 let new: Vec<PublishedKey> = keys.into_iter().filter(|key| !before.contains(&key.id)).collect();

@@ -3,12 +3,14 @@
 mod advice;
 mod detail;
 
+use std::collections::HashMap;
+
 use anstyle::Style;
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::{Report, StatusArguments};
+use crate::args::{Report, StatusArguments, SyncedKind};
 use crate::cluster;
 use crate::failure::{Outcome, refuse, usage};
 use crate::objects::{Change, Observed, Providers, Selection, State, changes};
@@ -143,7 +145,7 @@ async fn list(
     let mut table = rows.table();
     seen.iter().for_each(|object| table.row(rows.row(object, now)));
     let width = if arguments.wide { None } else { output::width() };
-    let widths = table.fit(width);
+    let widths = if arguments.watch { table.fit_with(width, rows.room()) } else { table.fit(width) };
     if !seen.is_empty() || arguments.watch {
         output::print(&table.header(&widths))?;
         output::print(&table.body(&widths))?;
@@ -152,35 +154,53 @@ async fn list(
         output::print(&summary.text())?;
     }
     if arguments.watch {
-        watch(arguments, selection, table, rows, providers).await?;
+        watch(arguments.failing, selection, seen, (table, widths, rows), providers).await?;
     }
     Ok(())
 }
 
+/// What was last said about an object.
+type Said = (State, Option<String>, Option<Timestamp>);
+
+fn said(object: &Observed) -> ((SyncedKind, String, String), Said) {
+    let Observed { kind, namespace, name, state, reason, last_change, .. } = object;
+    ((*kind, namespace.clone(), name.clone()), (*state, reason.clone(), *last_change))
+}
+
 /// Prints every object that changes, until interrupted or nobody reads.
 async fn watch(
-    arguments: &StatusArguments,
+    failing: bool,
     selection: &Selection,
-    mut table: Table,
-    rows: Rows,
+    seen: &[Observed],
+    (mut table, widths, rows): (Table, Vec<usize>, Rows),
     providers: &Providers,
 ) -> Outcome {
-    let widths = table.fit(if arguments.wide { None } else { output::width() });
-    let mut last: std::collections::HashMap<_, _> = std::collections::HashMap::new();
-    let mut listed = false;
+    let mut last: HashMap<_, _> = seen.iter().map(said).collect();
     let mut changes = changes(selection, &selection.kinds());
     while let Some(change) = changes.next().await {
-        let mut object = match change {
-            Change::Seen(object) => *object,
-            Change::Listed(_) => {
-                listed = true;
-                continue;
+        let line = match change {
+            Change::Seen(mut object) => {
+                let (key, news) = said(&object);
+                let is_meant = selection.covers(object.kind, &object.name);
+                // A failure that was shown is followed to its end.
+                let is_fine = failing && object.state == State::Synced && !last.contains_key(&key);
+                if !is_meant || is_fine || last.insert(key, news.clone()).is_some_and(|before| before == news) {
+                    continue;
+                }
+                fill(providers, &mut object);
+                table.clear();
+                table.row(rows.row(&object, Timestamp::now()));
+                table.body(&widths)
             }
-            Change::Begins(_) => continue,
             Change::Gone { kind, namespace, name } => {
-                output::print(&format!("{DIM}{} {namespace}/{name} deleted{DIM:#}\n", kind.as_str()))?;
-                continue;
+                if !selection.covers(kind, &name) {
+                    continue;
+                }
+                let line = format!("{DIM}{} {namespace}/{name} deleted{DIM:#}\n", kind.as_str());
+                last.remove(&(kind, namespace, name));
+                line
             }
+            Change::Begins(_) | Change::Listed(_) => continue,
             Change::Trouble { kind, error } => {
                 if matches!(Change::refusal(&error), Some(401 | 403)) {
                     return Err(usage!("watching the {}s: {error}", kind.as_str()));
@@ -188,17 +208,8 @@ async fn watch(
                 continue;
             }
         };
-        if !selection.covers(object.kind, &object.name) || (arguments.failing && object.state == State::Synced) {
-            continue;
-        }
-        fill(providers, &mut object);
-        let said = (object.state, object.reason.clone(), object.last_change);
-        let key = (object.kind, object.namespace.clone(), object.name.clone());
-        let is_news = last.insert(key, said.clone()).is_none_or(|before| before != said);
-        if listed && is_news {
-            table.clear();
-            table.row(rows.row(&object, Timestamp::now()));
-            output::print(&table.body(&widths))?;
+        if !output::stream(&line)? {
+            return Ok(());
         }
     }
     Ok(())
@@ -235,6 +246,13 @@ impl Rows {
             columns.push(column("MESSAGE", 20, 0));
         }
         Table::new(columns)
+    }
+
+    /// A row as wide as what may follow.
+    fn room(self) -> Vec<Cell> {
+        let names = usize::from(self.all);
+        let widths = std::iter::repeat_n(20, names).chain([14, 24, 7, 20, 14, 4, 11]);
+        widths.map(|width| " ".repeat(width).into()).collect()
     }
 
     fn row(self, object: &Observed, now: Timestamp) -> Vec<Cell> {

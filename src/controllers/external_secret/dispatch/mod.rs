@@ -167,7 +167,9 @@ impl Dispatcher {
     }
 
     fn on_object(&mut self, (stream, said): Said<ExternalSecret>) {
-        let Some(event) = self.objects.heard(stream, said, "ExternalSecrets") else { return };
+        let Some(event) = self.objects.heard(stream, said, "ExternalSecrets") else {
+            return self.announce_ready();
+        };
         match event {
             Event::Init => self.objects.begin(stream),
             Event::InitApply(object) | Event::Apply(object) => self.consider(object, stream),

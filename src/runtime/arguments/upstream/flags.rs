@@ -71,7 +71,7 @@ pub(super) const FLAGS: &[Flag] = &[
     flag("kubeclient-qps", Decimal, "5", REQUESTS),
     flag("label-selector", Text, "", DEFAULT),
     flag("listen-addr", Address, ":8080", Becomes("listen")),
-    flag("listen-metrics-addr", Address, ":8081", Nothing("is not needed: metrics are served at /metrics of --listen")),
+    flag("listen-metrics-addr", Address, ":8081", Becomes("listen-metrics")),
     flag("log-format", Word(&["text", "json"]), "text", DEFAULT),
     flag("log-info-stdout", Switch, "true", Nothing("is not needed: all log lines go to standard error")),
     flag("log-level", Word(&["INFO", "ERROR", "info", "error"]), "INFO", DEFAULT),
