@@ -159,5 +159,8 @@ async fn upstreams_key_is_used_as_it_is() {
     world.patch::<Secret>("sealed-secrets-keyabcde", json!({"metadata": {"labels": label}})).await;
     published(&world, |keys| keys.iter().all(|key| key["id"] != rsa["id"])).await;
     world.create::<SealedSecret>(json!({"metadata": {"name": "db2"}, "spec": spec})).await;
-    world.failed("db2", "CompromisedKey").await;
+    let object = world.until_failed("db2").await;
+    // The second, once a new certificate has been made in its place, which takes its time.
+    let reason = crate::world::condition(&object, "Synced").unwrap().reason.clone().unwrap();
+    assert!(reason == "CompromisedKey" || reason == "NoKeyOpens", "{reason}");
 }
