@@ -11,7 +11,7 @@ terraform {
 }
 
 variable "chart" {
-  description = "Where the chart is: a folder, or an address such as oci://ghcr.io/bulla-dev/charts/bulla."
+  description = "Where the chart is: a folder, or an address such as oci://registry.example.com/charts/bulla."
   type        = string
   default     = "../../chart"
 }
