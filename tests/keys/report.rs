@@ -14,7 +14,7 @@ use crate::world::{LABEL, Running, SOON, World};
 async fn until_counted(world: &World, running: &Running, secret: &str, key: KeyId, values: u32, objects: u32) {
     let began = Instant::now();
     let lines =
-        |count, what| format!("bulla_sealing_key_{what}{{key=\"{key}\",state=\"active\",type=\"x25519\"}} {count}");
+        |count, what| format!("bulla_sealing_key_{what}{{key=\"{key}\",state=\"active\",kind=\"x25519\"}} {count}");
     loop {
         let found = world.api::<Secret>().get(secret).await.unwrap();
         let says = |name: &str, count: u32| found.annotations().get(name) == Some(&count.to_string());
