@@ -327,7 +327,8 @@ mod tests {
     async fn a_write_under_way_ends_when_the_fence_shuts() {
         let fence = Fence::closed();
         fence.open_until(tokio::time::Instant::now() + Duration::from_millis(100));
-        let write = api(&fence).fenced(std::future::pending::<()>());
+        let api = api(&fence);
+        let write = api.fenced(std::future::pending::<()>());
         assert_eq!(tokio::time::timeout(Duration::from_secs(5), write).await, Ok(None));
     }
 }
