@@ -299,3 +299,36 @@ fn causes(status: &Status) -> String {
     words.truncate(5);
     if words.is_empty() { status.reason.clone() } else { words.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(fence: &Fence) -> Api {
+        let config = kube::Config::new(http::Uri::from_static("http://127.0.0.1:9"));
+        Api::new(Client::try_from(config).unwrap()).behind(fence)
+    }
+
+    #[tokio::test]
+    async fn behind_a_shut_fence_no_write_takes_a_single_step() {
+        let fence = Fence::open();
+        let api = api(&fence);
+        assert_eq!(api.fenced(async { 1 }).await, Some(1));
+        fence.shut_now();
+        let step = async { panic!("it went on") };
+        assert_eq!(api.fenced::<()>(step).await, None);
+        let write = http::Request::post("/").body(Body::empty()).unwrap();
+        assert_eq!(api.send(write).await.unwrap_err(), ApiError::Fenced);
+        let read = http::Request::get("/").body(Body::empty()).unwrap();
+        assert_eq!(api.send(read).await.unwrap_err(), ApiError::Unreachable, "reading is always allowed");
+    }
+
+    #[tokio::test]
+    async fn a_write_under_way_ends_when_the_fence_shuts() {
+        let fence = Fence::closed();
+        fence.open_until(tokio::time::Instant::now() + Duration::from_millis(100));
+        let api = api(&fence);
+        let write = api.fenced(std::future::pending::<()>());
+        assert_eq!(tokio::time::timeout(Duration::from_secs(5), write).await, Ok(None));
+    }
+}

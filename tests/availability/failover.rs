@@ -110,7 +110,7 @@ async fn a_leader_that_slept_through_its_lease_writes_nothing_when_it_wakes_up()
     let tried = cluster.server.audit_since(mark);
     let tried =
         tried.iter().filter(|entry| entry.user == leader.user && entry.is_write() && entry.resource != "leases");
-    assert_eq!(tried.collect::<Vec<_>>().len(), 0, "{}", leader.leash.log());
+    assert_eq!(tried.count(), 0, "{}", leader.leash.log());
     // It is none the worse for it: ready, waiting, and of use when the other one goes.
     leader.until_ready().await;
     standby.signal(Signal::KILL);

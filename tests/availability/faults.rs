@@ -136,7 +136,7 @@ async fn an_api_server_that_has_too_much_to_do() {
     cluster.works(&places[0], "old").await;
     // First every fourth request, then all of them, for longer than the Lease lives.
     let count = AtomicUsize::new(0);
-    front.fault(move |_, _| (count.fetch_add(1, Ordering::Relaxed) % 4 == 0).then_some(Fault::Throttled));
+    front.fault(move |_, _| count.fetch_add(1, Ordering::Relaxed).is_multiple_of(4).then_some(Fault::Throttled));
     cluster.seal_many(&places, "some", 60).await;
     cluster.until_many(&places, "some", 60, LONG).await;
     front.fault(|_, _| Some(Fault::Throttled));

@@ -160,9 +160,11 @@ impl Elector {
     /// Looks whether what we hold is still ours.
     fn look_at_own(&mut self, now: Instant) {
         let deadline = self.settings.renew_deadline;
-        let is_lost = |held: &Held| now >= held.renewed + deadline || self.seen.is_taken_from(&held.lease);
-        let lost: Vec<_> = self.held.iter().filter(|(_, held)| is_lost(held)).map(|(slot, _)| *slot).collect();
-        lost.into_iter().for_each(|slot| self.lose(slot));
+        let is_lost =
+            |seen: &Observations, held: &Held| now >= held.renewed + deadline || seen.is_taken_from(&held.lease);
+        while let Some(slot) = self.held.iter().find(|(_, held)| is_lost(&self.seen, held)).map(|(slot, _)| *slot) {
+            self.lose(slot);
+        }
     }
 
     /// A Lease is not ours any more, or may not be for much longer.

@@ -26,18 +26,18 @@ impl Fence {
     }
 
     /// One that is shut.
-    pub(super) fn closed() -> Self {
+    pub(in crate::controllers) fn closed() -> Self {
         Self { began: Instant::now(), until: Arc::default() }
     }
 
     /// Leaves it open until then, and no longer.
-    pub(super) fn open_until(&self, moment: Instant) {
+    pub(in crate::controllers) fn open_until(&self, moment: Instant) {
         let millis = moment.saturating_duration_since(self.began).as_millis();
         self.until.store(u64::try_from(millis).unwrap_or(NEVER - 1), Ordering::SeqCst);
     }
 
     /// Shuts it now.
-    pub(super) fn shut_now(&self) {
+    pub(in crate::controllers) fn shut_now(&self) {
         self.until.store(0, Ordering::SeqCst);
     }
 
