@@ -105,7 +105,7 @@ async fn serve(arguments: RunArguments) -> Result<(), Error> {
     if let Some(address) = arguments.server.metrics() {
         listeners.metrics = Some(server::bind(address).await.map_err(unusable(address))?);
     }
-    let allowed = arguments.server.config();
+    let allowed = arguments.server.config(arguments.sealed.accept_deprecated_v1_data);
     let signals = process::Signals::new().map_err(Error::Signals)?;
     let address = listeners.main.local_addr().map_err(unusable(address))?;
     let metrics = listeners.metrics.as_ref().and_then(|listener| listener.local_addr().ok()).map(field::display);
@@ -134,10 +134,9 @@ async fn serve(arguments: RunArguments) -> Result<(), Error> {
         token.cancel();
         Ok("signals")
     });
-    // Any other end than an orderly one ends the process.
+    // Any other end than an orderly one ends the process. The server goes on answering for a while after the controller.
     loop {
         match tasks.join_next().await {
-            Some(Ok(Ok("controller"))) if shutdown.is_cancelled() => return Ok(()),
             Some(Ok(Ok(_))) if shutdown.is_cancelled() => {}
             Some(Ok(Ok(task))) => return Err(Error::TaskEnded { task }),
             Some(Ok(Err(error))) => return Err(error),

@@ -79,3 +79,9 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+/// The answer where all that could serve it is taken.
+pub(super) fn busy() -> Problem {
+    let text = "too many requests are being worked on: come back in a moment\n";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text).retry_after(Duration::from_secs(1))
+}

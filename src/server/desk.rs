@@ -1,9 +1,9 @@
 //! Where verify and rotate are asked for.
 //!
-//! What a request may cost is settled in this order: how often its caller asks, how long the body is, how much work it
-//! would be, how many are worked on at the same time. The work is done off the asynchronous threads, all of it in any
-//! case, and the answer goes out at one of a few moments. One audit line is written for every request, whatever comes
-//! of it and also where the client has gone.
+//! What a request may cost is settled in this order: how often its caller asks, how long the body is and all bodies
+//! together are, how many are worked on at the same time, how many values it has, how much work it would be. The work
+//! is done off the asynchronous threads, all of it in any case, and the answer goes out at one of a few moments. One
+//! audit line is written for every request, whatever comes of it and also where the client has gone.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,8 +17,10 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::answer::{Dialect, Problem};
+use super::answer::{Dialect, Problem, busy};
+use super::body::{Held, Room};
 use super::caller::{Caller, Counted, Peer};
+use super::connections::Activity;
 use super::document::Document;
 use super::judge::{self, Finding, Verdict};
 use super::rate::Limiter;
@@ -47,6 +49,7 @@ pub(super) struct Desk {
     config: ServerConfig,
     keyring: Receiver<Option<Arc<Keyring>>>,
     limits: Mutex<Limits>,
+    room: Room,
     turns: Arc<Semaphore>,
     opened: Instant,
 }
@@ -78,6 +81,7 @@ impl Desk {
             config,
             keyring,
             limits: Mutex::new(limits),
+            room: Room::default(),
             turns: Arc::new(Semaphore::new(turns)),
             opened: Instant::now(),
         }
@@ -127,8 +131,8 @@ impl Desk {
             Ok(Err(_)) => return Verdict::Problem(broken()),
             Err(_) => return Verdict::Problem(busy()),
         };
-        let began = Instant::now();
-        let work = tokio::task::spawn_blocking(move || work(operation, &body, &keyring, turn));
+        let (began, opens_whole_secrets) = (Instant::now(), self.config.opens_whole_secrets);
+        let work = tokio::task::spawn_blocking(move || work(operation, body, &keyring, turn, opens_whole_secrets));
         let Ok((named, finding)) = work.await else { return Verdict::Problem(broken()) };
         tokio::time::sleep(pace::padded(began.elapsed()).saturating_sub(began.elapsed())).await;
         *subject = named;
@@ -137,7 +141,7 @@ impl Desk {
     }
 
     /// All that is settled before any work: the method, the switch, the rate, the length of the body.
-    async fn receive(&self, operation: Operation, caller: &Caller, request: Request<Body>) -> Result<Vec<u8>, Problem> {
+    async fn receive(&self, operation: Operation, caller: &Caller, request: Request<Body>) -> Result<Held, Problem> {
         if request.method() != Method::POST {
             return Err(Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -154,7 +158,11 @@ impl Desk {
         }
         self.admit(operation, caller)?;
         let (head, body) = request.into_parts();
-        body::read(&head.headers, body, self.config.read_timeout).await
+        let body = body::read(&head.headers, body, self.config.read_timeout, &self.room).await;
+        if let Some(activity) = head.extensions.get::<Activity>() {
+            activity.working();
+        }
+        body
     }
 
     fn admit(&self, operation: Operation, caller: &Caller) -> Result<(), Problem> {
@@ -173,13 +181,21 @@ impl Desk {
     }
 }
 
-fn work(operation: Operation, body: &[u8], keyring: &Keyring, turn: OwnedSemaphorePermit) -> (Subject, Finding) {
-    let result = match Document::read(body) {
+fn work(
+    operation: Operation,
+    body: Held,
+    keyring: &Keyring,
+    turn: OwnedSemaphorePermit,
+    opens_whole_secrets: bool,
+) -> (Subject, Finding) {
+    let document = Document::read(body.bytes());
+    drop(body);
+    let result = match document {
         Ok(document) => {
             let (namespace, name) = (document.namespace().to_owned(), document.name().to_owned());
             let subject = Subject { kind: KIND, namespace, name, keys: Vec::new() };
             let finding = match operation {
-                Operation::Verify => judge::verify(&document, keyring),
+                Operation::Verify => judge::verify(&document, keyring, opens_whole_secrets),
                 Operation::Rotate => {
                     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
                     judge::rotate(document, keyring, today)
@@ -196,11 +212,6 @@ fn work(operation: Operation, body: &[u8], keyring: &Keyring, turn: OwnedSemapho
     // The next one's turn begins when the work is done, not when its answer has gone out.
     drop(turn);
     result
-}
-
-fn busy() -> Problem {
-    let text = "too many requests are being worked on: come back in a moment\n";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", text).retry_after(Duration::from_secs(1))
 }
 
 fn broken() -> Problem {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use bulla_crds::sealed_secret::{API_VERSION, KIND};
 
+use super::parse::parse;
 use crate::seal::{Resealed, Scope};
 
 /// What only the API server writes, and what would be a copy of the old values.
@@ -32,12 +33,7 @@ impl Document {
     /// Reads JSON, or YAML with one document.
     pub(super) fn read(body: &[u8]) -> Result<Self, Malformed> {
         let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8")?;
-        let value: Value = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|_| "the body is not one valid JSON object")?
-        } else {
-            // What is wrong with it may quote it: not said.
-            serde_saphyr::from_str(text).map_err(|_| "the body is neither JSON nor one valid YAML document")?
-        };
+        let value = parse(text)?;
         let Value::Object(object) = value else { return Err("the body is not an object") };
         let document = Self { object };
         document.check()?;

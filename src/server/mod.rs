@@ -23,6 +23,7 @@ mod document;
 mod judge;
 mod metrics;
 mod pace;
+mod parse;
 mod published;
 mod rate;
 
@@ -67,18 +68,31 @@ pub struct ServerConfig {
     pub rate: u32,
     /// How many more may come at once.
     pub burst: u32,
-    /// How long a client may take to send a request.
+    /// How long a client may take to send a request; never more than 10 s for its head and 15 s for its body.
     pub read_timeout: Duration,
     /// How long a client may take nothing of an answer.
     pub write_timeout: Duration,
     /// Whether `/v1/rotate` is served.
     pub rotate: bool,
+    /// Whether the controller opens `spec.data`, the deprecated form of a whole Secret in one value: verify then does too.
+    pub opens_whole_secrets: bool,
+    /// How long connections are accepted and answered after the shutdown, while `/readyz` says no: Services and proxies
+    /// send requests here until they have noticed. Zero closes at once.
+    pub shutdown_delay: Duration,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
         let timeout = Duration::from_secs(120);
-        Self { rate: 2, burst: 2, read_timeout: timeout, write_timeout: timeout, rotate: true }
+        Self {
+            rate: 2,
+            burst: 2,
+            read_timeout: timeout,
+            write_timeout: timeout,
+            rotate: true,
+            opens_whole_secrets: true,
+            shutdown_delay: Duration::from_secs(3),
+        }
     }
 }
 
@@ -99,7 +113,8 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Answers until `shutdown`; answers under way are finished, for as long as `write_timeout` at most.
+/// Answers until `shutdown_delay` after `shutdown`; then answers under way are finished, for as long as `write_timeout`
+/// and 20 s at most.
 ///
 /// # Errors
 /// If a listener breaks.
@@ -118,6 +133,17 @@ where
     let published = Published { keys, keyring: keyring.clone() };
     let desk = Arc::new(Desk::new(config.clone(), keyring));
     let limits = Limits { read: config.read_timeout, write: config.write_timeout };
+    let closing = CancellationToken::new();
+    let delayed = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(config.shutdown_delay).await;
+        closing.cancel();
+        Ok::<(), std::io::Error>(())
+    };
+    let readiness = {
+        let shutdown = shutdown.clone();
+        move || if shutdown.is_cancelled() { Err("stopping\n") } else { is_ready().then_some(()).ok_or("not yet\n") }
+    };
 
     let certificate = published.clone();
     let ask = |operation| {
@@ -125,32 +151,32 @@ where
         any(async move |request| desk.ask(operation, request).await)
     };
     let counted = metrics.clone();
-    let main = health(is_ready.clone())
+    let main = health(readiness.clone())
         .route("/v1/cert.pem", get(async move |request| certificate.certificate(&request)))
         .route("/v1/keys", get(async move || published.listing()))
         .route("/v1/verify", ask(Operation::Verify))
         .route("/v1/rotate", ask(Operation::Rotate))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing at this path\n"))
         .layer(middleware::from_fn(move |request, next| metrics::count(counted.clone(), request, next)));
-    let main = connections::serve(listeners.main, main, limits.clone(), shutdown.clone());
+    let main = connections::serve(listeners.main, main, limits.clone(), closing.clone());
     match listeners.metrics {
         Some(listener) => {
-            let router = health(is_ready)
+            let router = health(readiness)
                 .route("/metrics", get(async move |headers: HeaderMap| metrics::show(&registry, &headers)));
-            let metrics = connections::serve(listener, router, limits, shutdown);
-            tokio::try_join!(main, metrics).map(drop)
+            let metrics = connections::serve(listener, router, limits, closing.clone());
+            tokio::try_join!(main, metrics, delayed).map(drop)
         }
-        None => main.await,
+        None => tokio::try_join!(main, delayed).map(drop),
     }
 }
 
-fn health<R>(is_ready: R) -> Router
+fn health<R>(readiness: R) -> Router
 where
-    R: Fn() -> bool + Clone + Send + Sync + 'static,
+    R: Fn() -> Result<(), &'static str> + Clone + Send + Sync + 'static,
 {
-    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(async move || ready(is_ready())))
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(async move || ready(readiness())))
 }
 
-fn ready(is_ready: bool) -> impl IntoResponse {
-    if is_ready { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not yet\n") }
+fn ready(readiness: Result<(), &'static str>) -> impl IntoResponse {
+    readiness.map_or_else(|why| (StatusCode::SERVICE_UNAVAILABLE, why), |()| (StatusCode::OK, "ok\n"))
 }

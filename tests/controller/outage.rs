@@ -39,7 +39,7 @@ async fn the_process_starts_before_its_api_server_and_stops_in_order() {
         .args(["run", "--kubeconfig"])
         .arg(server.kubeconfig())
         .args(["--controller-namespace", &world.namespace, "--watch-namespace", &world.namespace])
-        .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+        .args(["--listen", "127.0.0.1:0", "--log-format", "json", "--shutdown-delay", "0s"])
         .stderr(Stdio::null())
         .spawn()
         .unwrap();

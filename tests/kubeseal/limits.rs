@@ -126,18 +126,49 @@ async fn slow_clients_are_given_up_and_hold_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_address_cannot_keep_connections_without_end_and_probes_still_get_through() {
+async fn strangers_who_hold_all_connections_keep_nobody_out() {
     let world = World::new(1).await;
-    let idle: Vec<_> = (0..128).map(|_| client::connect(world.port)).collect();
-    world.until("to its limit", || {
-        client::raw(world.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").is_none()
-    });
+    // More than there are places for one address: nothing said, a piece of a head, a piece of a body.
+    let mut strangers: Vec<_> = (0..150).map(|_| client::connect(world.port)).collect();
+    for (index, stranger) in strangers.iter_mut().enumerate() {
+        let body = "POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{";
+        // The first ones have lost their places by now.
+        drop(stranger.write_all(["", "GET / HT", body][index % 3].as_bytes()));
+    }
+    let object = world.object("db", &json!({"a": world.sealed(&rsa(0).recipient(), Scope::Strict, "db", "a")}));
+    for _ in 0..5 {
+        assert_eq!((world.get("/healthz").status, world.post("/v1/verify", &object).status), (200, 200));
+    }
     let probe = tokio::task::block_in_place(|| client::call(world.metrics_port, "GET", "/healthz", &[], b""));
     assert_eq!(probe.status, 200);
-    drop(idle);
-    world.until("its connections back", || {
-        client::raw(world.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").is_some()
-    });
+    drop(strangers);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn long_bodies_that_stall_are_told_busy_and_short_ones_are_served() {
+    let world = World::new(1).await;
+    let object = world.object("db", &json!({"a": world.sealed(&rsa(0).recipient(), Scope::Strict, "db", "a")}));
+    let port = world.port;
+    // Each takes room for 4 MiB, and there is room for eight.
+    let stalled: Vec<_> = (0..12)
+        .map(|_| {
+            std::thread::spawn(move || {
+                let mut stream = client::connect(port);
+                let head =
+                    "POST /v1/verify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4000000\r\n\r\n";
+                drop(stream.write_all(&[head.as_bytes(), &vec![b' '; 3 << 20]].concat()));
+                (client::read(&mut stream).map(|reply| reply.status), Instant::now())
+            })
+        })
+        .collect();
+    tokio::task::block_in_place(|| std::thread::sleep(Duration::from_secs(3)));
+    assert_eq!(world.post("/v1/verify", &object).status, 200);
+    let answers = tokio::task::block_in_place(|| stalled.into_iter().map(|t| t.join().unwrap()).collect::<Vec<_>>());
+    let count = |status| answers.iter().filter(|(answer, _)| *answer == Some(status)).count();
+    assert_eq!((count(503), count(408)), (4, 8), "{answers:?}");
+    let last = |status| answers.iter().filter(|(answer, _)| *answer == Some(status)).map(|(_, at)| *at).max();
+    assert!(last(503) < last(408), "nobody waits for those who stall");
     world.stop().await;
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -79,5 +80,36 @@ async fn the_flags_reach_the_server() {
         assert!(several.contains(&429), "{several:?}");
         let process = Process::start(&namespace, &["--listen-metrics", "none"]);
         assert_eq!((call(process.main, "GET", "/healthz"), process.metrics), (200, None));
+    });
+}
+
+/// A Service goes on sending requests to a pod that ends until everybody has heard of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_controller_that_is_told_to_stop_answers_on_for_a_while_and_is_not_ready() {
+    let server = ApiServer::shared();
+    server.install_crd(&bulla_crds::sealed_secret_crd()).await;
+    let namespace = server.namespace().await;
+    tokio::task::block_in_place(|| {
+        let mut process = Process::start(&namespace, &["--shutdown-delay=4s"]);
+        let (main, metrics) = (process.main, process.metrics.expect("metrics are on by default"));
+        let get = |port, path| client::call(port, "GET", path, &[], b"");
+        let until = |status| {
+            let began = Instant::now();
+            while get(main, "/readyz").status != status {
+                assert!(began.elapsed() < SOON, "/readyz does not get {status}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        until(200);
+        let told = Instant::now();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&process.child), rustix::process::Signal::TERM)
+            .unwrap();
+        until(503);
+        assert_eq!((get(main, "/readyz").body.as_str(), get(metrics, "/readyz").status), ("stopping\n", 503));
+        assert_eq!((get(main, "/healthz").status, get(main, "/v1/keys").status), (200, 200));
+        assert_eq!(client::call(main, "POST", "/v1/verify", &[], b"{}").status, 400);
+        let status = process.child.wait().unwrap();
+        assert!(status.success(), "{status}");
+        assert!((Duration::from_secs(4)..SOON).contains(&told.elapsed()), "{:?}", told.elapsed());
     });
 }

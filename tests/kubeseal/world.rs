@@ -79,7 +79,9 @@ impl World {
         Self::with(certificates, config).await
     }
 
-    pub(crate) async fn with(certificates: usize, config: ServerConfig) -> Self {
+    pub(crate) async fn with(certificates: usize, mut config: ServerConfig) -> Self {
+        // No Service sends anything here.
+        config.shutdown_delay = Duration::ZERO;
         crate::support::logs::capture();
         let server = ApiServer::shared();
         server.install_crd(&bulla_crds::sealed_secret_crd()).await;

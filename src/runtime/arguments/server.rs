@@ -23,7 +23,7 @@ pub struct ServerArguments {
     /// How many more of them may come at once.
     #[arg(long, env = "BULLA_RATE_LIMIT_BURST", default_value_t = 2, value_name = "NUMBER")]
     pub rate_limit_burst: u32,
-    /// How long a client may take to send a request.
+    /// How long a client may take to send a request; never more than 10s for its head and 15s for its body.
     #[arg(long, env = "BULLA_READ_TIMEOUT", default_value = "2m", value_name = "DURATION", value_parser = timeout)]
     pub read_timeout: Duration,
     /// How long a client may take nothing of an answer.
@@ -32,6 +32,9 @@ pub struct ServerArguments {
     /// Do not seal values again for anybody who asks over HTTP (kubeseal --re-encrypt).
     #[arg(long, env = "BULLA_DISABLE_ROTATE_API")]
     pub disable_rotate_api: bool,
+    /// How long to go on answering after SIGTERM, with /readyz at 503, until Services send nothing here any more.
+    #[arg(long, env = "BULLA_SHUTDOWN_DELAY", default_value = "3s", value_name = "DURATION", value_parser = delay)]
+    pub shutdown_delay: Duration,
 }
 
 /// Where metrics are served.
@@ -52,14 +55,16 @@ impl std::str::FromStr for MetricsAddress {
 }
 
 impl ServerArguments {
-    /// What the server allows.
-    pub(crate) fn config(&self) -> ServerConfig {
+    /// What the server allows; `opens_whole_secrets` is whether the controller opens the deprecated form.
+    pub(crate) fn config(&self, opens_whole_secrets: bool) -> ServerConfig {
         ServerConfig {
             rate: self.rate_limit,
             burst: self.rate_limit_burst,
             read_timeout: self.read_timeout,
             write_timeout: self.write_timeout,
             rotate: !self.disable_rotate_api,
+            opens_whole_secrets,
+            shutdown_delay: self.shutdown_delay,
         }
     }
 
@@ -87,8 +92,12 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080, or :8080 for all addresses".into())
 }
 
+fn delay(text: &str) -> Result<Duration, String> {
+    interval(text).map_err(|error| error.to_string())
+}
+
 fn timeout(text: &str) -> Result<Duration, String> {
-    let duration = interval(text).map_err(|error| error.to_string())?;
+    let duration = delay(text)?;
     if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
 }
 
@@ -123,11 +132,19 @@ mod tests {
 
     #[test]
     fn the_defaults_are_upstreams() {
-        let config = parse(&[]).unwrap().config();
+        let config = parse(&[]).unwrap().config(true);
+        assert_eq!((config.shutdown_delay, config.opens_whole_secrets), (Duration::from_secs(3), true));
         assert_eq!((config.rate, config.burst, config.rotate), (2, 2, true));
         assert_eq!((config.read_timeout, config.write_timeout), (Duration::from_secs(120), Duration::from_secs(120)));
-        let line = ["--rate-limit=9", "--rate-limit-burst=0", "--read-timeout=1s", "--disable-rotate-api"];
-        let config = parse(&line).unwrap().config();
+        let line = [
+            "--rate-limit=9",
+            "--rate-limit-burst=0",
+            "--read-timeout=1s",
+            "--disable-rotate-api",
+            "--shutdown-delay=0s",
+        ];
+        let config = parse(&line).unwrap().config(false);
+        assert_eq!((config.shutdown_delay, config.opens_whole_secrets), (Duration::ZERO, false));
         assert_eq!((config.rate, config.burst, config.rotate), (9, 0, false));
         assert_eq!(config.read_timeout, Duration::from_secs(1));
         assert!(parse(&["--write-timeout=0s"]).is_err());

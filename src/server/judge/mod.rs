@@ -51,15 +51,16 @@ impl Finding {
     }
 }
 
-/// Whether every value of the object opens. No template is looked at.
-pub(super) fn verify(document: &Document, keyring: &Keyring) -> Finding {
+/// Whether every value of the object opens. No template is looked at. The deprecated form of a whole Secret in one value
+/// opens only where the controller opens it: `opens_whole_secrets`.
+pub(super) fn verify(document: &Document, keyring: &Keyring, opens_whole_secrets: bool) -> Finding {
     if let Some(problem) = too_much(document, keyring) {
         return Finding::problem(problem);
     }
     let (namespace, name, declared) = (document.namespace(), document.name(), document.declared());
     let (mut keys, mut all) = (Vec::new(), true);
-    // Two forms in one object never open; each is looked at all the same.
-    all &= document.legacy().is_none() || document.values().next().is_none();
+    // Two forms in one object never open, nor one that is switched off; each is looked at all the same.
+    all &= document.legacy().is_none() || (opens_whole_secrets && document.values().next().is_none());
     for (key, sealed) in document.values().chain(document.legacy().map(|legacy| ("spec.data", legacy))) {
         match open_evenly(keyring, sealed, Place { namespace, name, key }, declared) {
             Ok(opened) => keys.push(opened.key_id),

@@ -56,7 +56,7 @@ fn work_does_not_depend_on_what_opens_or_on_where_the_first_failure_is() {
     let mut costs = Vec::new();
     for (values, opens) in &objects {
         let before = keyring.rsa_operations();
-        assert_eq!(matches!(verify(&document(values), &keyring).verdict, Verdict::Opens), *opens);
+        assert_eq!(matches!(verify(&document(values), &keyring, true).verdict, Verdict::Opens), *opens);
         let between = keyring.rsa_operations();
         assert_eq!(matches!(rotate(document(values), &keyring, day()).verdict, Verdict::Rotated(_)), *opens);
         costs.push((between - before, keyring.rsa_operations() - between));
@@ -87,7 +87,7 @@ fn what_would_take_too_long_is_refused_before_it_is_begun() {
     let value = sealed(&rsa(0), "db", "a");
     let many: serde_json::Map<String, Value> = (0..4000).map(|n| (n.to_string(), json!(value))).collect();
     let many = Value::Object(many);
-    for finding in [verify(&document(&many), &keyring), rotate(document(&many), &keyring, day())] {
+    for finding in [verify(&document(&many), &keyring, true), rotate(document(&many), &keyring, day())] {
         assert!(matches!(finding.verdict, Verdict::Problem(problem) if problem.outcome == "too-much-work"));
     }
     assert_eq!(keyring.rsa_operations(), 0);
@@ -96,6 +96,23 @@ fn what_would_take_too_long_is_refused_before_it_is_begun() {
 #[test]
 fn an_object_without_values_opens_and_stays_as_it_is() {
     let empty = Keyring::new();
-    assert!(matches!(verify(&document(&json!({})), &empty).verdict, Verdict::Opens));
+    assert!(matches!(verify(&document(&json!({})), &empty, false).verdict, Verdict::Opens));
     assert!(matches!(rotate(document(&json!({})), &empty, day()).verdict, Verdict::Rotated(_)));
+}
+
+#[test]
+fn the_form_of_a_whole_secret_is_verified_only_where_it_is_opened_at_the_same_cost() {
+    let keyring = keyring();
+    let whole = json!({
+        "apiVersion": "bitnami.com/v1alpha1", "kind": "SealedSecret",
+        "metadata": {"name": "db", "namespace": "prod"}, "spec": {"data": sealed(&rsa(0), "db", "")},
+    });
+    let whole = Document::read(whole.to_string().as_bytes()).unwrap();
+    for opens in [true, false] {
+        let before = keyring.rsa_operations();
+        assert_eq!(matches!(verify(&whole, &keyring, opens).verdict, Verdict::Opens), opens);
+        assert_eq!(keyring.rsa_operations() - before, 2);
+        let values = document(&json!({"a": sealed(&rsa(0), "db", "a")}));
+        assert!(matches!(verify(&values, &keyring, opens).verdict, Verdict::Opens), "the usual form is not concerned");
+    }
 }
