@@ -54,6 +54,7 @@ impl Context {
     pub(in crate::controllers) fn forget(&self, key: &Key) {
         self.metrics.objects.forget(KIND, key);
         self.notices.forget(KIND, key);
+        self.said.forget(key);
     }
 }
 
