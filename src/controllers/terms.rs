@@ -174,6 +174,7 @@ impl Terms {
     /// Nothing is worked on: what was last said of objects is not true any more.
     fn rest(&self) {
         self.metrics.rest();
+        self.key_use.rest();
         self.in_flight.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }
 }
@@ -182,7 +183,9 @@ impl Terms {
 mod tests {
     use std::time::Duration;
 
+    use futures::{StreamExt as _, stream};
     use kube::Config;
+    use kube::runtime::watcher::Event;
     use prometheus_client::registry::Registry;
 
     use super::*;
@@ -228,5 +231,15 @@ mod tests {
         assert!(is_standby.load(Ordering::Relaxed));
         shutdown.cancel();
         work.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_term_counted_does_not_outlive_it() {
+        let terms = terms();
+        let lists = stream::iter([Event::Init, Event::InitDone]).map(|event| (0, Ok(event)));
+        terms.key_use.listen(lists.boxed(), 1, true).collect::<Vec<_>>().await;
+        assert!(terms.key_use.is_known());
+        terms.rest();
+        assert!(!terms.key_use.is_known());
     }
 }
