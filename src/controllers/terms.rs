@@ -175,6 +175,7 @@ impl Terms {
     fn rest(&self) {
         self.metrics.rest();
         self.key_use.rest();
+        self.notices.rest();
         self.in_flight.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }
 }
