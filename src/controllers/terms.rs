@@ -52,13 +52,15 @@ impl Terms {
     pub(super) async fn run(self, mut seat: Seat, shutdown: CancellationToken) -> Result<(), Error> {
         while !shutdown.is_cancelled() {
             let share = seat.share();
+            // Whoever looks a second time has seen what came while it settled, and is not woken by it.
+            let is_known = share.is_some();
             if let Some(share) = &share {
                 seat.settle(share).await;
             }
             match share.filter(|share| !share.is_empty()) {
                 Some(share) => self.term(&share, &mut seat, &shutdown).await?,
                 None => {
-                    self.is_standby.store(seat.share().is_some(), Ordering::Relaxed);
+                    self.is_standby.store(is_known, Ordering::Relaxed);
                     tokio::select! {
                         () = shutdown.cancelled() => {}
                         () = seat.changed() => {}
@@ -172,6 +174,73 @@ impl Terms {
     /// Nothing is worked on: what was last said of objects is not true any more.
     fn rest(&self) {
         self.metrics.rest();
+        self.key_use.rest();
+        self.notices.rest();
         self.in_flight.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::{StreamExt as _, stream};
+    use kube::Config;
+    use kube::runtime::watcher::Event;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::controllers::events;
+
+    /// Terms on an API server that is not there.
+    fn terms() -> Terms {
+        let client = Client::try_from(Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let (api, mut registry) = (Api::new(client.clone()), Registry::default());
+        let metrics = Metrics::register(&mut registry, false);
+        let in_flight = [Arc::<AtomicUsize>::default(), Arc::default()];
+        let load = events::Load(in_flight.clone());
+        Terms {
+            client,
+            api: api.clone(),
+            config: ControllerConfig::new("bulla"),
+            events: events::queue(api, load, metrics.events_dropped.clone()).0,
+            notices: Notices::default(),
+            external_metrics: external_secret::Metrics::register(&mut registry, &metrics),
+            metrics,
+            keyring: watch_channel::channel(None).1,
+            key_use: KeyUse::default(),
+            in_flight,
+            is_ready: Arc::default(),
+            is_external_ready: Arc::default(),
+            is_standby: Arc::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_share_that_comes_while_another_settles_is_not_slept_through() {
+        let (seat, share, mut settled) = Seat::told();
+        let (terms, shutdown) = (terms(), CancellationToken::new());
+        let is_standby = Arc::clone(&terms.is_standby);
+        let work = tokio::spawn(terms.run(seat, shutdown.clone()));
+        // Nothing at all of one shard, and then of two.
+        share.send_replace(Some(Share::nothing(1)));
+        let first = settled.recv().await.unwrap();
+        share.send_replace(Some(Share::nothing(2)));
+        assert_eq!(first.hear(), Share::nothing(1));
+        let second = tokio::time::timeout(Duration::from_secs(20), settled.recv()).await;
+        assert_eq!(second.expect("it sleeps").unwrap().hear(), Share::nothing(2));
+        assert!(is_standby.load(Ordering::Relaxed));
+        shutdown.cancel();
+        work.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_term_counted_does_not_outlive_it() {
+        let terms = terms();
+        let lists = stream::iter([Event::Init, Event::InitDone]).map(|event| (0, Ok(event)));
+        terms.key_use.listen(lists.boxed(), 1, true).collect::<Vec<_>>().await;
+        assert!(terms.key_use.is_known());
+        terms.rest();
+        assert!(!terms.key_use.is_known());
     }
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulla_crds::ClusterExternalSecretStatus;
 use bulla_crds::cluster_external_secret::KIND;
+use bulla_crds::condition::find_condition;
 use bulla_crds::object::API_VERSION;
+use bulla_crds::{ClusterExternalSecretStatus, ConditionType};
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ use super::wanted::Wanted;
 use crate::controllers::api::{Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
 use crate::controllers::metrics::{self, Objects, Passes, Standing};
-use crate::controllers::notify::Notices;
+use crate::controllers::notify::{self, Notices};
 use crate::controllers::queue::Key;
 use crate::controllers::trace;
 use crate::sync::schedule::Class;
@@ -57,7 +58,9 @@ impl Context {
             None => self.notices.good(THIS, &key),
             Some(message) => {
                 let is_news = status::ready(&subject.status).is_none_or(|(holds, said)| holds || said != message);
-                self.notices.failed(THIS, &key, reason, message, is_news);
+                let ready = find_condition(&subject.status.conditions, ConditionType::Ready);
+                let lasted = notify::lasted(is_news, ready, Timestamp::now());
+                self.notices.failed(THIS, &key, reason, message, lasted);
             }
         }
     }

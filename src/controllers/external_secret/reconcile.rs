@@ -8,7 +8,8 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulla_crds::ExternalSecret;
+use bulla_crds::condition::find_condition;
+use bulla_crds::{ConditionType, ExternalSecret};
 use jiff::Timestamp;
 use kube::Resource as _;
 use serde_json::{Map, Value};
@@ -24,7 +25,7 @@ use super::stores::{StoreId, Stores};
 use crate::audit;
 use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
-use crate::controllers::notify::Notices;
+use crate::controllers::notify::{self, Notices};
 use crate::controllers::queue::{Key, Version};
 use crate::controllers::{metrics, trace};
 use crate::resource::external_secret::{self as resource, Asked};
@@ -332,7 +333,10 @@ fn announce(context: &Context, key: &Key, object: &ExternalSecret, result: &Resu
             }
         }
         Err(error) => {
-            context.notices.failed(KIND, key, error.metric(), &error.to_string(), is_news);
+            let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            let ready = find_condition(conditions, ConditionType::Ready);
+            let lasted = notify::lasted(is_news, ready, Timestamp::now());
+            context.notices.failed(KIND, key, error.metric(), &error.to_string(), lasted);
             if is_news {
                 warn!(namespace, name, %error, "not in sync");
                 post(Kind::Warning, "UpdateFailed", &error.to_string());

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::Settled;
 use super::config::Availability;
@@ -289,6 +289,17 @@ impl Elector {
                 }
                 self.lose(slot);
                 self.next_try.insert(slot, now + period);
+            }
+            Err(Failure::Doubled(lease)) => {
+                let (name, identity) = (self.leases.name(slot), &self.settings.identity);
+                error!(
+                    lease = name,
+                    identity, "another process has the same identity: give each replica its own (--identity)"
+                );
+                self.seen.see(*lease, now);
+                self.lose(slot);
+                // Not at once: the other would lose it in turn.
+                self.next_try.insert(slot, now + self.settings.lease_duration);
             }
             Err(Failure::Call(error)) => self.failed(slot, call, &error, now),
         }

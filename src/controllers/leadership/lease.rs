@@ -2,6 +2,8 @@
 //!
 //! Every write names the version that it replaces: of two who try, one gets through.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -39,6 +41,8 @@ pub(super) enum Slot {
 pub(super) enum Failure {
     /// It is another's, or is gone: so it is now.
     Lost(Option<Box<Lease>>),
+    /// Another process of the same identity has it: so it is now.
+    Doubled(Box<Lease>),
     /// The call failed.
     Call(ApiError),
 }
@@ -55,11 +59,41 @@ pub(super) struct Leases {
     api: Api,
     namespace: String,
     settings: Availability,
+    sent: Sent,
+}
+
+/// Times of renewal that this process wrote, or may have written: they tell it from another of the same identity.
+#[derive(Clone, Default)]
+struct Sent(Arc<Mutex<VecDeque<Timestamp>>>);
+
+impl Sent {
+    /// More than are on their way for all Leases of a replica before it gives them up.
+    const MOST: usize = 4096;
+
+    /// Now, as a time to write.
+    fn now(&self) -> MicroTime {
+        // No more precise than what comes back.
+        let now = Timestamp::now();
+        let now = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
+        let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sent.len() >= Self::MOST {
+            sent.pop_front();
+        }
+        sent.push_back(now);
+        MicroTime(now)
+    }
+
+    /// Whether this process was the last to renew a Lease.
+    fn has(&self, lease: &Lease) -> bool {
+        let time = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
+        let sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        time.is_some_and(|time| sent.contains(&time.0))
+    }
 }
 
 impl Leases {
     pub(super) fn new(api: Api, namespace: &str, settings: Availability) -> Self {
-        Self { api, namespace: namespace.to_owned(), settings }
+        Self { api, namespace: namespace.to_owned(), settings, sent: Sent::default() }
     }
 
     /// The name of a Lease.
@@ -118,10 +152,13 @@ impl Leases {
         let name = self.name(slot);
         // The first renewal may have got through without its answer, or somebody set a label.
         for _ in 0..2 {
-            spec(&mut lease).renew_time = Some(now());
+            spec(&mut lease).renew_time = Some(self.sent.now());
             match self.replace(&name, &lease).await {
                 Err(ApiError::Conflict) => match self.get(&name).await? {
-                    Some(current) if holder(&current) == self.settings.identity => lease = *current,
+                    Some(current) if self.is_own(&current) => lease = *current,
+                    Some(current) if holder(&current) == self.settings.identity => {
+                        return Err(Failure::Doubled(current));
+                    }
                     other => return Err(Failure::Lost(other)),
                 },
                 Err(ApiError::NotFound) => return Err(Failure::Lost(None)),
@@ -136,14 +173,14 @@ impl Leases {
         let name = self.name(slot);
         for _ in 0..2 {
             spec(&mut lease).holder_identity = Some(String::new());
-            spec(&mut lease).renew_time = Some(now());
+            spec(&mut lease).renew_time = Some(self.sent.now());
             let done = match slot {
                 Slot::Shard(_) => self.replace(&name, &lease).await.map(drop),
                 Slot::Member => self.delete(&lease).await,
             };
             match done {
                 Err(ApiError::Conflict) => match self.get(&name).await? {
-                    Some(current) if holder(&current) == self.settings.identity => lease = *current,
+                    Some(current) if self.is_own(&current) => lease = *current,
                     _ => return Ok(()),
                 },
                 Err(ApiError::NotFound) => return Ok(()),
@@ -185,6 +222,11 @@ impl Leases {
         tokio::time::timeout(patience, call).await.unwrap_or(Err(ApiError::Unreachable))
     }
 
+    /// Whether a Lease is this process' own, and not only that of one that has the same identity.
+    fn is_own(&self, lease: &Lease) -> bool {
+        holder(lease) == self.settings.identity && self.sent.has(lease)
+    }
+
     /// Fills in what makes a Lease ours.
     fn claim(&self, slot: Slot, name: &str, lease: &mut Lease) {
         let kind = match slot {
@@ -198,12 +240,13 @@ impl Leases {
         labels.get_or_insert_default().insert(LABEL.to_owned(), kind.to_owned());
         annotations.get_or_insert_default().insert(SHARDS.to_owned(), self.settings.shards.to_string());
         let is_news = holder(lease) != self.settings.identity;
+        let now = self.sent.now();
         let spec = spec(lease);
         spec.holder_identity = Some(self.settings.identity.clone());
         spec.lease_duration_seconds = i32::try_from(self.settings.lease_duration.as_secs()).ok();
-        spec.renew_time = Some(now());
+        spec.renew_time = Some(now.clone());
         if is_news {
-            spec.acquire_time = Some(now());
+            spec.acquire_time = Some(now);
             spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(-1).saturating_add(1));
         }
     }
@@ -239,10 +282,30 @@ fn spec(lease: &mut Lease) -> &mut LeaseSpec {
     lease.spec.get_or_insert_default()
 }
 
-fn now() -> MicroTime {
-    MicroTime(Timestamp::now())
-}
-
 fn manager() -> PostParams {
     PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_tells_itself_from_another_of_its_identity() {
+        let (one, other) = (Sent::default(), Sent::default());
+        let mut lease = Lease::default();
+        assert!(!one.has(&lease), "nobody ever renewed it");
+        spec(&mut lease).renew_time = Some(one.now());
+        one.now();
+        // As it comes back from the API server.
+        let mut lease: Lease = serde_json::from_value(serde_json::to_value(&lease).unwrap()).unwrap();
+        assert!(one.has(&lease) && one.clone().has(&lease) && !other.has(&lease));
+        std::thread::sleep(Duration::from_millis(1));
+        spec(&mut lease).renew_time = Some(other.now());
+        assert!(!one.has(&lease) && other.has(&lease));
+        for _ in 0..2 * Sent::MOST {
+            one.now();
+        }
+        assert_eq!(one.0.lock().unwrap().len(), Sent::MOST);
+    }
 }

@@ -79,6 +79,15 @@ pub(super) struct Settled {
     heard: oneshot::Sender<()>,
 }
 
+#[cfg(test)]
+impl Settled {
+    /// Says that it was heard, and what.
+    pub(super) fn hear(self) -> Share {
+        self.heard.send(()).ok();
+        self.share
+    }
+}
+
 /// The election, to be run beside the work until it is told to stop.
 pub(super) type Election = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -111,6 +120,13 @@ impl Seat {
         let elector = Elector::new(api, namespace, availability, out);
         let seat = Self { share: shares, settled: sender, leadership: Leadership(leadership), fence, leader_fence };
         (seat, Box::pin(elector.run(settled, stop)))
+    }
+
+    /// A seat, with what stands for its election.
+    #[cfg(test)]
+    pub(super) fn told() -> (Self, watch::Sender<Option<Share>>, mpsc::Receiver<Settled>) {
+        let ((share, shares), (sender, settled)) = (watch::channel(None), mpsc::channel(1));
+        (Self { share: shares, settled: sender, ..Self::alone() }, share, settled)
     }
 
     /// The share as it is now; `None` until that is known.

@@ -29,6 +29,12 @@ impl Share {
         Self { count, shards }
     }
 
+    /// None of `count` shards.
+    #[cfg(test)]
+    pub(in crate::controllers) fn nothing(count: u32) -> Self {
+        Self::of(count, [])
+    }
+
     /// Whether there is nothing in it.
     pub(in crate::controllers) fn is_empty(&self) -> bool {
         self.shards.is_empty()

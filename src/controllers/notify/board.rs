@@ -114,9 +114,16 @@ impl Board {
         Self { settings, troubles: HashMap::new(), rotations: Vec::new(), missed: 0, tokens }
     }
 
-    /// Notes that an object is not in sync; true if that may have to be told. `is_news` is false for what was so before
-    /// this process was there: somebody else told that.
-    pub(super) fn failed(&mut self, now: Instant, id: Id, reason: &'static str, message: &str, is_news: bool) -> bool {
+    /// Notes that an object is not in sync; true if that may have to be told. `lasted` is how long it was so before
+    /// somebody told us, `None` where it begins now: what had lasted long enough was told by whoever was there then.
+    pub(super) fn failed(
+        &mut self,
+        now: Instant,
+        id: Id,
+        reason: &'static str,
+        message: &str,
+        lasted: Option<Duration>,
+    ) -> bool {
         if let Some(trouble) = self.troubles.get_mut(&id) {
             let is_same = trouble.wrong.as_ref().is_some_and(|wrong| wrong.reason == reason);
             if is_same {
@@ -134,13 +141,19 @@ impl Board {
         if self.troubles.len() >= MOST {
             self.tidy(now);
         }
+        let is_news = lasted.is_none_or(|lasted| lasted < self.settings.after);
         if self.troubles.len() >= MOST {
             self.missed += usize::from(is_news);
             return is_news;
         }
-        let wrong = Item::new(Occasion::Failed, id.clone(), reason, message);
-        let told = if is_news { Vec::new() } else { vec![reason] };
-        self.troubles.insert(id, Trouble { wrong: Some(wrong), since: now, told, rounds: 0 });
+        let mut wrong = Item::new(Occasion::Failed, id.clone(), reason, message);
+        let (mut since, mut told) = (now, vec![reason]);
+        if is_news {
+            let lasted = lasted.unwrap_or_default();
+            (since, told) = (now.checked_sub(lasted).unwrap_or(now), Vec::new());
+            wrong.since = wrong.since.checked_sub(lasted).unwrap_or(wrong.since);
+        }
+        self.troubles.insert(id, Trouble { wrong: Some(wrong), since, told, rounds: 0 });
         is_news
     }
 
@@ -169,6 +182,12 @@ impl Board {
     /// Forgets an object.
     pub(super) fn forget(&mut self, id: &Id) {
         self.troubles.remove(id);
+    }
+
+    /// Others may work on the objects from now on, and tell how they are. What was done stays to be told: rotations, and
+    /// ends of what was told here, which nobody else knows of.
+    pub(super) fn rest(&mut self) {
+        self.troubles.retain(|_, trouble| trouble.wrong.is_none() && !trouble.told.is_empty());
     }
 
     /// When there is something to tell and it may be told; `None` without anything.
@@ -263,27 +282,27 @@ mod tests {
     #[test]
     fn what_heals_in_time_is_not_told_and_what_lasts_is_told_once() {
         let (mut board, start) = (board(), Instant::now());
-        assert!(board.failed(start, id("a"), "UnknownKey", "no key", true));
-        board.failed(start, id("b"), "UnknownKey", "no key", true);
+        assert!(board.failed(start, id("a"), "UnknownKey", "no key", None));
+        board.failed(start, id("b"), "UnknownKey", "no key", None);
         assert!(!board.good(start + 30 * SECOND, &id("b")));
         assert_eq!(board.next(start), Some(start + MINUTE));
         assert_eq!(told(board.digest(start + 59 * SECOND)), [""; 0]);
         for _ in 0..5 {
-            board.failed(start + 50 * SECOND, id("a"), "UnknownKey", "no key", true);
+            board.failed(start + 50 * SECOND, id("a"), "UnknownKey", "no key", None);
         }
         assert_eq!(told(board.digest(start + MINUTE)), ["failed a UnknownKey"]);
-        board.failed(start + 2 * MINUTE, id("a"), "UnknownKey", "no key", true);
+        board.failed(start + 2 * MINUTE, id("a"), "UnknownKey", "no key", None);
         assert_eq!((told(board.digest(start + 9 * MINUTE)), board.next(start)), (vec![], None));
     }
 
     #[test]
     fn another_reason_is_another_notice_and_the_recovery_ends_both() {
         let (mut board, start) = (board(), Instant::now());
-        board.failed(start, id("a"), "UnknownKey", "", true);
+        board.failed(start, id("a"), "UnknownKey", "", None);
         assert_eq!(told(board.digest(start + MINUTE)).len(), 1);
-        board.failed(start + 2 * MINUTE, id("a"), "NotOwned", "", true);
+        board.failed(start + 2 * MINUTE, id("a"), "NotOwned", "", None);
         assert_eq!(told(board.digest(start + 3 * MINUTE)), ["failed a NotOwned"]);
-        board.failed(start + 4 * MINUTE, id("a"), "UnknownKey", "", true);
+        board.failed(start + 4 * MINUTE, id("a"), "UnknownKey", "", None);
         assert_eq!(told(board.digest(start + 9 * MINUTE)), [""; 0], "that was told");
         assert!(board.good(start + 10 * MINUTE, &id("a")));
         assert_eq!(told(board.digest(start + 10 * MINUTE)), [""; 0], "it has to last");
@@ -295,7 +314,7 @@ mod tests {
     fn trouble_that_keeps_changing_its_name_is_told_in_time() {
         let (mut board, start) = (board(), Instant::now());
         for (second, reason) in [(0, "A"), (20, "B"), (40, "A"), (55, "B")] {
-            board.failed(start + second * SECOND, id("a"), reason, "", true);
+            board.failed(start + second * SECOND, id("a"), reason, "", None);
         }
         assert_eq!(told(board.digest(start + MINUTE)), ["failed a B"]);
     }
@@ -308,7 +327,7 @@ mod tests {
         for second in 0..4 * 3600 {
             let now = start + second * SECOND;
             if second / 180 % 2 == 0 {
-                board.failed(now, id("a"), "ProviderUnavailable", "", true);
+                board.failed(now, id("a"), "ProviderUnavailable", "", None);
             } else {
                 board.good(now, &id("a"));
             }
@@ -321,7 +340,7 @@ mod tests {
     fn a_burst_is_one_post_and_a_count() {
         let (mut board, start) = (board(), Instant::now());
         for number in 0..251 {
-            board.failed(start, id(&format!("n{number:03}")), "UnknownKey", "", true);
+            board.failed(start, id(&format!("n{number:03}")), "UnknownKey", "", None);
         }
         let digest = board.digest(start + MINUTE).unwrap();
         assert_eq!((digest.items.len(), digest.more), (20, 231));
@@ -335,7 +354,7 @@ mod tests {
         for second in 0..600 {
             let now = start + second * SECOND;
             if second < 300 {
-                board.failed(now, id(&format!("n{second}")), "UnknownKey", "", true);
+                board.failed(now, id(&format!("n{second}")), "UnknownKey", "", None);
             }
             posts.extend(board.digest(now).map(|digest| digest.items.len() + digest.more));
         }
@@ -347,7 +366,7 @@ mod tests {
     fn more_than_can_be_remembered_is_counted() {
         let (mut board, start) = (board(), Instant::now());
         for number in 0..MOST + 7 {
-            board.failed(start, id(&number.to_string()), "UnknownKey", "", true);
+            board.failed(start, id(&number.to_string()), "UnknownKey", "", None);
         }
         let digest = board.digest(start + MINUTE).unwrap();
         assert_eq!(digest.items.len() + digest.more, MOST + 7);
@@ -356,17 +375,49 @@ mod tests {
     #[test]
     fn what_was_so_before_this_process_is_not_told_again_but_its_end_is() {
         let (mut board, start) = (board(), Instant::now());
-        assert!(!board.failed(start, id("a"), "UnknownKey", "", false));
+        assert!(!board.failed(start, id("a"), "UnknownKey", "", Some(Duration::MAX)));
         assert_eq!(told(board.digest(start + MINUTE)), [""; 0]);
         assert!(board.good(start + 2 * MINUTE, &id("a")));
         assert_eq!(told(board.digest(start + 3 * MINUTE)), ["recovered a Synced"]);
     }
 
     #[test]
+    fn what_nobody_had_time_to_tell_is_told_by_the_next_when_it_is_time() {
+        let (mut board, start) = (board(), Instant::now() + MINUTE);
+        assert!(board.failed(start, id("a"), "UnknownKey", "", Some(45 * SECOND)));
+        assert!(!board.failed(start, id("b"), "UnknownKey", "", Some(MINUTE)), "that was told");
+        assert_eq!(board.next(start), Some(start + 15 * SECOND));
+        assert_eq!(told(board.digest(start + 14 * SECOND)), [""; 0]);
+        let digest = board.digest(start + 15 * SECOND).unwrap();
+        let age = Timestamp::now().duration_since(digest.items[0].since);
+        assert!((45..50).contains(&age.as_secs()), "{age}");
+        assert_eq!(told(Some(digest)), ["failed a UnknownKey"]);
+    }
+
+    #[test]
+    fn what_is_anothers_to_tell_is_not_told() {
+        let (mut board, start) = (board(), Instant::now());
+        board.failed(start, id("ended"), "UnknownKey", "", None);
+        board.failed(start, id("lasts"), "UnknownKey", "", None);
+        assert_eq!(told(board.digest(start + MINUTE)).len(), 2);
+        board.good(start + MINUTE, &id("ended"));
+        board.failed(start + MINUTE, id("young"), "UnknownKey", "", None);
+        board.rotated(Item::new(Occasion::Rotated, id("key"), "KeyMade", "a key was made"));
+        board.rest();
+        assert_eq!(told(board.digest(start + 3 * MINUTE)), ["rotated key KeyMade", "recovered ended Synced"]);
+        assert_eq!(board.next(start), None);
+        // The same object, ours again: what it is now is told as of anybody's.
+        assert!(!board.failed(start + 4 * MINUTE, id("young"), "UnknownKey", "", Some(3 * MINUTE)));
+        assert!(board.good(start + 5 * MINUTE, &id("young")));
+        assert!(!board.good(start + 5 * MINUTE, &id("lasts")));
+        assert_eq!(told(board.digest(start + 6 * MINUTE)), ["recovered young Synced"]);
+    }
+
+    #[test]
     fn only_what_was_asked_for_is_told() {
         let settings = Settings { occasions: vec![Occasion::Rotated], after: Duration::ZERO };
         let (mut board, start) = (Board::new(settings), Instant::now());
-        board.failed(start, id("a"), "UnknownKey", "", true);
+        board.failed(start, id("a"), "UnknownKey", "", None);
         board.rotated(Item::new(Occasion::Rotated, id("key"), "KeyMade", "a key was made"));
         assert_eq!(told(board.digest(start)), ["rotated key KeyMade"]);
         board.forget(&id("a"));

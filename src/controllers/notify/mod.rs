@@ -18,6 +18,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bulla_crds::{Condition, ConditionStatus};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -178,18 +181,18 @@ impl Notices {
         let key = Key::new(&namespace, &name);
         for feed in self.feeds.iter() {
             feed.with(|board| match occasion {
-                Occasion::Failed => board.failed(Instant::now(), (kind, key.clone()), reason, &message, true),
+                Occasion::Failed => board.failed(Instant::now(), (kind, key.clone()), reason, &message, None),
                 Occasion::Recovered => board.good(Instant::now(), &(kind, key.clone())),
                 Occasion::Rotated => board.rotated(Item::new(occasion, (kind, key.clone()), reason, &message)),
             });
         }
     }
 
-    /// A pass over an object failed for this reason. `is_news` is false where it did so before this process was there.
-    pub(super) fn failed(&self, kind: Kind, key: &Key, reason: &'static str, message: &str, is_news: bool) {
+    /// A pass over an object failed for this reason. `lasted` is as [`lasted`] says.
+    pub(super) fn failed(&self, kind: Kind, key: &Key, reason: &'static str, message: &str, lasted: Option<Duration>) {
         for feed in self.feeds.iter() {
             let id = (kind.as_str(), key.clone());
-            feed.with(|board| board.failed(Instant::now(), id, reason, message, is_news));
+            feed.with(|board| board.failed(Instant::now(), id, reason, message, lasted));
         }
     }
 
@@ -204,6 +207,44 @@ impl Notices {
     pub(super) fn forget(&self, kind: Kind, key: &Key) {
         for feed in self.feeds.iter() {
             feed.board().forget(&(kind.as_str(), key.clone()));
+        }
+    }
+
+    /// Nothing is worked on: how objects are is another's to tell.
+    pub(super) fn rest(&self) {
+        for feed in self.feeds.iter() {
+            feed.board().rest();
+        }
+    }
+}
+
+/// For how long an object has failed as it fails now, by what its condition said before; `None` where that is news, and
+/// very long where nobody knows.
+pub(super) fn lasted(is_news: bool, condition: Option<&Condition>, now: Timestamp) -> Option<Duration> {
+    let since = condition.filter(|condition| condition.status != ConditionStatus::True);
+    let since = since.and_then(|condition| condition.last_transition_time.as_ref());
+    // A clock that is ahead of ours makes it no older than new.
+    let age = |since: &Time| now.duration_since(since.0).try_into().unwrap_or_default();
+    (!is_news).then(|| since.map_or(Duration::MAX, age))
+}
+
+#[cfg(test)]
+mod tests {
+    use bulla_crds::ConditionType;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_lasts_since_the_condition_turned() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let condition = |holds| Condition::new(ConditionType::Ready, holds, "Any", "", None, at(100));
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(lasted(true, Some(&condition(false)), at(107)), None);
+        assert_eq!(lasted(false, Some(&condition(false)), at(107)), seconds(7));
+        assert_eq!(lasted(false, Some(&condition(false)), at(93)), seconds(0));
+        let pruned = Condition { last_transition_time: None, ..condition(false) };
+        for unknown in [None, Some(&pruned), Some(&condition(true))] {
+            assert_eq!(lasted(false, unknown, at(107)), Some(Duration::MAX));
         }
     }
 }

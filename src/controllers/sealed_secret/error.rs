@@ -62,6 +62,11 @@ impl SyncError {
         }
     }
 
+    /// Whether it is that what was merged into is gone.
+    pub(super) fn is_merge_target_gone(&self) -> bool {
+        matches!(self, Self::Refused(Refusal::MergeTargetGone))
+    }
+
     /// Whether a key that arrives might mend it.
     pub(super) fn wants_key(&self) -> bool {
         match self {

@@ -10,6 +10,7 @@ use kube::api::{DeleteParams, Preconditions};
 use tracing::info;
 
 use super::desired;
+use crate::audit;
 use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::observe;
 use crate::controllers::queue::Key;
@@ -37,6 +38,15 @@ pub(super) async fn collect(api: &Api, key: &Key) -> Result<(), ApiError> {
     match api.send(api::with_body(api::at::<Secret>(key.namespace()).delete(key.name(), &parameters)?)).await {
         Ok(body) => {
             api::wipe(body);
+            audit::record(audit::Entry {
+                action: audit::Action::Delete,
+                actor: "controller",
+                kind: bulla_crds::sealed_secret::KIND,
+                namespace: key.namespace(),
+                name: key.name(),
+                keys: &[],
+                outcome: "ok",
+            });
             info!(namespace = key.namespace(), name = key.name(), "deleted the Secret of a SealedSecret that is gone");
             Ok(())
         }

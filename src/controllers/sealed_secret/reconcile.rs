@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bulla_crds::condition::find_condition;
 use bulla_crds::{ConditionStatus, ConditionType, SealedSecret, WrittenSecret};
 use jiff::Timestamp;
 use kube::Resource as _;
@@ -21,7 +22,7 @@ use crate::audit;
 use crate::controllers::api::{self, Api, ApiError};
 use crate::controllers::events::{Events, Kind, Regarding};
 use crate::controllers::metrics::{self, Metrics, Standing};
-use crate::controllers::notify::Notices;
+use crate::controllers::notify::{self, Notices};
 use crate::controllers::queue::{Key, Version};
 use crate::controllers::{apply, observe, trace};
 use crate::resource::{self, Desired};
@@ -54,6 +55,7 @@ impl Context {
     pub(in crate::controllers) fn forget(&self, key: &Key) {
         self.metrics.objects.forget(KIND, key);
         self.notices.forget(KIND, key);
+        self.said.forget(key);
     }
 }
 
@@ -244,7 +246,10 @@ fn announce(context: &Context, key: &Key, object: &SealedSecret, result: &Result
             if let (SyncError::Resource(_), true) = (error, is_news) {
                 record(audit::Action::Open, &[], error.reason());
             }
-            context.notices.failed(KIND, key, error.reason(), &error.to_string(), is_news);
+            let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            let synced = find_condition(conditions, ConditionType::Synced);
+            let lasted = notify::lasted(is_news, synced, Timestamp::now());
+            context.notices.failed(KIND, key, error.reason(), &error.to_string(), lasted);
         }
     }
     match result {
@@ -351,7 +356,7 @@ impl Pass<'_> {
     fn trusted_digest(&self) -> Option<&str> {
         let status = self.object.status.as_ref()?;
         // After a failure the status keeps the digest of the last good Secret, which is not what this generation asks for.
-        let synced = bulla_crds::condition::find_condition(&status.conditions, ConditionType::Synced);
+        let synced = find_condition(&status.conditions, ConditionType::Synced);
         synced.filter(|synced| synced.status == ConditionStatus::True)?;
         let current = status.observed_generation == self.object.metadata.generation
             && status.scope.as_deref() == Some(resource::declared_scope(self.object).as_str())

@@ -23,6 +23,13 @@ impl Said {
             None => said.remove(key).is_some(),
         }
     }
+
+    /// An object is gone: one of its name is another.
+    pub(super) fn forget(&self, key: &Key) {
+        if let Ok(mut said) = self.0.lock() {
+            said.remove(key);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -34,5 +41,9 @@ mod tests {
         let (said, key) = (Said::default(), Key::new("ns", "db"));
         let heard = [Some("a"), Some("a"), Some("b"), None, None, Some("b")].map(|text| said.is_news(&key, text));
         assert_eq!(heard, [true, false, true, true, false, true]);
+        said.forget(&key);
+        assert!(said.is_news(&key, Some("b")), "another object of that name");
+        said.forget(&key);
+        assert!(said.0.lock().unwrap().is_empty());
     }
 }

@@ -72,7 +72,12 @@ pub(super) fn news(object: &SealedSecret, verdict: &Verdict<'_>, now: Timestamp)
             new.secret = Some(secret.clone());
             (true, "Unsealed", String::new())
         }
-        Verdict::Failed(error) => (false, error.reason(), error.to_string().chars().take(MESSAGE).collect()),
+        Verdict::Failed(error) => {
+            // That an earlier generation was merged says nothing about this one, except where its target is gone.
+            let is_about_another = old.observed_generation != generation && !error.is_merge_target_gone();
+            new.secret = new.secret.filter(|secret| !(is_about_another && secret.digest == MERGED));
+            (false, error.reason(), error.to_string().chars().take(MESSAGE).collect())
+        }
     };
     let mut set = |kind, holds: bool| {
         let condition = Condition::new(kind, holds, reason, message.clone(), generation, now);
@@ -96,12 +101,15 @@ pub(super) fn news(object: &SealedSecret, verdict: &Verdict<'_>, now: Timestamp)
     (new != old && !is_pruned(&old, &new)).then_some(new)
 }
 
-/// `new` as a merge patch over `old`: a key that opens nothing any more has to be taken out of the map by name.
+/// `new` as a merge patch over `old`: what is not so any more has to be taken out by name.
 pub(super) fn patch(old: Option<&SealedSecretStatus>, new: &SealedSecretStatus) -> Value {
     let mut patch = json!(new);
     let stale = old.iter().flat_map(|old| old.key_values.keys()).filter(|id| !new.key_values.contains_key(*id));
     for id in stale {
         patch["keyValues"][id.as_str()] = Value::Null;
+    }
+    if new.secret.is_none() && old.is_some_and(|old| old.secret.is_some()) {
+        patch["secret"] = Value::Null;
     }
     patch
 }
@@ -207,6 +215,34 @@ mod tests {
         let new = news(&object, &verdict, at(2)).unwrap();
         assert_eq!(patch(Some(&old), &new)["keyValues"], json!({ &first: null, &second: 1 }));
         assert_eq!(patch(None, &new)["keyValues"], json!({ &second: 1 }));
+    }
+
+    #[test]
+    fn a_generation_that_only_failed_was_not_merged() {
+        let merged = |generation| {
+            let mut object = object();
+            let secret = WrittenSecret { resource_version: "7".to_owned(), digest: MERGED.to_owned() };
+            object.status = news(&object, &Verdict::Synced { key_values: None, secret }, at(1));
+            object.metadata.generation = Some(generation);
+            object
+        };
+        let (away, gone) = (SyncError::Write(ApiError::Unreachable), SyncError::Refused(Refusal::MergeTargetGone));
+        assert!(was_merged(&merged(2)) && !was_merged(&merged(3)));
+        for (generation, error, remains) in [(2, &away, true), (2, &gone, true), (3, &away, false), (3, &gone, true)] {
+            let mut object = merged(generation);
+            let old = object.status.take();
+            object.status.clone_from(&old);
+            let new = news(&object, &Verdict::Failed(error), at(2)).unwrap();
+            let patch = patch(old.as_ref(), &new);
+            assert_eq!(patch.get("secret").is_some_and(Value::is_null), !remains, "{generation} {error}");
+            object.status = Some(new);
+            assert_eq!(was_merged(&object), remains, "{generation} {error}");
+        }
+        // A digest proves something of its own.
+        let mut object = object();
+        object.status = news(&object, &synced(), at(1));
+        object.metadata.generation = Some(3);
+        assert!(news(&object, &Verdict::Failed(&away), at(2)).unwrap().secret.is_some());
     }
 
     #[test]

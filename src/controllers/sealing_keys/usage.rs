@@ -73,11 +73,23 @@ impl KeyUse {
         sealed.inspect(move |(stream, said)| count.heard(term, *stream, said)).boxed()
     }
 
+    /// Nothing is listened to any more: what was counted is soon not true.
+    pub(in crate::controllers) fn rest(&self) {
+        let mut count = self.lock();
+        *count = Count { term: count.term + 1, ..Count::default() };
+    }
+
     /// What needs each key; `None` while that is not known.
     pub(super) fn totals(&self) -> Option<BTreeMap<KeyId, Use>> {
         let count = self.lock();
         let is_known = count.is_whole && !count.streams.is_empty() && count.streams.iter().all(|list| list.is_complete);
         is_known.then(|| count.totals.clone())
+    }
+
+    /// Whether that is known.
+    #[cfg(test)]
+    pub(in crate::controllers) fn is_known(&self) -> bool {
+        self.totals().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, Count> {
@@ -290,5 +302,12 @@ mod tests {
         say(0, Event::Apply(with(9)));
         counted.heard(2, 0, &Ok(Event::InitDone));
         assert_eq!(total(&counted), None, "some of the objects are another's");
+        // A term that leads to one that does not.
+        let _watch = counted.listen(futures::stream::pending().boxed(), 1, true);
+        counted.heard(3, 0, &Ok(Event::InitDone));
+        assert_eq!(total(&counted), Some(Use::default()));
+        counted.rest();
+        counted.heard(3, 0, &Ok(Event::InitDone));
+        assert_eq!(total(&counted), None, "nobody counts");
     }
 }
