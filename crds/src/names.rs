@@ -35,6 +35,8 @@ pub const KEY_CREATED_AT: &str = "bulla.dev/created-at";
 pub const KEY_REQUESTED_AT: &str = "bulla.dev/requested-at";
 /// Annotation on a key Secret whose private half is wrapped: by what.
 pub const KEY_WRAPPED_BY: &str = "bulla.dev/wrapped-by";
+/// Annotation on a key Secret: the ids of its keys, separated by commas, so that it is found without its private half.
+pub const KEY_IDS: &str = "bulla.dev/key-id";
 /// Annotation on a key Secret: how many live values it opened, as far as the controller has seen.
 pub const KEY_VALUES: &str = "bulla.dev/values";
 /// Annotation on a key Secret: in how many objects those values are.

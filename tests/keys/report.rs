@@ -19,8 +19,10 @@ async fn until_counted(world: &World, running: &Running, secret: &str, key: KeyI
         let found = world.api::<Secret>().get(secret).await.unwrap();
         let says = |name: &str, count: u32| found.annotations().get(name) == Some(&count.to_string());
         let metrics = running.metrics();
+        let names_key = found.annotations().get("bulla.dev/key-id").is_some_and(|ids| ids.contains(&key.to_string()));
         let shows = |line: String| metrics.lines().any(|shown| shown == line);
-        if says("bulla.dev/values", values)
+        if names_key
+            && says("bulla.dev/values", values)
             && says("bulla.dev/objects", objects)
             && shows(lines(values, "values"))
             && shows(lines(objects, "objects"))

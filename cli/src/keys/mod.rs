@@ -124,7 +124,7 @@ impl Keys {
                 "no key Secret says that it holds key {}: annotation {} does, or a date that no other key has. Annotate \
                  the right one, and try again. Secrets without it: {names}",
                 key.id,
-                secrets::KEY_ID
+                names::KEY_IDS
             )
         })
     }

@@ -11,8 +11,6 @@ use serde_json::json;
 use crate::cluster::PublishedKey;
 use crate::failure::{OrFail as _, Outcome};
 
-/// Annotation on a key Secret: the ids of its keys, separated by commas.
-pub(super) const KEY_ID: &str = "bulla.dev/key-id";
 /// Name of upstream's first key Secret, which has no label.
 const LEGACY: &str = "sealed-secrets-key";
 
@@ -107,7 +105,7 @@ fn read(metadata: &ObjectMeta, label: &str) -> KeySecret {
         (true, _) => names::KEY_RETIRED,
         (false, word) => word,
     };
-    let ids = text(metadata.annotations.as_ref(), KEY_ID);
+    let ids = text(metadata.annotations.as_ref(), names::KEY_IDS);
     KeySecret {
         name: metadata.name.clone().unwrap_or_default(),
         ids: ids.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect(),

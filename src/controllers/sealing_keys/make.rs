@@ -82,6 +82,7 @@ pub(super) async fn key(parts: &Parts, wrappers: &mut Wrappers, order: &Order) -
         Line::Certificate => certificate(config, now).await?,
     };
     let name = format!("{}-{:04}", order.line.prefix(&config.upstream_prefix), order.number);
+    annotations.insert(names::KEY_IDS.to_owned(), pair.id.to_string());
     annotations.insert(names::KEY_CREATED_AT.to_owned(), now.to_string());
     if let Some(request) = order.request {
         annotations.insert(names::KEY_REQUESTED_AT.to_owned(), request.to_string());

@@ -29,18 +29,17 @@ impl Keys {
             return;
         }
         self.reported = Some(Instant::now());
-        for (name, used) in news {
+        for (name, line) in news {
             // The next time tells what this one could not.
-            if let Err(error) = self.annotate(name, used).await {
-                debug!(secret = name, %error, "cannot write how many values a sealing key opens");
+            if let Err(error) = self.annotate(name, &line).await {
+                debug!(secret = name, %error, "cannot write what a sealing key is and opens");
             }
         }
     }
 
-    async fn annotate(&self, name: &str, used: Use) -> Result<(), ApiError> {
-        let change = json!({ "metadata": { "annotations": {
-            names::KEY_VALUES: used.values.to_string(), names::KEY_OBJECTS: used.objects.to_string(),
-        } } });
+    async fn annotate(&self, name: &str, line: &Line) -> Result<(), ApiError> {
+        let change =
+            json!({ "metadata": { "annotations": line.annotations().into_iter().collect::<BTreeMap<_, _>>() } });
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let request = api::at::<Secret>(&self.parts.namespace).patch(name, &parameters, &Patch::Merge(change))?;
         self.parts.api.write(api::with_body(request)).await.map(drop)
@@ -75,16 +74,35 @@ impl Keys {
     }
 }
 
-/// The key Secrets whose annotations do not say what is so, and what they should say.
-fn news<'a>(keys: &'a [Facts], uses: &BTreeMap<KeyId, Use>) -> Vec<(&'a str, Use)> {
-    let mut secrets: BTreeMap<&str, (Use, bool)> = BTreeMap::new();
-    for key in keys {
-        let (sum, is_right) = secrets.entry(&key.secret.name).or_default();
-        let used = uses.get(&key.id).copied().unwrap_or_default();
-        // Several keys in one Secret are one line in it.
-        *sum = Use { values: sum.values + used.values, objects: sum.objects + used.objects };
-        let says = |name, number: u64| key.secret.annotation(name) == Some(number.to_string().as_str());
-        *is_right = says(names::KEY_VALUES, sum.values) && says(names::KEY_OBJECTS, sum.objects);
+/// What is said on a key Secret. Several keys in one Secret are one line.
+#[derive(Default)]
+struct Line {
+    ids: Vec<String>,
+    used: Use,
+}
+
+impl Line {
+    fn annotations(&self) -> [(&'static str, String); 3] {
+        [
+            (names::KEY_IDS, self.ids.join(",")),
+            (names::KEY_VALUES, self.used.values.to_string()),
+            (names::KEY_OBJECTS, self.used.objects.to_string()),
+        ]
     }
-    secrets.into_iter().filter(|(_, (_, is_right))| !is_right).map(|(name, (used, _))| (name, used)).collect()
+}
+
+/// The key Secrets whose annotations do not say what is so, and what they should say.
+fn news<'a>(keys: &'a [Facts], uses: &BTreeMap<KeyId, Use>) -> Vec<(&'a str, Line)> {
+    let mut secrets: BTreeMap<&str, (Line, &Facts)> = BTreeMap::new();
+    for key in keys {
+        let (line, _) = secrets.entry(&key.secret.name).or_insert_with(|| (Line::default(), key));
+        let used = uses.get(&key.id).copied().unwrap_or_default();
+        line.used = Use { values: line.used.values + used.values, objects: line.used.objects + used.objects };
+        line.ids.push(key.id.to_string());
+    }
+    let is_right = |line: &Line, key: &Facts| {
+        line.annotations().iter().all(|(name, says)| key.secret.annotation(name) == Some(says.as_str()))
+    };
+    let wrong = secrets.into_iter().filter(|(_, (line, key))| !is_right(line, key));
+    wrong.map(|(name, (line, _))| (name, line)).collect()
 }
