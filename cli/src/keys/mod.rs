@@ -7,6 +7,7 @@ mod secrets;
 mod uses;
 
 use bulla::seal::Certificate;
+use bulla_crds::names;
 use jiff::Timestamp;
 use kube::Client;
 
