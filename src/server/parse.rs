@@ -24,9 +24,9 @@ pub(super) fn parse(text: &str) -> Result<Value, Malformed> {
         return serde_json::from_str(text).map_err(|_| "the body is not one valid JSON object");
     }
     // What is wrong with it may quote it: not said.
-    serde_saphyr::from_str_with_options(text, yaml()).map_err(|error| match error.without_snippet() {
-        serde_saphyr::Error::Budget { .. } => TOO_MANY,
-        _ => "the body is neither JSON nor one valid YAML document",
+    serde_saphyr::from_str_with_options(text, yaml()).map_err(|error| {
+        let is_over = matches!(error.without_snippet(), serde_saphyr::Error::Budget { .. });
+        if is_over { TOO_MANY } else { "the body is neither JSON nor one valid YAML document" }
     })
 }
 

@@ -58,3 +58,12 @@ async fn who_says_nothing_is_not_waited_for_long() {
     assert!(ask(&mut idle, "").await.ends_with("here"));
     assert!(is_closed(&mut silent).await && is_closed(&mut idle).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_head_has_ten_seconds_however_patient_the_server_is() {
+    let (address, _closing) = server(SECOND * 120).await;
+    let began = tokio::time::Instant::now();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    assert!(is_closed(&mut silent).await);
+    assert_eq!(began.elapsed().as_secs(), 10);
+}
