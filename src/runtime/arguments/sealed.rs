@@ -32,15 +32,15 @@ pub struct SealedArguments {
 
 impl SealedArguments {
     pub(super) fn config(&self) -> SealedConfig {
-        let mut config = SealedConfig::default();
-        config.selector = self.label_selector.clone().filter(|selector| !selector.trim().is_empty());
-        config.labels =
-            self.secret_labels.iter().filter(|(name, _)| !name.is_empty()).cloned().collect::<BTreeMap<_, _>>();
-        config.writes_status = self.update_status;
-        config.watches_targets = !self.skip_recreate;
-        config.opens_whole_secrets = self.accept_deprecated_v1_data;
-        config.deletes_targets = self.old_gc_behavior;
-        config
+        let labels = self.secret_labels.iter().filter(|(name, _)| !name.is_empty());
+        SealedConfig {
+            selector: self.label_selector.clone().filter(|selector| !selector.trim().is_empty()),
+            labels: labels.cloned().collect::<BTreeMap<_, _>>(),
+            writes_status: self.update_status,
+            watches_targets: !self.skip_recreate,
+            opens_whole_secrets: self.accept_deprecated_v1_data,
+            deletes_targets: self.old_gc_behavior,
+        }
     }
 }
 
