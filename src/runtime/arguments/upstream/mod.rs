@@ -77,6 +77,10 @@ struct Setting {
     from_environment: bool,
 }
 
+/// Our flag that has certificates for kubeseal made, and its variable.
+const CERTIFICATES: &str = "--kubeseal-certificates";
+const CERTIFICATES_VARIABLE: &str = "BULLA_KUBESEAL_CERTIFICATES";
+
 fn translate(words: Vec<OsString>, variable: impl Fn(&str) -> Option<OsString>) -> Result<Wish, String> {
     let mut words = words.into_iter();
     let program = words.next().unwrap_or_else(|| "bulla-controller".into());
@@ -84,6 +88,7 @@ fn translate(words: Vec<OsString>, variable: impl Fn(&str) -> Option<OsString>) 
     let ours = Arguments::command();
     let Some(run) = ours.find_subcommand("run") else { return Err("there is no command run".to_owned()) };
     let first = words.first().and_then(|word| word.to_str());
+    let as_upstream = first != Some("run");
     match first {
         Some("run") => drop(words.remove(0)),
         Some("-h" | "--help" | "help") => return Ok(whole(program, words)),
@@ -143,6 +148,11 @@ fn translate(words: Vec<OsString>, variable: impl Fn(&str) -> Option<OsString>) 
     line.own_namespace(&variable);
     let Line { mut made, typed, notices, .. } = line;
     made.splice(0..0, [program, "run".into()]);
+    // Whoever starts it as upstream's program has people who seal with kubeseal: they need a certificate.
+    let says = typed.iter().any(|word| word.to_str().is_some_and(|word| word.starts_with(CERTIFICATES)));
+    if as_upstream && !says && variable(CERTIFICATES_VARIABLE).is_none() {
+        made.push(format!("{CERTIFICATES}=true").into());
+    }
     made.extend(typed);
     Ok(Wish::Read(made, notices))
 }

@@ -16,7 +16,9 @@ fn words(words: &[&str], variables: &[(&str, &str)]) -> (Vec<String>, Vec<Notice
     match wish(words, variables).unwrap() {
         Wish::Version => panic!("a version"),
         Wish::Read(words, notices) => {
-            (words.into_iter().skip(1).map(|word| word.into_string().unwrap()).collect(), notices)
+            let words = words.into_iter().skip(1).map(|word| word.into_string().unwrap());
+            // What is added for whoever comes from upstream has a test of its own.
+            (words.filter(|word| word != "--kubeseal-certificates=true").collect(), notices)
         }
     }
 }
@@ -26,6 +28,15 @@ fn run(given: &[&str], variables: &[(&str, &str)]) -> Box<RunArguments> {
     let Wish::Read(words, notices) = wish(given, variables).unwrap() else { panic!("a version") };
     let Verb::Run(run) = Arguments::read(words, notices).unwrap_or_else(|error| panic!("{given:?}: {error}")).command;
     run
+}
+
+#[test]
+fn whoever_starts_it_as_upstreams_program_gets_certificates_for_kubeseal() {
+    let made = |given: &[&str], variables: &[(&str, &str)]| run(given, variables).keys.kubeseal_certificates;
+    assert_eq!(made(&["--update-status"], NOTHING), Some(true));
+    assert_eq!(made(&["--update-status", "--kubeseal-certificates=false"], NOTHING), Some(false));
+    assert_eq!(made(&["run", "--update-status"], NOTHING), None);
+    assert_eq!(made(&["run"], NOTHING), None);
 }
 
 /// Every flag with its default, in all forms: nothing is an error, and each has exactly one of: an effect, a notice.
