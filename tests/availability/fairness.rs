@@ -26,7 +26,7 @@ async fn objects_that_fail_delay_no_others() {
     }
     cluster.seal_many(std::slice::from_ref(&blocked), "stuck", 60).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    let tried = ["retrying", "queue_depth", "in_flight"]
+    let tried = ["waiting", "queue_depth", "in_flight"]
         .map(|name| replica.gauge(&format!("bulla_{name}{{kind=\"SealedSecret\"}}")).unwrap());
     assert!(tried.iter().sum::<i64>() > 100, "{tried:?} of 120 are tried again");
     let mut longest = Duration::ZERO;
