@@ -70,6 +70,10 @@ impl Follower {
         }
         let Some(entry) = self.entries.get_mut(&name) else { return };
         entry.working = false;
+        if entry.object.is_none() {
+            // The pass may have said something of it after it was gone.
+            self.context.forget(&Key::new("", &name));
+        }
         entry.foreign.extend(report.foreign.difference(&entry.freed).cloned());
         if let (Some((status, version)), Some(object)) = (report.status, &mut entry.object) {
             let version = Version::parse(&version);

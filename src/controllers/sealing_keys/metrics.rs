@@ -40,7 +40,7 @@ impl KeyMetrics {
         let created = "When a sealing key was made, in seconds since 1970";
         ours.register("sealing_key_created_timestamp_seconds", created, metrics.created.clone());
         let expires = "When the certificate of a sealing key expires, in seconds since 1970";
-        ours.register("sealing_key_expiry_timestamp_seconds", expires, metrics.expires.clone());
+        ours.register("sealing_key_expires_timestamp_seconds", expires, metrics.expires.clone());
         let locked = "Sealing keys that cannot be unwrapped at present";
         ours.register("locked_sealing_keys", locked, metrics.locked.clone());
         metrics

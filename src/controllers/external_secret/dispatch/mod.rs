@@ -479,7 +479,8 @@ impl Dispatcher {
                 }
             }
             Outcome::Left => {
-                // Should its store become ours, that is told as a store that became good.
+                // Another's to count. Should its store become ours, that is told as a store that became good.
+                self.setup.context.forget(key);
                 let stores = self.stores_of(key);
                 if let Some(entry) = self.entries.get_mut(key) {
                     entry.waits_for = stores;
