@@ -4,9 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A plain Secret in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +28,96 @@ struct Document {
     kind: Option<String>,
     #[serde(default)]
     metadata: Metadata,
-    data: Option<BTreeMap<String, IgnoredAny>>,
-    string_data: Option<BTreeMap<String, IgnoredAny>>,
+    data: Option<BTreeMap<String, Worth>>,
+    string_data: Option<BTreeMap<String, Worth>>,
     items: Option<Vec<Self>>,
     /// SOPS puts this beside values that it has encrypted.
     sops: Option<IgnoredAny>,
+}
+
+/// What a value gives away. The value itself is not kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    /// Empty or null.
+    Nothing,
+    /// It looks like what SOPS encrypts to.
+    Encrypted,
+    /// It is in the clear.
+    Plain,
+}
+
+impl<'de> Deserialize<'de> for Worth {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Look)
+    }
+}
+
+struct Look;
+
+impl<'de> Visitor<'de> for Look {
+    type Value = Worth;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Worth, E> {
+        Ok(match text {
+            "" => Worth::Nothing,
+            _ if text.starts_with("ENC[") => Worth::Encrypted,
+            _ => Worth::Plain,
+        })
+    }
+
+    fn visit_unit<E>(self) -> Result<Worth, E> {
+        Ok(Worth::Nothing)
+    }
+
+    fn visit_none<E>(self) -> Result<Worth, E> {
+        Ok(Worth::Nothing)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Worth, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Worth, E> {
+        Ok(Worth::Plain)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Worth, E> {
+        Ok(Worth::Plain)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Worth, E> {
+        Ok(Worth::Plain)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Worth, E> {
+        Ok(Worth::Plain)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Worth, E> {
+        Ok(Worth::Plain)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Worth, E> {
+        Ok(Worth::Plain)
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Worth, E> {
+        Ok(if bytes.is_empty() { Worth::Nothing } else { Worth::Plain })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Worth, A::Error> {
+        while all.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Worth::Plain)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<Worth, A::Error> {
+        while all.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Worth::Plain)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -62,9 +148,12 @@ pub(crate) fn look(path: &Path, text: &str) -> Option<Vec<Leak>> {
             continue;
         }
         let line = lines.next().unwrap_or(1);
-        let keys: Vec<String> =
-            [document.data, document.string_data].into_iter().flatten().flat_map(BTreeMap::into_keys).collect();
-        if !keys.is_empty() && document.sops.is_none() {
+        // SOPS may have been told to leave some values as they are: its mark excuses only what it has encrypted.
+        let is_sops = document.sops.is_some();
+        let gives_away = |worth: Worth| worth == Worth::Plain || (worth == Worth::Encrypted && !is_sops);
+        let values = [document.data, document.string_data].into_iter().flatten().flatten();
+        let keys: Vec<String> = values.filter(|(_, worth)| gives_away(*worth)).map(|(key, _)| key).collect();
+        if !keys.is_empty() {
             let name = document.metadata.name.unwrap_or_default();
             leaks.push(Leak { path: path.to_path_buf(), line, name, keys });
         }
@@ -90,6 +179,18 @@ mod tests {
         let json =
             r#"{"kind": "List", "items": [{"kind": "Secret", "metadata": {"name": "two"}, "stringData": {"b": "c"}}]}"#;
         assert_eq!(find(Path::new("x.json"), json)[0].name, "two");
+    }
+
+    #[test]
+    fn sops_excuses_only_what_it_encrypted_and_empty_values_give_nothing_away() {
+        let keys =
+            |yaml: &str| find(Path::new("x.yaml"), yaml).into_iter().flat_map(|leak| leak.keys).collect::<Vec<_>>();
+        let data = "kind: Secret\nstringData: {a: 'ENC[AES256_GCM,data:x]', b: canary, c: '', d: , e: null, f: 7}\n";
+        assert_eq!(keys(&format!("{data}sops: {{mac: x}}\n")), ["b", "f"]);
+        assert_eq!(keys(data), ["a", "b", "f"]);
+        assert_eq!(keys("kind: Secret\ndata:\n  a: !!binary aGk=\n  b: [c]\n  d: {e: f}\n  g:\n"), ["a", "b", "d"]);
+        assert_eq!(keys("{\"kind\": \"Secret\", \"data\": {\"a\": null, \"b\": \"\"}}"), [""; 0]);
+        assert_eq!(keys("kind: Secret\ndata: {a: true, b: 1.5, c: -3, d: ~}\n").len(), 3);
     }
 
     #[test]

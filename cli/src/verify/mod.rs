@@ -6,6 +6,7 @@
 //! | `finding` | what is wrong, and where |
 //! | `known` | the keys that values may be sealed to |
 //! | `sealed` | the rules for SealedSecrets |
+//! | `template` | what cannot be read because it is a template |
 //!
 //! Plain Secrets are found by [`crate::leaks`], ExternalSecrets and stores are checked by [`crate::external`].
 
@@ -13,6 +14,7 @@ mod files;
 mod finding;
 mod known;
 mod sealed;
+mod template;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -38,6 +40,14 @@ const KINDS: [&str; 6] =
 /// The kinds that [`Documents`] wants to see, Namespaces for their labels.
 const EXTERNAL_KINDS: [&str; 5] =
     ["ExternalSecret", "ClusterExternalSecret", "SecretStore", "ClusterSecretStore", "Namespace"];
+
+/// How much of a file a text is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    /// One document of it, after as many empty lines as there are lines before it.
+    Document,
+}
 
 /// What was looked at.
 #[derive(Debug, Default, Serialize)]
@@ -107,10 +117,10 @@ impl Check {
             self.counts.files += 1;
         }
         let rule = if is_stdin { None } else { recipients::rule_for(Some(path))? };
-        self.text(path, &named, &text, rule.as_ref())
+        self.text(path, &named, &text, rule.as_ref(), Part::Whole)
     }
 
-    fn text(&mut self, path: &Path, named: &str, text: &str, rule: Option<&Rule>) -> Outcome {
+    fn text(&mut self, path: &Path, named: &str, text: &str, rule: Option<&Rule>, part: Part) -> Outcome {
         let at = |line: Option<usize>| finding::At { file: named.to_owned(), line, object: None };
         let found = leaks::look(path, text);
         for leak in found.iter().flatten() {
@@ -152,8 +162,22 @@ impl Check {
                         self.findings.push(at(None).error("syntax", "", message));
                     }
                 }
-                Err(_) if text.contains("{{") => {
-                    self.note(named, "passed over: a template, not YAML. Check what it renders: ... | bulla verify -");
+                // One document that cannot be read hides the others: each is looked at alone.
+                Err(error) if part == Part::Whole && text.contains("{{") => {
+                    let said = (self.findings.len(), self.notes.len());
+                    for alone in template::apart(text) {
+                        self.text(path, named, &alone, rule, Part::Document)?;
+                    }
+                    if said == (self.findings.len(), self.notes.len()) {
+                        self.findings.push(at(error.line()).error("syntax", "", error.to_string()));
+                    }
+                    return Ok(());
+                }
+                Err(_) if template::is_one(text) => {
+                    let message = "passed over: a template, not YAML. Check what it renders: ... | bulla verify -";
+                    if !self.notes.iter().any(|note| note.file == named && note.message == message) {
+                        self.note(named, message);
+                    }
                     return Ok(());
                 }
                 Err(error) => {

@@ -185,6 +185,25 @@ fn templates_are_passed_over_aloud_and_standard_input_is_read() {
 }
 
 #[test]
+fn braces_excuse_only_the_document_that_is_a_template() {
+    let bench = repository();
+    let template = "kind: ConfigMap\n{{- if .a }}\ndata: {a: b}\n{{- end }}\n---\n";
+    bench.write("other/b.yaml", &format!("{template}kind: Secret\nmetadata: {{name: a}}\nstringData: {{a: canary}}\n"));
+    let run = bench.run(&["verify", "other"]).exits(1).says("other/b.yaml: passed over");
+    assert!(run.out.contains("other/b.yaml:6: Secret a: data: a in the clear"), "{}", run.out);
+    // Broken, and the braces are not why.
+    let broken = "kind: Secret\nmetadata: {name: '{{ a }}'} # {{\nstringData:\n  a: canary\n b: [\n";
+    for before in ["", template] {
+        bench.write("other/b.yaml", &format!("{before}{broken}"));
+        let run = bench.run(&["verify", "other", "--output", "json"]).exits(1);
+        assert_eq!(findings(&run).iter().filter(|(rule, ..)| rule == "syntax").count(), 1, "{}", run.out);
+        assert!(!run.out.contains("canary"), "{}", run.out);
+    }
+    bench.write("other/b.yaml", template);
+    bench.run(&["verify", "other"]).exits(0);
+}
+
+#[test]
 fn what_the_real_kubeseal_makes_is_fine_and_half_of_it_is_not() {
     let bench = Bench::new();
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
