@@ -156,6 +156,8 @@ impl Keys {
                     if attempts == 1 {
                         warn!(%error, "cannot read, make or publish the sealing keys; trying again");
                     }
+                    // What keys open is said though they cannot be made or published.
+                    self.report().await;
                     tokio::time::sleep(delay(error.class(), attempts, random()).min(LONGEST)).await;
                     continue;
                 }
@@ -232,7 +234,7 @@ impl Keys {
                 let demoted = self.demote(&mut loaded).await;
                 // Openers first: publishing may fail without stopping them.
                 let listing = self.deliver(loaded);
-                let handled = self.served(&self.known);
+                let handled = self.served(&facts);
                 self.map = publish::write(&self.parts.api, &self.parts.namespace, map?, &listing, handled).await?;
                 // Last: a key that cannot be made must not keep those that are there from opening.
                 return demoted.map_err(Trouble::from).and(made);
