@@ -48,6 +48,8 @@ pub(super) struct Loaded {
     pub(super) malformed: Vec<(String, String)>,
     /// Names of the key Secrets that cannot be unwrapped now, and why.
     pub(super) locked: Vec<(String, String)>,
+    /// Whether waiting may unlock one of them, without anybody changing anything here.
+    pub(super) is_away: bool,
     /// Names of the key Secrets that hold a key which another one holds too.
     pub(super) copies: Vec<(String, String)>,
     /// The names of all key Secrets.
@@ -71,6 +73,7 @@ impl Loaded {
         for Key { facts, identity } in self.keys {
             match identity {
                 Some(identity) => keyring.insert(identity, facts.state),
+                None if facts.state.opens() => keyring.lock(facts.id),
                 None => keyring.refuse(facts.id, facts.state),
             }
         }

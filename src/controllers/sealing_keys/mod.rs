@@ -60,6 +60,8 @@ use crate::sync::schedule::{Class, delay};
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest wait before the keys, or what unwraps them, are tried again: nothing works without them.
 const LONGEST: Duration = Duration::from_secs(5);
+/// The same where what unwraps them said no, which takes a person to change: outside the cluster, where nobody tells us.
+const LONGEST_REFUSED: Duration = Duration::from_secs(60);
 /// How often the keys are read again after some were made. Each line needs one; more is somebody working against us.
 const ROUNDS: usize = 4;
 
@@ -208,7 +210,8 @@ impl Keys {
         self.wrappers.unwrap(&self.parts.namespace, &mut loaded).await;
         self.locked = (!loaded.locked.is_empty()).then(|| {
             let attempts = self.locked.map_or(0, |(attempts, _)| attempts) + 1;
-            (attempts, Instant::now() + delay(Class::Transient, attempts, random()).min(LONGEST))
+            let longest = if loaded.is_away { LONGEST } else { LONGEST_REFUSED };
+            (attempts, Instant::now() + delay(Class::Transient, attempts, random()).min(longest))
         });
         self.parts.key_metrics.show_locked(loaded.locked.len());
         let config = &self.parts.config;

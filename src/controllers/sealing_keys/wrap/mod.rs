@@ -170,8 +170,8 @@ impl Wrappers {
         let facts = key.facts;
         let name = facts.secret.name.clone();
         if let Some(error) = error {
-            let problems = if error.class.is_terminal() { &mut loaded.malformed } else { &mut loaded.locked };
-            problems.push((name, error.message));
+            loaded.is_away |= !error.class.is_terminal();
+            loaded.locked.push((name, error.message));
             // It may still be sealed to, and is no reason to make another one.
             return loaded.keys.push(Key { facts, identity: None });
         }
