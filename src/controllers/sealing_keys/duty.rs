@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bulla_crds::names;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tracing::{info, warn};
@@ -13,7 +13,7 @@ use super::facts::Facts;
 use super::make::{self, Line, Order};
 use super::renewal::{self, Rules, Why};
 use super::trouble::Trouble;
-use super::{Keys, load::Loaded};
+use super::{Keys, load::Loaded, publish};
 use crate::audit;
 use crate::controllers::api::{self, ApiError, FIELD_MANAGER};
 use crate::seal::KeyState;
@@ -35,18 +35,34 @@ pub(super) struct Duties {
     made: [Option<Instant>; 2],
     /// When this process last made a key of a line because of a request in the ConfigMap.
     requested: [Option<Instant>; 2],
+    /// Why a key could not be made, as it was said last.
+    said_failed: Option<String>,
     /// Said that requests are over the budget.
     said_over: bool,
     /// The name that somebody else had last time.
     contested: Option<(Line, u32)>,
     /// Numbers up to here are taken by Secrets that are no keys.
     taken: [u32; 2],
+    /// The highest numbers that there ever were, as far as is remembered.
+    pub(super) marks: [u32; 2],
 }
 
 impl Duties {
     /// Notes that a key is to be made now.
     pub(super) fn ask(&mut self) {
         self.asked = Line::ALL.to_vec();
+    }
+
+    /// Remembers the numbers that there are, and those that `map` remembers.
+    ///
+    /// A number is not given twice, though its Secret was deleted: a backup that is applied must not put an old key in
+    /// the place of one that is sealed to.
+    pub(super) fn remember(&mut self, map: Option<&ConfigMap>, loaded: &Loaded, upstream: &str) {
+        for line in Line::ALL {
+            let there = loaded.highest(line.prefix(upstream));
+            let mark = &mut self.marks[line as usize];
+            *mark = there.max(*mark).max(map.map_or(0, |map| publish::mark(map, line)));
+        }
     }
 }
 
@@ -93,14 +109,16 @@ impl Keys {
     }
 
     /// Makes one key; whether that changed what there is.
-    pub(super) async fn make(&mut self, line: Line, why: Why, loaded: &Loaded) -> Result<(), Trouble> {
+    pub(super) async fn make(&mut self, line: Line, why: Why) -> Result<(), Trouble> {
         let prefix = line.prefix(&self.parts.config.upstream_prefix);
-        let number = loaded.highest(prefix).max(self.duties.taken[line as usize]) + 1;
+        let highest = self.duties.marks[line as usize].max(self.duties.taken[line as usize]);
+        let number = highest.saturating_add(1);
         let order = Order { line, why, number, request: self.duties.request };
         match make::key(&self.parts, &mut self.wrappers, &order).await {
             Ok((name, id)) => {
                 self.tell(&name, "KeyMade", format!("the sealing key {id} was made, since {}", why.as_str()));
                 self.duties.made[line as usize] = Some(Instant::now());
+                self.duties.said_failed = None;
                 if order.request.is_some() {
                     self.duties.requested[line as usize] = Some(Instant::now());
                 }
@@ -118,7 +136,11 @@ impl Keys {
                 Ok(())
             }
             Err(error) => {
-                warn!(%error, why = why.as_str(), "cannot make a sealing key; trying again");
+                let message = error.to_string();
+                if self.duties.said_failed.as_ref() != Some(&message) {
+                    warn!(%error, why = why.as_str(), "cannot make a sealing key; trying again");
+                    self.duties.said_failed = Some(message);
+                }
                 Err(error)
             }
         }
@@ -187,7 +209,7 @@ impl Keys {
             warn!(
                 "asked for more than {BUDGET} sealing keys within 24 hours: passing over such requests; look who may \
                  write ConfigMap {}, or send SIGUSR1 to make a key all the same",
-                super::publish::NAME
+                publish::NAME
             );
         }
         Some(request)

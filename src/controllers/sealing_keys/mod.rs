@@ -231,6 +231,8 @@ impl Keys {
             // Whatever is wrong with the ConfigMap, keys open without it.
             let map = publish::read(&self.parts.api, &self.parts.namespace).await;
             self.duties.request = map.as_ref().ok().and_then(|map| publish::request(map.as_ref()?));
+            let config = &self.parts.config;
+            self.duties.remember(map.as_ref().ok().and_then(Option::as_ref), &loaded, &config.upstream_prefix);
             let facts = loaded.facts();
             let wanted = if made.is_ok() && round <= ROUNDS { self.wanted(&facts) } else { Vec::new() };
             let Some((line, why)) = wanted.into_iter().next() else {
@@ -238,11 +240,12 @@ impl Keys {
                 // Openers first: publishing may fail without stopping them.
                 let listing = self.deliver(loaded);
                 let handled = self.served(&facts);
-                self.map = publish::write(&self.parts.api, &self.parts.namespace, map?, &listing, handled).await?;
+                let notes = publish::Notes { handled, marks: self.duties.marks };
+                self.map = publish::write(&self.parts.api, &self.parts.namespace, map?, &listing, &notes).await?;
                 // Last: a key that cannot be made must not keep those that are there from opening.
                 return demoted.map_err(Trouble::from).and(made);
             };
-            made = self.make(line, why, &loaded).await;
+            made = self.make(line, why).await;
             if !loaded.keys.is_empty() {
                 self.deliver(loaded);
             }
