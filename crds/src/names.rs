@@ -45,6 +45,10 @@ pub const KEY_OBJECTS: &str = "bulla.dev/objects";
 pub const ROTATE_REQUESTED_AT: &str = "bulla.dev/rotate-requested-at";
 /// Annotation on the ConfigMap of the public keys: the last value of [`ROTATE_REQUESTED_AT`] that was served.
 pub const ROTATE_HANDLED_AT: &str = "bulla.dev/rotate-handled-at";
+/// Annotation on the ConfigMap of the public keys: the highest number that the name of a native key's Secret ever had.
+pub const HIGHEST_NATIVE_KEY: &str = "bulla.dev/highest-native-key";
+/// Annotation on the ConfigMap of the public keys: the same of the certificates that the controller made.
+pub const HIGHEST_CERTIFICATE: &str = "bulla.dev/highest-certificate";
 
 /// Label on every Secret that we write; the watch on targets selects by it.
 pub const MANAGED_BY: &str = "bulla.dev/managed-by";

@@ -44,6 +44,15 @@ impl ResourceError {
         }
     }
 
+    /// Whether it only waits for keys that cannot be unwrapped at present.
+    #[must_use]
+    pub fn waits_for_unwrapping(&self) -> bool {
+        match self {
+            Self::Open(errors) => errors.waits_for_unwrapping(),
+            Self::Malformed(_) | Self::Target(_) => false,
+        }
+    }
+
     /// Whether a key that arrives might mend it.
     #[must_use]
     pub fn wants_key(&self) -> bool {

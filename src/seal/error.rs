@@ -169,6 +169,12 @@ pub enum Refusal {
         /// The keys that would open it.
         ids: Vec<KeyId>,
     },
+    /// Sealed to a key whose private half is wrapped and cannot be unwrapped at present.
+    #[error("is sealed to the key {id}, which cannot be unwrapped at present: what wraps it is away or not set up")]
+    LockedKey {
+        /// The key.
+        id: KeyId,
+    },
     /// Sealed to a key that may not open any more.
     #[error("is sealed to the retired key {id}: seal it again to an active key")]
     RetiredKey {
@@ -241,6 +247,7 @@ impl Refusal {
             Self::UnknownVersion { .. } => "UnknownVersion",
             Self::Corrupt { .. } => "Corrupt",
             Self::UnknownKey { .. } => "UnknownKey",
+            Self::LockedKey { .. } => "LockedKey",
             Self::RetiredKey { .. } => "RetiredKey",
             Self::CompromisedKey { .. } => "CompromisedKey",
             Self::NoKeyOpens { .. } => "NoKeyOpens",
@@ -257,7 +264,11 @@ impl Refusal {
     pub const fn wants_key(&self) -> bool {
         matches!(
             self,
-            Self::UnknownKey { .. } | Self::RetiredKey { .. } | Self::CompromisedKey { .. } | Self::NoKeyOpens { .. }
+            Self::UnknownKey { .. }
+                | Self::LockedKey { .. }
+                | Self::RetiredKey { .. }
+                | Self::CompromisedKey { .. }
+                | Self::NoKeyOpens { .. }
         )
     }
 }
@@ -306,6 +317,12 @@ impl OpenErrors {
     #[must_use]
     pub fn wants_key(&self) -> bool {
         self.0.iter().any(|error| error.refusal.wants_key())
+    }
+
+    /// Whether nothing is missing but keys that the cluster has and cannot unwrap at present: it heals by itself.
+    #[must_use]
+    pub fn waits_for_unwrapping(&self) -> bool {
+        self.0.iter().all(|error| matches!(error.refusal, Refusal::LockedKey { .. }))
     }
 
     /// The keys that are missing, as far as the values name them.

@@ -139,6 +139,7 @@ impl From<Refusal> for FileError {
             | Refusal::NotAString
             | Refusal::NotSealed
             | Refusal::UnknownKey { .. }
+            | Refusal::LockedKey { .. }
             | Refusal::RetiredKey { .. }
             | Refusal::CompromisedKey { .. }
             | Refusal::NoKeyOpens { .. }

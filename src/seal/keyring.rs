@@ -1,6 +1,6 @@
 //! The keys that one cluster, host or person holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +16,9 @@ pub struct Keyring {
     index: HashMap<KeyId, usize>,
     /// What does not open any more, and why.
     refused: BTreeMap<KeyId, KeyState>,
-    /// RSA keys among them: kubeseal's format names no key, so only they can tell what was sealed to them.
+    /// Keys that would open, whose private halves cannot be had at present.
+    locked: BTreeSet<KeyId>,
+    /// RSA keys among the refused: kubeseal's format names no key, so only they can tell what was sealed to them.
     refused_rsa: Vec<Identity>,
     opened_by: Mutex<HashMap<[u8; 16], KeyId>>,
     rsa_operations: AtomicU64,
@@ -56,9 +58,22 @@ impl Keyring {
         }
     }
 
+    /// Notes that `id` would open, but that its private half cannot be had at present.
+    pub fn lock(&mut self, id: KeyId) {
+        self.remove(&id);
+        self.locked.insert(id);
+    }
+
+    /// Whether `id` is known and its private half cannot be had at present.
+    #[must_use]
+    pub fn is_locked(&self, id: &KeyId) -> bool {
+        self.locked.contains(id)
+    }
+
     /// Takes a key out, whatever its state.
     pub fn remove(&mut self, id: &KeyId) {
         self.refused.remove(id);
+        self.locked.remove(id);
         self.refused_rsa.retain(|identity| identity.key_id() != *id);
         if self.index.contains_key(id) {
             self.entries.retain(|(identity, _)| identity.key_id() != *id);

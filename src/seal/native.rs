@@ -177,7 +177,11 @@ fn unwrap_bound(keyring: &Keyring, stanzas: &[Stanza<'_>], ids: &[KeyId]) -> Res
     if is_held {
         return Err(Refusal::Corrupt { what: Damage::Keys });
     }
-    Err(ids.iter().find_map(|id| keyring.refusal(id)).unwrap_or_else(|| Refusal::UnknownKey { ids: ids.to_vec() }))
+    // One that may come back goes before those that may not.
+    let locked = ids.iter().find(|id| keyring.is_locked(id)).map(|id| Refusal::LockedKey { id: *id });
+    Err(locked
+        .or_else(|| ids.iter().find_map(|id| keyring.refusal(id)))
+        .unwrap_or_else(|| Refusal::UnknownKey { ids: ids.to_vec() }))
 }
 
 /// Unwraps the file key with any key of the keyring, newest first.

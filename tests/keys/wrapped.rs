@@ -109,7 +109,7 @@ async fn a_wrapper_that_is_away_holds_up_its_own_keys_only() {
     world.seal_to(plain.recipient(), "a", "1").await;
     world.until_value("a", "1").await;
     world.seal_to(&wrapped, "b", "2").await;
-    world.until_failed("b", "UnknownKey").await;
+    world.until_failed("b", "LockedKey").await;
     world.until_states(LABEL, &[(FIRST, "active"), ("plain", "opening")]).await;
     assert_eq!(world.recipient().await.key_id(), wrapped.key_id(), "it is still published");
     assert!(running.metrics().contains("bulla_locked_sealing_keys 1"), "{}", running.metrics());
@@ -153,9 +153,9 @@ async fn what_does_not_unwrap_is_malformed_and_named() {
     for name in ["swapped", "by-nobody"] {
         assert!(logs.contains(&format!("secret=\"{name}\"")), "{name} is named in the log");
     }
-    for (name, identity) in [("b", &shown), ("c", &hidden)] {
+    for (name, identity, reason) in [("b", &shown, "UnknownKey"), ("c", &hidden, "LockedKey")] {
         world.seal_to(identity.recipient(), name, "1").await;
-        world.until_failed(name, "UnknownKey").await;
+        world.until_failed(name, reason).await;
     }
     running.stop().await;
 }
@@ -192,7 +192,7 @@ async fn by_vaults_transit_engine() {
     let keys = world.published(|keys| keys.len() == 2).await;
     let recipient = keys[1]["recipient"].as_str().unwrap().parse().unwrap();
     world.seal_to(&recipient, "late", "4").await;
-    world.until_failed("late", "UnknownKey").await;
+    world.until_failed("late", "LockedKey").await;
     // A new key cannot be wrapped, and is not made without.
     running.rotate();
     tokio::time::sleep(QUIET * 2).await;

@@ -43,8 +43,9 @@ impl SyncError {
     }
 
     /// How soon another try makes sense.
-    pub(super) const fn class(&self) -> Class {
+    pub(super) fn class(&self) -> Class {
         match self {
+            Self::Resource(error) if error.waits_for_unwrapping() => Class::Transient,
             Self::Resource(_) | Self::Deprecated | Self::Panicked => Class::Terminal,
             Self::Refused(_) => Class::Blocked,
             Self::Read(error) | Self::Write(error) => error.class(),

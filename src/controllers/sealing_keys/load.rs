@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{GetParams, ListParams};
 use serde::Deserialize;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::config::KeyOrder;
 use super::facts::{Facts, KeySecret};
@@ -48,6 +48,8 @@ pub(super) struct Loaded {
     pub(super) malformed: Vec<(String, String)>,
     /// Names of the key Secrets that cannot be unwrapped now, and why.
     pub(super) locked: Vec<(String, String)>,
+    /// Whether waiting may unlock one of them, without anybody changing anything here.
+    pub(super) is_away: bool,
     /// Names of the key Secrets that hold a key which another one holds too.
     pub(super) copies: Vec<(String, String)>,
     /// The names of all key Secrets.
@@ -71,6 +73,7 @@ impl Loaded {
         for Key { facts, identity } in self.keys {
             match identity {
                 Some(identity) => keyring.insert(identity, facts.state),
+                None if facts.state.opens() => keyring.lock(facts.id),
                 None => keyring.refuse(facts.id, facts.state),
             }
         }
@@ -171,7 +174,27 @@ struct List<'a> {
 struct RawSecret<'a> {
     metadata: Metadata,
     #[serde(borrow, default)]
-    data: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    data: BTreeMap<Text<'a>, Text<'a>>,
+}
+
+/// Text that stays where it was read: in the body, which is wiped. In a map serde would copy a bare `Cow`, and nobody
+/// would wipe that.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl std::borrow::Borrow<str> for Text<'_> {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Text<'_> {
+    fn drop(&mut self) {
+        // Escapes in the JSON make a copy after all.
+        if let Cow::Owned(copy) = &mut self.0 {
+            copy.zeroize();
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -205,7 +228,7 @@ impl RawSecret<'_> {
 
     fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, &'static str> {
         let Some(encoded) = self.data.get(key) else { return Ok(None) };
-        STANDARD.decode(encoded.as_bytes()).map(Some).map_err(|_| "its data is not base64")
+        STANDARD.decode(encoded.0.as_bytes()).map(Some).map_err(|_| "its data is not base64")
     }
 
     fn text(&self, key: &str) -> Result<Option<Zeroizing<String>>, &'static str> {
@@ -314,6 +337,16 @@ mod tests {
             assert_eq!(loaded.keys[0].facts.id, identity.key_id());
             assert_eq!(loaded.into_keyring().is_empty(), !state.opens());
         }
+    }
+
+    #[test]
+    fn private_halves_are_not_copied_while_they_are_read() {
+        let body = native("k", "active", &Identity::generate_x25519().unwrap()).to_string();
+        let secret: RawSecret<'_> = serde_json::from_str(&body).unwrap();
+        assert!(secret.data.iter().all(|(name, value)| [name, value].iter().all(|t| matches!(t.0, Cow::Borrowed(_)))));
+        let body = body.replace("identity", "\\u0069dentity");
+        let escaped: RawSecret<'_> = serde_json::from_str(&body).unwrap();
+        assert!(escaped.text(IDENTITY).unwrap().is_some(), "where it has to be copied it is read all the same");
     }
 
     #[test]

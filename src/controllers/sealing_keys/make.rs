@@ -42,6 +42,14 @@ impl Line {
             || matches!((self, kind), (Self::Native, seal::KeyKind::Hybrid | seal::KeyKind::X25519))
     }
 
+    /// The annotation on the ConfigMap that remembers the numbers of its Secrets.
+    pub(super) const fn mark(self) -> &'static str {
+        match self {
+            Self::Native => names::HIGHEST_NATIVE_KEY,
+            Self::Certificate => names::HIGHEST_CERTIFICATE,
+        }
+    }
+
     /// How the names of its Secrets begin.
     pub(super) fn prefix(self, upstream: &str) -> &str {
         match self {

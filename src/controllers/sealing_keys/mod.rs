@@ -60,6 +60,8 @@ use crate::sync::schedule::{Class, delay};
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest wait before the keys, or what unwraps them, are tried again: nothing works without them.
 const LONGEST: Duration = Duration::from_secs(5);
+/// The same where what unwraps them said no, which takes a person to change: outside the cluster, where nobody tells us.
+const LONGEST_REFUSED: Duration = Duration::from_secs(60);
 /// How often the keys are read again after some were made. Each line needs one; more is somebody working against us.
 const ROUNDS: usize = 4;
 
@@ -156,6 +158,8 @@ impl Keys {
                     if attempts == 1 {
                         warn!(%error, "cannot read, make or publish the sealing keys; trying again");
                     }
+                    // What keys open is said though they cannot be made or published.
+                    self.report().await;
                     tokio::time::sleep(delay(error.class(), attempts, random()).min(LONGEST)).await;
                     continue;
                 }
@@ -206,7 +210,8 @@ impl Keys {
         self.wrappers.unwrap(&self.parts.namespace, &mut loaded).await;
         self.locked = (!loaded.locked.is_empty()).then(|| {
             let attempts = self.locked.map_or(0, |(attempts, _)| attempts) + 1;
-            (attempts, Instant::now() + delay(Class::Transient, attempts, random()).min(LONGEST))
+            let longest = if loaded.is_away { LONGEST } else { LONGEST_REFUSED };
+            (attempts, Instant::now() + delay(Class::Transient, attempts, random()).min(longest))
         });
         self.parts.key_metrics.show_locked(loaded.locked.len());
         let config = &self.parts.config;
@@ -226,18 +231,21 @@ impl Keys {
             // Whatever is wrong with the ConfigMap, keys open without it.
             let map = publish::read(&self.parts.api, &self.parts.namespace).await;
             self.duties.request = map.as_ref().ok().and_then(|map| publish::request(map.as_ref()?));
+            let config = &self.parts.config;
+            self.duties.remember(map.as_ref().ok().and_then(Option::as_ref), &loaded, &config.upstream_prefix);
             let facts = loaded.facts();
             let wanted = if made.is_ok() && round <= ROUNDS { self.wanted(&facts) } else { Vec::new() };
             let Some((line, why)) = wanted.into_iter().next() else {
                 let demoted = self.demote(&mut loaded).await;
                 // Openers first: publishing may fail without stopping them.
                 let listing = self.deliver(loaded);
-                let handled = self.served(&self.known);
-                self.map = publish::write(&self.parts.api, &self.parts.namespace, map?, &listing, handled).await?;
+                let handled = self.served(&facts);
+                let notes = publish::Notes { handled, marks: self.duties.marks };
+                self.map = publish::write(&self.parts.api, &self.parts.namespace, map?, &listing, &notes).await?;
                 // Last: a key that cannot be made must not keep those that are there from opening.
                 return demoted.map_err(Trouble::from).and(made);
             };
-            made = self.make(line, why, &loaded).await;
+            made = self.make(line, why).await;
             if !loaded.keys.is_empty() {
                 self.deliver(loaded);
             }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::facts::Facts;
+use super::make::Line;
 use crate::controllers::api::{self, Api, ApiError, FIELD_MANAGER};
 use crate::seal::{KeyId, KeyKind};
 
@@ -105,13 +106,41 @@ pub(super) fn request(map: &ConfigMap) -> Option<Timestamp> {
     (moment(names::ROTATE_HANDLED_AT) != Some(asked)).then_some(asked)
 }
 
-/// Writes the ConfigMap if it does not say so already, and gives its version. `handled` is the request that was served.
+/// A number beyond which nobody makes keys one by one: somebody wrote nonsense.
+const NONSENSE: u32 = 1_000_000;
+
+/// The highest number that a Secret of this line ever had, if the map says so.
+pub(super) fn mark(map: &ConfigMap, line: Line) -> u32 {
+    let says = map.metadata.annotations.as_ref().and_then(|annotations| annotations.get(line.mark())?.parse().ok());
+    says.filter(|mark| *mark < NONSENSE).unwrap_or(0)
+}
+
+/// What the controller notes on the ConfigMap for itself.
+pub(super) struct Notes {
+    /// The request that was served.
+    pub(super) handled: Option<Timestamp>,
+    /// The highest numbers that there ever were, by line.
+    pub(super) marks: [u32; 2],
+}
+
+impl Notes {
+    /// The annotations that `map` lacks.
+    fn missing(&self, map: Option<&ConfigMap>) -> BTreeMap<&'static str, String> {
+        let handled = self.handled.map(|at| (names::ROTATE_HANDLED_AT, at.to_string()));
+        let is_news = |line: &Line| self.marks[*line as usize] > map.map_or(0, |map| mark(map, *line));
+        let marks = Line::ALL.into_iter().filter(is_news);
+        let marks = marks.map(|line| (line.mark(), self.marks[line as usize].to_string()));
+        handled.into_iter().chain(marks).collect()
+    }
+}
+
+/// Writes the ConfigMap if it does not say so already, and gives its version.
 pub(super) async fn write(
     api: &Api,
     namespace: &str,
     existing: Option<ConfigMap>,
     listing: &str,
-    handled: Option<Timestamp>,
+    notes: &Notes,
 ) -> Result<String, ApiError> {
     let at = api::at::<ConfigMap>(namespace);
     let manager = Some(FIELD_MANAGER.to_owned());
@@ -124,20 +153,19 @@ pub(super) async fn write(
         }
         other => other,
     };
+    let annotations = notes.missing(existing.as_ref());
     let request = match existing {
         Some(map) => {
             let is_right = map.data.as_ref().is_some_and(|data| {
                 data.len() == 1 && data.get(KEYS).is_some_and(|keys| keys == listing) && map.binary_data.is_none()
             });
-            if is_right && handled.is_none() {
+            if is_right && annotations.is_empty() {
                 return Ok(map.metadata.resource_version.unwrap_or_default());
             }
             let parameters = PatchParams { field_manager: manager, ..PatchParams::default() };
-            at.patch(NAME, &parameters, &Patch::Merge(patch(&map, listing, handled)))?
+            at.patch(NAME, &parameters, &Patch::Merge(patch(&map, listing, &annotations)))?
         }
         None => {
-            let handled = handled.map(|at| (names::ROTATE_HANDLED_AT, at.to_string()));
-            let annotations: BTreeMap<_, _> = handled.into_iter().collect();
             let map = json!({
                 "apiVersion": "v1", "kind": "ConfigMap",
                 "metadata": { "name": NAME, "namespace": namespace, "annotations": annotations },
@@ -151,13 +179,13 @@ pub(super) async fn write(
 }
 
 /// What turns `map` into what it should be: everything else in it goes.
-fn patch(map: &ConfigMap, listing: &str, handled: Option<Timestamp>) -> Value {
+fn patch(map: &ConfigMap, listing: &str, annotations: &BTreeMap<&str, String>) -> Value {
     let foreign = map.data.iter().flat_map(|data| data.keys()).filter(|key| *key != KEYS);
     let mut data: Map<String, Value> = foreign.map(|key| (key.clone(), Value::Null)).collect();
     data.insert(KEYS.to_owned(), listing.into());
     let mut patch = json!({ "data": data, "binaryData": null });
-    if let Some(handled) = handled {
-        patch["metadata"] = json!({ "annotations": { names::ROTATE_HANDLED_AT: handled.to_string() } });
+    if !annotations.is_empty() {
+        patch["metadata"] = json!({ "annotations": annotations });
     }
     patch
 }

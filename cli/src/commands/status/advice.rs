@@ -36,6 +36,9 @@ fn sealed(reason: &str, namespace: &str, name: &str) -> String {
              the key back (see `bulla keys list`)"
                 .to_owned()
         }
+        "LockedKey" => {
+            "its key cannot be unwrapped at present: look after what wraps it (log of the controller)".to_owned()
+        }
         "RetiredKey" => "its key is retired: seal the values again with `bulla seal` or `bulla set`".to_owned(),
         "WrongScope" => format!(
             "the values belong to another name, namespace or data key: seal them for {namespace}/{name}, or put the \

@@ -97,11 +97,22 @@ impl Wrappers {
     }
 
     /// Wraps the private half of a new key; `None` where keys are not wrapped.
+    ///
+    /// What was wrapped is unwrapped once before anybody hears of the key: a wrong recipient, or a right to encrypt
+    /// without that to decrypt, would have everybody seal to a key that nobody can open.
     pub(super) async fn wrap(&mut self, identity: &Plaintext) -> Result<Option<Stored>, WrapError> {
         let Some(chosen) = self.settings.chosen else { return Ok(None) };
         self.prepare(chosen).await?;
         let wrapper = self.ready.get(&chosen).ok_or_else(|| not_set_up(chosen))?;
         let bytes = patiently(wrapper.wrap(identity)).await?;
+        let back = patiently(wrapper.unwrap(&bytes)).await.map_err(|error| {
+            let message = format!("what {} wrapped cannot be unwrapped again: {}", chosen.as_str(), error.message);
+            WrapError::new(error.class, message)
+        })?;
+        if !back.same_as(identity.expose()) {
+            let message = format!("what {} unwraps is not what it wrapped: see {}", chosen.as_str(), chosen.flag());
+            return Err(WrapError::new(Class::Terminal, message));
+        }
         Ok(Some(Stored { form: chosen.form(), bytes, by: wrapper.name() }))
     }
 
@@ -159,8 +170,8 @@ impl Wrappers {
         let facts = key.facts;
         let name = facts.secret.name.clone();
         if let Some(error) = error {
-            let problems = if error.class.is_terminal() { &mut loaded.malformed } else { &mut loaded.locked };
-            problems.push((name, error.message));
+            loaded.is_away |= !error.class.is_terminal();
+            loaded.locked.push((name, error.message));
             // It may still be sealed to, and is no reason to make another one.
             return loaded.keys.push(Key { facts, identity: None });
         }
@@ -237,3 +248,34 @@ fn record(namespace: &str, key: &Wrapped, error: Option<&WrapError>) {
 
 /// The annotation that says what wrapped a key.
 pub(super) const BY: &str = names::KEY_WRAPPED_BY;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrappers(age: AgeWrapping) -> Wrappers {
+        Wrappers::new(Wrapping { chosen: Some(Wrapper::Age), age: Some(age), ..Wrapping::default() })
+    }
+
+    #[tokio::test]
+    async fn a_key_that_could_not_be_unwrapped_again_is_not_wrapped() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, elsewhere) = (Identity::generate_x25519().unwrap(), Identity::generate_x25519().unwrap());
+        let file = folder.path().join("outside.txt");
+        std::fs::write(&file, here.to_text().unwrap().as_bytes()).unwrap();
+        let key = Plaintext::copy_of(b"AGE-SECRET-KEY-OF-NOBODY");
+        for (identity_file, recipient, is_good) in [
+            (Some(file.clone()), &here, true),
+            (Some(file.clone()), &elsewhere, false),
+            (Some(folder.path().join("none")), &here, false),
+            (None, &here, false),
+        ] {
+            let recipients = vec![recipient.recipient().clone()];
+            let answer = wrappers(AgeWrapping { identity_file, recipients }).wrap(&key).await;
+            let message = answer.as_ref().err().map(|error| error.message.clone()).unwrap_or_default();
+            assert_eq!(answer.is_ok(), is_good, "{message}");
+            assert!(is_good || message.contains("cannot be unwrapped again"), "{message}");
+            assert!(!message.contains("AGE-SECRET-KEY"), "{message}");
+        }
+    }
+}
