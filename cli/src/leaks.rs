@@ -8,6 +8,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use zeroize::Zeroize as _;
 
 /// A plain Secret in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +32,54 @@ struct Document {
     data: Option<BTreeMap<String, Worth>>,
     string_data: Option<BTreeMap<String, Worth>>,
     items: Option<Vec<Self>>,
+    /// Of a Kustomization, which needs no kind.
+    #[serde(default)]
+    secret_generator: Option<Vec<Generator>>,
     /// SOPS puts this beside values that it has encrypted.
     sops: Option<IgnoredAny>,
+}
+
+/// What Kustomize makes a Secret of.
+#[derive(Deserialize)]
+struct Generator {
+    name: Option<String>,
+    #[serde(default)]
+    literals: Option<Vec<Pair>>,
+    #[serde(default)]
+    files: Option<Vec<String>>,
+    #[serde(default)]
+    envs: Option<Vec<String>>,
+    env: Option<String>,
+}
+
+/// `key=value`, of which the value is not kept.
+struct Pair {
+    key: String,
+    is_empty: bool,
+}
+
+impl<'de> Deserialize<'de> for Pair {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut text = String::deserialize(deserializer)?;
+        let (key, value) = text.split_once('=').unwrap_or((&text, ""));
+        let pair = Self { key: key.to_owned(), is_empty: value.is_empty() };
+        text.zeroize();
+        Ok(pair)
+    }
+}
+
+impl Generator {
+    /// What of it is in the clear: literals with a value, and files that lie beside `path`.
+    fn gives_away(self, path: &Path) -> Option<(String, Vec<String>)> {
+        let literals = self.literals.into_iter().flatten().filter(|pair| !pair.is_empty).map(|pair| pair.key);
+        let lies_there = |named: &String| {
+            let file = named.split_once('=').map_or(named.as_str(), |(_, file)| file);
+            path.parent().is_some_and(|folder| folder.join(file).is_file())
+        };
+        let files = self.files.into_iter().flatten().chain(self.envs.into_iter().flatten()).chain(self.env);
+        let keys: Vec<String> = literals.chain(files.filter(lies_there)).collect();
+        (!keys.is_empty()).then(|| (self.name.unwrap_or_default(), keys))
+    }
 }
 
 /// What a value gives away. The value itself is not kept.
@@ -125,6 +172,9 @@ struct Metadata {
     name: Option<String>,
 }
 
+/// The field of a Kustomization that makes Secrets.
+pub(crate) const GENERATOR: &str = "secretGenerator";
+
 /// The plain Secrets of one file. A file that is not YAML or JSON has none.
 pub(crate) fn find(path: &Path, text: &str) -> Vec<Leak> {
     look(path, text).unwrap_or_default()
@@ -144,6 +194,10 @@ pub(crate) fn look(path: &Path, text: &str) -> Option<Vec<Leak>> {
     queue.reverse();
     while let Some(document) = queue.pop() {
         queue.extend(document.items.into_iter().flatten().rev());
+        for (name, keys) in document.secret_generator.into_iter().flatten().filter_map(|made| made.gives_away(path)) {
+            let line = text.lines().position(|line| line.contains(GENERATOR)).map_or(1, |at| at + 1);
+            leaks.push(Leak { path: path.to_path_buf(), line, name, keys });
+        }
         if document.kind.as_deref() != Some("Secret") {
             continue;
         }
@@ -191,6 +245,16 @@ mod tests {
         assert_eq!(keys("kind: Secret\ndata:\n  a: !!binary aGk=\n  b: [c]\n  d: {e: f}\n  g:\n"), ["a", "b", "d"]);
         assert_eq!(keys("{\"kind\": \"Secret\", \"data\": {\"a\": null, \"b\": \"\"}}"), [""; 0]);
         assert_eq!(keys("kind: Secret\ndata: {a: true, b: 1.5, c: -3, d: ~}\n").len(), 3);
+    }
+
+    #[test]
+    fn what_kustomize_makes_secrets_of_is_found() {
+        let yaml = "resources: [a.yaml]\nsecretGenerator:\n- name: db\n  literals: [password=canary, empty=]\n  files: [no=there.is]\n";
+        let leaks = find(Path::new("kustomization.yaml"), yaml);
+        assert_eq!((leaks[0].line, leaks[0].name.as_str()), (2, "db"));
+        assert_eq!(leaks[0].keys, ["password"]);
+        assert!(find(Path::new("x.yaml"), "secretGenerator: [{name: db, literals: [a=]}]").is_empty());
+        assert!(find(Path::new("x.yaml"), "configMapGenerator: [{name: db, literals: [a=b]}]").is_empty());
     }
 
     #[test]

@@ -22,13 +22,13 @@ pub struct WrappingArguments {
         value_name = "RECIPIENT", required_if_eq("key_wrapping", "age"), value_parser = recipient
     )]
     pub key_wrapping_recipients: Vec<Recipient>,
-    /// Vault Transit: the key, as <mount>/<key>.
+    /// Vault Transit: the key, as `mount/key`.
     #[arg(
         long, env = "BULLA_KEY_WRAPPING_VAULT_TRANSIT", value_name = "KEY",
         required_if_eq("key_wrapping", "vault-transit"), requires = "key_wrapping_vault_address", value_parser = transit
     )]
     pub key_wrapping_vault_transit: Option<String>,
-    /// Vault Transit: the server, such as https://vault.example.com:8200.
+    /// Vault Transit: the server, such as `https://vault.example.com:8200`.
     #[arg(long, env = "BULLA_KEY_WRAPPING_VAULT_ADDRESS", value_name = "URL", requires = "key_wrapping_vault_transit")]
     pub key_wrapping_vault_address: Option<String>,
     /// Vault Transit: PEM certificates that the server's is checked against [default: the system's].
@@ -66,7 +66,7 @@ pub struct WrappingArguments {
     /// Vault Transit: where the auth method is mounted [default: kubernetes or approle].
     #[arg(long, env = "BULLA_KEY_WRAPPING_VAULT_AUTH_MOUNT", value_name = "MOUNT")]
     pub key_wrapping_vault_auth_mount: Option<String>,
-    /// AWS KMS: the key's id, ARN or alias/<name>; credentials are had as the AWS SDK has them.
+    /// AWS KMS: the key's id, ARN or `alias/name`; credentials are had as the AWS SDK has them.
     #[arg(
         long,
         env = "BULLA_KEY_WRAPPING_AWS_KMS",
