@@ -258,6 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a file of a test, thrown away with its folder")]
     async fn a_key_that_could_not_be_unwrapped_again_is_not_wrapped() {
         let folder = tempfile::tempdir().unwrap();
         let (here, elsewhere) = (Identity::generate_x25519().unwrap(), Identity::generate_x25519().unwrap());
