@@ -46,6 +46,8 @@ impl Key {
 pub(crate) struct Keys {
     /// Oldest first.
     pub(crate) keys: Vec<Key>,
+    /// The ids of the newest active keys, one of each kind, in the controller's order, which is not always that of age.
+    newest: Vec<String>,
     /// The key Secrets, or why they cannot be listed.
     pub(crate) secrets: Secrets,
 }
@@ -77,8 +79,14 @@ impl Keys {
                 }
             }
         }
+        // As published, before they are put in the order of their age.
+        let newest = [true, false].into_iter().filter_map(|is_rsa| {
+            let published = keys.iter().filter(|key| published.iter().any(|known| known.id == key.id));
+            published.filter(|key| key.state == "active" && key.is_rsa() == is_rsa).map(|key| key.id.clone()).last()
+        });
+        let newest = newest.collect();
         keys.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-        Ok(Self { keys, secrets })
+        Ok(Self { keys, newest, secrets })
     }
 
     /// The key that `id` means: an id or the beginning of exactly one.
@@ -132,8 +140,7 @@ impl Keys {
 
     /// The keys that people are told to seal to: the newest active one of ours, and of kubeseal's.
     pub(crate) fn is_sealed_to(&self, key: &Key) -> bool {
-        let same = |other: &&Key| other.state == "active" && other.is_rsa() == key.is_rsa();
-        self.keys.iter().rev().find(same).is_some_and(|newest| newest.id == key.id)
+        self.newest.contains(&key.id)
     }
 }
 

@@ -154,6 +154,9 @@ async fn rotate_asks_and_waits_for_the_new_key() {
             let now = requested(&player.world).await.unwrap();
             if now != before {
                 player.publish(&[(&player.old, "opening"), (&player.new, "active")]).await;
+                let handled = json!({"metadata": {"annotations": {"bulla.dev/rotate-handled-at": now}}});
+                let map = player.world.objects::<ConfigMap>();
+                map.patch("bulla-sealing-keys", &PatchParams::default(), &Patch::Merge(handled)).await.unwrap();
                 return now;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

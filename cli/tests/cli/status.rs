@@ -72,6 +72,7 @@ async fn one_object_is_told_whole_with_what_to_do_next() {
     for part in ["Failed", "Stalled", "UnknownKey: a: because", "bad is not there", "Next:", "bulla seal", "damaged"] {
         assert!(run.out.contains(part), "{part}: {}", run.out);
     }
+    world.here(&["status", "good"]).exits(1).says("the Secret good is not there");
     world.secret("good").await;
     let run = world.here(&["status", "good"]).exits(0);
     assert!(run.out.contains("good is there") && run.out.contains("0011223344556677"), "{}", run.out);

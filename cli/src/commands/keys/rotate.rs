@@ -74,7 +74,7 @@ async fn rotate(arguments: &RotateArguments) -> Outcome<Answer> {
     // On a terminal only, and on standard error.
     let spinner = ProgressBar::new_spinner().with_message("waiting for the controller to make a key");
     spinner.enable_steady_tick(Duration::from_millis(100));
-    let mut handled_for_nothing = false;
+    let (mut handled_for_nothing, mut half) = (false, Vec::<String>::new());
     let mut trouble = None;
     while began.elapsed() < arguments.timeout {
         match api.get(CONFIG_MAP).await {
@@ -83,11 +83,12 @@ async fn rotate(arguments: &RotateArguments) -> Outcome<Answer> {
                 let handled = handled.and_then(|at| at.parse::<Timestamp>().ok()).is_some_and(|at| at >= asked);
                 let keys = cluster::keys_in(map, namespace)?;
                 let new: Vec<PublishedKey> = keys.into_iter().filter(|key| !before.contains(&key.id)).collect();
-                if !new.is_empty() {
+                // Served whole: where both kinds are made, one of them may be there before the other.
+                if handled && !new.is_empty() {
                     spinner.finish_and_clear();
                     return Ok(answer(new));
                 }
-                handled_for_nothing = handled;
+                (handled_for_nothing, half) = (handled, new.into_iter().map(|key| key.id).collect());
                 trouble = None;
             }
             Err(error) => trouble = Some(error.to_string()),
@@ -98,9 +99,14 @@ async fn rotate(arguments: &RotateArguments) -> Outcome<Answer> {
     let seconds = arguments.timeout.as_secs_f64();
     Err(match trouble {
         Some(trouble) => usage!("no new key within {seconds} s; the cluster says: {trouble}"),
-        None if handled_for_nothing => {
-            usage!("the controller has handled the request, but published no new key within {seconds} s: see its log")
-        }
+        None if handled_for_nothing => usage!(
+            "the controller has answered the request, but published no new key within {seconds} s: see its log. It makes \
+             5 keys a day on request at most"
+        ),
+        None if !half.is_empty() => usage!(
+            "the controller has made {}, but not all that was asked for within {seconds} s: see its log",
+            half.join(", ")
+        ),
         None => usage!(
             "no controller has made a key within {seconds} s: is one running in namespace {namespace}, and may it \
              create Secrets there? The request stays, and is served when one starts"

@@ -16,8 +16,15 @@ use crate::failure::{OrFail as _, Outcome};
 use crate::objects::{Observed, Presence, Selection, Targets, conditions, resource};
 use crate::output::{BAD, Cell, Column, DIM, GOOD, HEAD, Table, WARN, plain, width};
 
+/// What there is to say about one object.
+pub(super) struct Shown {
+    pub(super) text: String,
+    /// The name of its Secret, where that should be there and is not.
+    pub(super) lost: Option<String>,
+}
+
 /// The text about `seen`, which is read again with what the list leaves out.
-pub(super) async fn text(selection: &Selection, seen: &Observed) -> Outcome<String> {
+pub(super) async fn text(selection: &Selection, seen: &Observed) -> Outcome<Shown> {
     let api: Api<DynamicObject> = Api::namespaced_with(selection.client.clone(), &seen.namespace, &resource(seen.kind));
     let object = api.get(&seen.name).await.or_usage(format!("reading {}", seen.full_name()))?;
     // As it is now: it may have changed since the list.
@@ -27,7 +34,8 @@ pub(super) async fn text(selection: &Selection, seen: &Observed) -> Outcome<Stri
         store.provider.clone_from(&known.provider);
     }
     let mut text = headline(&now);
-    text.push_str(&facts(&now, secret(selection, &now).await?));
+    let (secret, is_lost) = secret(selection, &now).await?;
+    text.push_str(&facts(&now, secret));
     text.push_str(&said(&conditions(&object.data)));
     if seen.kind == SyncedKind::SealedSecret {
         text.push_str(&values(&now, &object.data));
@@ -35,7 +43,7 @@ pub(super) async fn text(selection: &Selection, seen: &Observed) -> Outcome<Stri
     if let Some(step) = next_step(&now) {
         text.push_str(&format!("{HEAD}Next:{HEAD:#} {step}\n"));
     }
-    Ok(text)
+    Ok(Shown { text, lost: now.secret.filter(|_| is_lost) })
 }
 
 fn headline(object: &Observed) -> String {
@@ -44,16 +52,19 @@ fn headline(object: &Observed) -> String {
     format!("{HEAD}{}{HEAD:#} {style}{state}{style:#}\n", object.full_name())
 }
 
-async fn secret(selection: &Selection, object: &Observed) -> Outcome<String> {
-    let Some(name) = &object.secret else { return Ok("makes none".to_owned()) };
+/// The Secret in words, and whether it is known to be missing.
+async fn secret(selection: &Selection, object: &Observed) -> Outcome<(String, bool)> {
+    let Some(name) = &object.secret else { return Ok(("makes none".to_owned(), false)) };
     let place = (object.namespace.clone(), name.clone());
     let looked = Targets::new(selection.client.clone()).look(&BTreeSet::from([place])).await;
     let presence = looked.or_usage("looking for its Secret")?.into_values().next();
-    Ok(match presence {
+    let is_lost = matches!(presence, Some(Presence::Missing));
+    let words = match presence {
         Some(Presence::There) => format!("{name} {GOOD}is there{GOOD:#}"),
         Some(Presence::Forbidden) | None => format!("{name} {DIM}(you may not see whether it is there){DIM:#}"),
         Some(Presence::Missing) => format!("{name} {BAD}is not there{BAD:#}"),
-    })
+    };
+    Ok((words, is_lost))
 }
 
 fn facts(object: &Observed, secret: String) -> String {

@@ -109,16 +109,19 @@ async fn show(arguments: &StatusArguments) -> Outcome {
         let name = pick.name.as_deref().unwrap_or_default();
         return Err(usage!("there is no {kind} {name:?} in {}: see --namespace", selection.place()));
     }
+    let mut lost = None;
     match (arguments.output, seen.as_slice()) {
         (Report::Json, _) => output::print_json(&Listing { objects: &seen, summary: &summary })?,
         (Report::Text, [one]) if selection.single_name().is_some() && !arguments.watch => {
-            output::print(&detail::text(&selection, one).await?)?;
+            let shown = detail::text(&selection, one).await?;
+            output::print(&shown.text)?;
+            lost = shown.lost;
         }
         (Report::Text, _) => list(arguments, &selection, &seen, &summary, &providers).await?,
     }
     match summary.total - summary.synced {
-        0 => Ok(()),
         _ if arguments.exit_zero => Ok(()),
+        0 => lost.map_or(Ok(()), |name| Err(refuse!("the Secret {name} is not there"))),
         count => Err(refuse!("{count} of {} object(s) not in sync", summary.total)),
     }
 }
