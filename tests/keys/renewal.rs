@@ -54,6 +54,24 @@ async fn zero_is_never() {
     running.stop().await;
 }
 
+/// A backup that is put back must not replace the private half that people have been sealing to meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_name_of_a_key_that_is_gone_is_not_given_to_another() {
+    let world = World::new().await;
+    let running = world.start();
+    world.until_states(LABEL, &[(FIRST, "active")]).await;
+    world.published(|keys| keys.len() == 1).await;
+    world.delete::<Secret>(FIRST).await;
+    world.until_states(LABEL, &[(SECOND, "active")]).await;
+    world.published(|keys| keys.len() == 1).await;
+    running.stop().await;
+    // Neither after a restart.
+    world.delete::<Secret>(SECOND).await;
+    let running = world.start();
+    world.until_states(LABEL, &[(THIRD, "active")]).await;
+    running.stop().await;
+}
+
 /// Without any lease: the API server gives each name once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_controllers_at_once_make_one_key_each_time() {
