@@ -4,19 +4,8 @@ use bulla::seal::Scope;
 use serde_json::json;
 
 use crate::client;
+use crate::support::dice::Dice;
 use crate::world::{CANARY, World, documents, rsa};
-
-/// A small generator (xorshift64*): the same inputs every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound.max(1)
-    }
-}
 
 fn mutated(dice: &mut Dice, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut input = seeds[dice.below(seeds.len())].clone();

@@ -6,19 +6,9 @@ mod bodies;
 
 use bodies::{TARGETS, Target};
 
+use crate::support::dice::Dice;
+
 const MUTATIONS: usize = 3000;
-
-/// A small generator (xorshift64*): the point is that it is the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound.max(1)
-    }
-}
 
 fn mutate(dice: &mut Dice, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut input = seeds[dice.below(seeds.len())].clone();

@@ -13,6 +13,7 @@
 
 pub(crate) mod apiserver;
 pub(crate) mod audit;
+pub(crate) mod dice;
 pub(crate) mod identities;
 pub(crate) mod leash;
 pub(crate) mod logs;
