@@ -9,7 +9,7 @@ use bulla::secret::Plaintext;
 use bulla_crds::{Condition, SealedSecret};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::apiserver::ApiServer;
 use crate::support::audit::{AuditEntry, AuditMark};
+use crate::support::objects::{self, Namespaced};
 use crate::support::rights::Reach;
 
 /// Longer than any wait that is right, shorter than a patience.
@@ -123,16 +124,8 @@ impl<'a> World<'a> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub(crate) async fn create<K>(&self, object: Value) -> K
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned
-            + serde::Serialize,
-    {
-        let object: K = serde_json::from_value(object).unwrap();
-        self.api::<K>().create(&PostParams::default(), &object).await.unwrap()
+    pub(crate) async fn create<K: Namespaced>(&self, object: Value) -> K {
+        objects::create(&self.api(), object).await
     }
 
     /// A value sealed strictly for this place.
@@ -163,25 +156,12 @@ impl<'a> World<'a> {
     }
 
     /// Changes something of an object by a merge patch.
-    pub(crate) async fn patch<K>(&self, name: &str, patch: Value) -> K
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned,
-    {
-        let parameters = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
-        self.api::<K>().patch(name, &parameters, &Patch::Merge(patch)).await.unwrap()
+    pub(crate) async fn patch<K: Namespaced>(&self, name: &str, patch: Value) -> K {
+        objects::patch(&self.api(), name, patch).await
     }
 
-    pub(crate) async fn delete<K>(&self, name: &str)
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned,
-    {
-        self.api::<K>().delete(name, &DeleteParams::default()).await.unwrap();
+    pub(crate) async fn delete<K: Namespaced>(&self, name: &str) {
+        objects::delete::<K>(&self.api(), name).await;
     }
 
     pub(crate) async fn sealed_secret(&self, name: &str) -> SealedSecret {

@@ -7,7 +7,7 @@ use bulla::controllers::{ControllerConfig, ExternalConfig, Namespaces};
 use bulla_crds::{Condition, ExternalSecret, SecretStore};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::Api;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::apiserver::ApiServer;
 use crate::support::audit::{AuditEntry, AuditMark};
+use crate::support::objects::{self, Namespaced};
 use crate::support::rights::Reach;
 
 /// Longer than any wait that is right, shorter than a patience.
@@ -129,16 +130,8 @@ impl<'a> World<'a> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub(crate) async fn create<K>(&self, object: Value) -> K
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned
-            + serde::Serialize,
-    {
-        let object: K = serde_json::from_value(object).unwrap();
-        self.api::<K>().create(&PostParams::default(), &object).await.unwrap()
+    pub(crate) async fn create<K: Namespaced>(&self, object: Value) -> K {
+        objects::create(&self.api(), object).await
     }
 
     /// Creates a SecretStore of this provider.
@@ -177,15 +170,8 @@ impl<'a> World<'a> {
     }
 
     /// Changes something of an object by a merge patch.
-    pub(crate) async fn patch<K>(&self, name: &str, patch: Value) -> K
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned,
-    {
-        let parameters = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
-        self.api::<K>().patch(name, &parameters, &Patch::Merge(patch)).await.unwrap()
+    pub(crate) async fn patch<K: Namespaced>(&self, name: &str, patch: Value) -> K {
+        objects::patch(&self.api(), name, patch).await
     }
 
     /// Asks for a sync the way that everybody does.
@@ -193,14 +179,8 @@ impl<'a> World<'a> {
         self.patch::<ExternalSecret>(name, json!({"metadata": {"annotations": {"force-sync": word}}})).await;
     }
 
-    pub(crate) async fn delete<K>(&self, name: &str)
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned,
-    {
-        self.api::<K>().delete(name, &DeleteParams::default()).await.unwrap();
+    pub(crate) async fn delete<K: Namespaced>(&self, name: &str) {
+        objects::delete::<K>(&self.api(), name).await;
     }
 
     pub(crate) async fn secret(&self, name: &str) -> Option<Secret> {

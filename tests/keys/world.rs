@@ -11,7 +11,7 @@ use bulla::secret::Plaintext;
 use bulla_crds::{Condition, SealedSecret};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt as _};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::apiserver::ApiServer;
+use crate::support::objects::{self, Namespaced};
 use crate::support::rights::Reach;
 
 /// Longer than any wait that is right.
@@ -137,42 +138,21 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub(crate) async fn create<K>(&self, object: Value) -> K
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned
-            + serde::Serialize,
-    {
-        let object: K = serde_json::from_value(object).unwrap();
-        self.api::<K>().create(&PostParams::default(), &object).await.unwrap()
+    pub(crate) async fn create<K: Namespaced>(&self, object: Value) -> K {
+        objects::create(&self.api(), object).await
     }
 
     /// Changes something of an object by a merge patch.
-    pub(crate) async fn patch<K>(&self, name: &str, patch: Value) -> K
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned,
-    {
-        let parameters = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
-        self.api::<K>().patch(name, &parameters, &Patch::Merge(patch)).await.unwrap()
+    pub(crate) async fn patch<K: Namespaced>(&self, name: &str, patch: Value) -> K {
+        objects::patch(&self.api(), name, patch).await
     }
 
     pub(crate) async fn label(&self, name: &str, label: &str, state: &str) {
         self.patch::<Secret>(name, json!({"metadata": {"labels": {label: state}}})).await;
     }
 
-    pub(crate) async fn delete<K>(&self, name: &str)
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned,
-    {
-        self.api::<K>().delete(name, &DeleteParams::default()).await.unwrap();
+    pub(crate) async fn delete<K: Namespaced>(&self, name: &str) {
+        objects::delete::<K>(&self.api(), name).await;
     }
 
     /// Adds a native key that somebody brought.

@@ -9,11 +9,12 @@ use bulla::seal::{Binding, Identity, Place, Scope, seal};
 use bulla::secret::Plaintext;
 use bulla_crds::{ExternalSecret, SealedSecret, SecretStore};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::apiserver::{ApiServer, free_port};
 use crate::support::leash::{End, Leash};
+use crate::support::objects::{self, Namespaced};
 use crate::support::rights::Reach;
 
 /// Longer than any wait that is right, shorter than a patience.
@@ -90,26 +91,12 @@ impl World {
         Api::namespaced(self.server.client(), &self.namespace)
     }
 
-    pub(crate) async fn create<K>(&self, object: Value) -> K
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned
-            + serde::Serialize,
-    {
-        let object: K = serde_json::from_value(object).unwrap();
-        self.api::<K>().create(&PostParams::default(), &object).await.unwrap()
+    pub(crate) async fn create<K: Namespaced>(&self, object: Value) -> K {
+        objects::create(&self.api(), object).await
     }
 
-    pub(crate) async fn delete<K>(&self, name: &str)
-    where
-        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned,
-    {
-        self.api::<K>().delete(name, &DeleteParams::default()).await.unwrap();
+    pub(crate) async fn delete<K: Namespaced>(&self, name: &str) {
+        objects::delete::<K>(&self.api(), name).await;
     }
 
     /// The spec of a SealedSecret of one value with the canary in it.

@@ -7,13 +7,49 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::Request;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::apiserver::ApiServer;
+
+/// What lives in a namespace and can be written and read.
+pub(crate) trait Namespaced:
+    kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + DeserializeOwned
+    + Serialize
+{
+}
+
+impl<K> Namespaced for K where
+    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Serialize
+{
+}
+
+/// Makes an object of what JSON says.
+pub(crate) async fn create<K: Namespaced>(api: &Api<K>, object: Value) -> K {
+    let object: K = serde_json::from_value(object).unwrap();
+    api.create(&PostParams::default(), &object).await.unwrap()
+}
+
+/// Changes something of an object by a merge patch, as somebody who is not the controller.
+pub(crate) async fn patch<K: Namespaced>(api: &Api<K>, name: &str, patch: Value) -> K {
+    let parameters = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+    api.patch(name, &parameters, &Patch::Merge(patch)).await.unwrap()
+}
+
+/// Deletes an object.
+pub(crate) async fn delete<K: Namespaced>(api: &Api<K>, name: &str) {
+    api.delete(name, &DeleteParams::default()).await.unwrap();
+}
 
 impl ApiServer {
     /// A fresh namespace that no other test knows; nobody deletes it but the end of the server.
