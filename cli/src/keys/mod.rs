@@ -82,7 +82,10 @@ impl Keys {
         // As published, before they are put in the order of their age.
         let newest = [true, false].into_iter().filter_map(|is_rsa| {
             let published = keys.iter().filter(|key| published.iter().any(|known| known.id == key.id));
-            published.filter(|key| key.state == "active" && key.is_rsa() == is_rsa).map(|key| key.id.clone()).last()
+            published
+                .filter(|key| key.state == "active" && key.is_rsa() == is_rsa)
+                .map(|key| key.id.clone())
+                .next_back()
         });
         let newest = newest.collect();
         keys.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
