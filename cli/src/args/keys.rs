@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Report;
+use super::audit::AuditArguments;
+use super::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments};
 use super::objects::duration;
 use crate::cluster::ClusterArguments;
 
@@ -49,6 +51,16 @@ Examples:
     Retire(RetireArguments),
     /// Mark a key as known to somebody else, and list every value that has to change
     Compromised(CompromisedArguments),
+    /// For each key: which files, live objects and values it still opens, and what would be lost without it
+    Audit(AuditArguments),
+    /// Put key pairs of a backup or another controller into a cluster
+    Import(ImportArguments),
+    /// Take private keys out of a cluster, encrypted to a recipient
+    Export(ExportArguments),
+    /// Encrypt every sealing key of a cluster to an offline recovery key, or to several custodians
+    Backup(BackupArguments),
+    /// Put the sealing keys of a backup into a new cluster
+    Restore(RestoreArguments),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

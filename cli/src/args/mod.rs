@@ -1,7 +1,15 @@
 //! What can be typed. Parsing only: nothing here reads a file or asks a cluster.
 
+mod audit;
+mod custody;
+mod drill;
+mod edit;
+mod git;
 mod keys;
 mod objects;
+mod reseal;
+mod rotate;
+mod scan;
 mod verify;
 
 use std::ffi::OsString;
@@ -11,8 +19,16 @@ use bulla::seal::Scope;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::audit::AuditArguments;
+pub(crate) use self::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments};
+pub(crate) use self::drill::DrillArguments;
+pub(crate) use self::edit::EditArguments;
+pub(crate) use self::git::{GitVerb, InstallArguments};
 pub(crate) use self::keys::{CompromisedArguments, KeyType, KeysVerb, ListArguments, RetireArguments, RotateArguments};
 pub(crate) use self::objects::{Goal, Pick, StatusArguments, SyncArguments, SyncedKind, WaitArguments, WhereArguments};
+pub(crate) use self::reseal::ResealArguments;
+pub(crate) use self::rotate::RotationArguments;
+pub(crate) use self::scan::ScanArguments;
 pub(crate) use self::verify::{VerifyArguments, VerifyReport};
 
 use crate::cluster::ClusterArguments;
@@ -54,6 +70,19 @@ pub(crate) enum Verb {
     Plan(PlanArguments),
     /// Check a repository: sealed values, ExternalSecrets, and no Secret in the clear; without a cluster or a key
     Verify(VerifyArguments),
+    /// Seal values again that are not sealed to the newest key; every other byte stays
+    Reseal(ResealArguments),
+    /// The whole run: new key, seal the repository again, verify, commit, retire the old key
+    Rotate(RotationArguments),
+    /// Find secrets in the clear: in the tree, in what is staged, or in all of Git history
+    Scan(ScanArguments),
+    /// Edit sealed values in $EDITOR; only what changed is sealed again
+    Edit(EditArguments),
+    /// Prove that a repository and a recovery key alone bring every value back
+    Drill(DrillArguments),
+    /// Git knows the files: a hook that checks, a diff without plaintext, a merge by data key
+    #[command(subcommand)]
+    Git(GitVerb),
     /// Have the controller sync an object now, and wait for what comes of it
     Sync(SyncArguments),
     /// Show every SealedSecret and ExternalSecret of a cluster: state, reason, key, age

@@ -1,11 +1,17 @@
 //! One file a verb: resolve what was typed, call the library, print.
 
 mod demo;
+mod drill;
+mod edit;
+mod git;
 mod inspect;
 mod keys;
 mod manual;
 mod open;
 mod plan;
+mod reseal;
+mod rotate;
+mod scan;
 mod seal;
 mod set;
 mod status;
@@ -29,6 +35,12 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Verb::Status(arguments) => status::run(&arguments),
         Verb::Wait(arguments) => wait::run(&arguments),
         Verb::Verify(arguments) => verify::run(&arguments),
+        Verb::Reseal(arguments) => reseal::run(&arguments),
+        Verb::Rotate(arguments) => rotate::run(&arguments),
+        Verb::Scan(arguments) => scan::run(&arguments),
+        Verb::Edit(arguments) => edit::run(&arguments),
+        Verb::Drill(arguments) => drill::run(&arguments),
+        Verb::Git(verb) => git::run(&verb),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Completions { shell } => manual::completions(shell),

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::args::{VerifyArguments, VerifyReport};
 use crate::failure::{Outcome, refuse};
+use crate::files::Files;
 use crate::output::{self, BAD, DIM, GOOD, WARN};
-use crate::verify::{Check, Counts, Files, Finding, Level, Note};
+use crate::verify::{Check, Counts, Finding, Level, Note};
 
 /// What was found; the names of the fields are part of the output.
 #[derive(Serialize)]

@@ -2,7 +2,6 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | `files` | which files there are |
 //! | `finding` | what is wrong, and where |
 //! | `known` | the keys that values may be sealed to |
 //! | `sealed` | the rules for SealedSecrets |
@@ -10,7 +9,6 @@
 //!
 //! Plain Secrets are found by [`crate::leaks`], ExternalSecrets and stores are checked by [`crate::external`].
 
-mod files;
 mod finding;
 mod known;
 mod sealed;
@@ -24,7 +22,6 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-pub(crate) use self::files::Files;
 pub(crate) use self::finding::{Finding, Level, Note};
 pub(crate) use self::known::Known;
 

@@ -1,6 +1,11 @@
 //! `bulla keys`: make a key pair, show public keys; see, renew and retire the keys of a cluster.
 
+mod audit;
+mod backup;
+mod export;
+mod import;
 mod list;
+mod restore;
 mod retire;
 mod rotate;
 
@@ -22,6 +27,11 @@ pub(super) fn run(verb: KeysVerb) -> Outcome {
         KeysVerb::Show { file: None, output, cluster } => show_cluster(&cluster, output),
         KeysVerb::List(arguments) => list::run(&arguments),
         KeysVerb::Rotate(arguments) => rotate::run(&arguments),
+        KeysVerb::Audit(arguments) => audit::run(&arguments),
+        KeysVerb::Import(arguments) => import::run(&arguments),
+        KeysVerb::Export(arguments) => export::run(&arguments),
+        KeysVerb::Backup(arguments) => backup::run(&arguments),
+        KeysVerb::Restore(arguments) => restore::run(&arguments),
         KeysVerb::Retire(arguments) => retire::retire(&arguments),
         KeysVerb::Compromised(arguments) => retire::compromised(&arguments),
     }

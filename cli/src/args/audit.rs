@@ -1,0 +1,6 @@
+//! `bulla keys audit`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArguments {}

@@ -1,0 +1,6 @@
+//! `bulla drill`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct DrillArguments {}

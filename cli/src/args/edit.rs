@@ -1,0 +1,6 @@
+//! `bulla edit`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct EditArguments {}

@@ -1,0 +1,6 @@
+//! `bulla reseal`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct ResealArguments {}

@@ -1,0 +1,6 @@
+//! `bulla rotate`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct RotationArguments {}

@@ -1,0 +1,6 @@
+//! `bulla scan`.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanArguments {}

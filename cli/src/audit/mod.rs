@@ -1,0 +1,1 @@
+//! Which key opens what, in a repository and in a cluster.

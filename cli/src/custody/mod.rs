@@ -1,0 +1,1 @@
+//! Private keys on their way out of a cluster and back.

@@ -1,0 +1,1 @@
+//! Sealed values in an editor.

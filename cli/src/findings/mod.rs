@@ -1,0 +1,1 @@
+//! What a check found: how it is told, and which findings are known already.

@@ -1,0 +1,1 @@
+//! A Git repository: its objects, its index, its history.

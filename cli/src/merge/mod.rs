@@ -1,0 +1,1 @@
+//! SealedSecrets compared and merged by data key.

@@ -1,0 +1,1 @@
+//! Values of files, sealed again in place.

@@ -1,0 +1,1 @@
+//! Rotation as one run that can be taken up where it stopped.

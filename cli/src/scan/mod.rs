@@ -1,0 +1,1 @@
+//! Secrets in the clear, found by structure and by shape.

@@ -1,0 +1,24 @@
+//! A repository and the `bulla` binary: checked, searched, sealed again, merged, recovered.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+#[path = "../cli/harness.rs"]
+mod harness;
+#[path = "../../../tests/support/mod.rs"]
+mod support;
+#[path = "../cli/world.rs"]
+mod world;
+
+mod auditing;
+mod baselines;
+mod custody;
+mod disaster;
+mod drilling;
+mod editing;
+mod history;
+mod installing;
+mod merging;
+mod resealing;
+mod rotating;
+mod scanning;
+mod verifying;
