@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 pub(crate) use emit::{SealedManifest, SealedTemplate};
 pub(crate) use error::DocumentError;
 pub(crate) use manifest::{Entry, Manifest};
+pub(crate) use scalar::is_typed;
 
 use edit::Splice;
 use tree::Node;
