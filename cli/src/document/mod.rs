@@ -18,6 +18,7 @@ mod manifest;
 mod remove;
 mod scalar;
 mod source;
+mod strings;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 pub(crate) use emit::{SealedManifest, SealedTemplate};
 pub(crate) use error::DocumentError;
 pub(crate) use manifest::{Entry, Manifest};
+pub(crate) use strings::replace_strings;
 
 use edit::Splice;
 use tree::Node;
