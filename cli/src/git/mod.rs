@@ -1,4 +1,4 @@
-//! A Git repository: its objects, its index, its history. Reading only, without the `git` command.
+//! A Git repository: its objects, its index, its history. It is read without the `git` command, and changed by it.
 //!
 //! | module | what it is |
 //! | --- | --- |
@@ -8,8 +8,10 @@
 //! | `reading` | the bytes of blobs, on every core |
 //! | `changes` | which commits changed a path |
 //! | `staged` | what the next commit would change |
+//! | `commit` | branches and commits, made by `git` itself |
 
 mod changes;
+mod commit;
 mod commits;
 mod history;
 mod reading;
@@ -23,6 +25,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use gix::ObjectId;
 
 pub(crate) use self::changes::Change;
+pub(crate) use self::commit::{Checkout, Tracked, TrackedKind};
 pub(crate) use self::commits::{Commit, Moment};
 pub(crate) use self::history::{Blob, History, Place};
 pub(crate) use self::reading::{Left, MAX_BYTES, is_text};
