@@ -40,7 +40,7 @@ pub use self::key::{KeyId, KeyKind, KeyState};
 pub use self::keyring::Keyring;
 pub use self::object::{LegacyMetadata, OpenedObject, open_object};
 pub use self::recipient::{Certificate, Recipient};
-pub use self::reseal::{Outcome, Pace, Reseal, ResealRefusal, Resealed, Targets};
+pub use self::reseal::{Outcome, Pace, Reseal, ResealRefusal, Resealed, Standing, Targets};
 
 use crate::secret::Plaintext;
 
