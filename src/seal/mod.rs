@@ -81,6 +81,14 @@ pub fn seal(recipients: &[Recipient], plaintext: &Plaintext, binding: &Binding) 
     Ok(STANDARD.encode(sealed))
 }
 
+/// Whether values can be sealed to these recipients together.
+///
+/// # Errors
+/// When there is none, too many, or a mixture of kinds.
+pub fn agree(recipients: &[Recipient]) -> Result<(), SealError> {
+    recipient::one_kind(recipients).map(drop)
+}
+
 /// Opens one sealed value that stands at `place` of an object that declares `declared` by its annotations.
 ///
 /// # Errors
