@@ -1,5 +1,6 @@
 //! The one door to the terminal: colours that respect `NO_COLOR`, and files written whole or not at all.
 
+mod progress;
 mod table;
 
 use std::fs;
@@ -11,6 +12,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::failure::{Failure, OrFail as _, Outcome};
 
+pub(crate) use self::progress::Progress;
 pub(crate) use self::table::{Cell, Column, Table, width};
 
 /// Something went well.
