@@ -1,1 +1,3 @@
 //! Sealed values in an editor.
+
+pub(crate) mod sheet;
