@@ -29,12 +29,8 @@ pub(super) fn run(arguments: &EditArguments) -> Outcome {
     let visible: Vec<&Path> = visible.iter().map(PathBuf::as_path).collect();
     let memory = Memory::find(editor.opens_itself(), &visible)?;
 
-    let sought = Sought {
-        file,
-        name: arguments.name.as_deref(),
-        namespace: arguments.namespace.as_deref(),
-        to: &arguments.to,
-    };
+    let sought =
+        Sought { file, name: arguments.name.as_deref(), namespace: arguments.namespace.as_deref(), to: &arguments.to };
     let keyring = identities::keyring(&arguments.identity)?;
     let object = if arguments.new {
         if file.exists() {
@@ -50,7 +46,8 @@ pub(super) fn run(arguments: &EditArguments) -> Outcome {
     }
     let session = Session::begin()?;
     let folder = memory.folder()?;
-    let name = format!("{}.yaml", object.name().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '.', "_"));
+    let name =
+        format!("{}.yaml", object.name().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '.', "_"));
     let mut edit = Edit { arguments, sought, keyring, editor, session, folder, name, object };
     edit.run()
 }
@@ -107,8 +104,10 @@ impl Edit<'_> {
         let file = self.sought.file.display();
         let mut lines = vec![
             format!("{file}: {}", self.object.described()),
-            "A line a value. Save and close: what changed is sealed, a line taken out is taken out of the file.".to_owned(),
-            "Text is taken as it is written. Quotes: \"a # b\". Several lines: `key: |`, then the lines, indented.".to_owned(),
+            "A line a value. Save and close: what changed is sealed, a line taken out is taken out of the file."
+                .to_owned(),
+            "Text is taken as it is written. Quotes: \"a # b\". Several lines: `key: |`, then the lines, indented."
+                .to_owned(),
             "Bytes: !!binary and base64. Nothing saved, nothing changed; comments here are not kept.".to_owned(),
         ];
         for (key, refusal) in self.object.closed() {
@@ -234,7 +233,9 @@ impl Edit<'_> {
                 file.display(),
                 path.display()
             ),
-            Err(failure) => refuse!("{} is not written: {why}; and your version cannot be kept: {failure}", file.display()),
+            Err(failure) => {
+                refuse!("{} is not written: {why}; and your version cannot be kept: {failure}", file.display())
+            }
         }
     }
 
@@ -265,7 +266,8 @@ enum Written {
 
 /// The paths that are needed as they are while an edit has a file system of its own.
 fn visible(arguments: &EditArguments, file: &Path) -> Vec<PathBuf> {
-    let variables = ["HOME", "KUBECONFIG", "TMPDIR", "XDG_STATE_HOME"].iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let variables =
+        ["HOME", "KUBECONFIG", "TMPDIR", "XDG_STATE_HOME"].iter().filter_map(std::env::var_os).map(PathBuf::from);
     let named = arguments.identity.iter().chain(&arguments.to.cluster.connection.kubeconfig).cloned();
     let recipients = arguments.to.to.iter().map(PathBuf::from);
     let all = variables.chain(named).chain(recipients).chain([file.to_path_buf()]).chain(std::env::current_dir());

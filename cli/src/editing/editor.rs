@@ -47,9 +47,9 @@ const EMACS: &str = "(setq make-backup-files nil auto-save-default nil create-lo
 impl Editor {
     /// What `$VISUAL` or `$EDITOR` says, as Git reads them: a program with arguments, or a line for the shell.
     pub(crate) fn chosen() -> Outcome<Self> {
-        let said = ["VISUAL", "EDITOR"].iter().find_map(|name| {
-            std::env::var(name).ok().filter(|value| !value.trim().is_empty())
-        });
+        let said = ["VISUAL", "EDITOR"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()));
         let Some(line) = said else {
             let usual = USUAL.iter().find_map(|name| Some((name, find(name)?)));
             let (name, program) = usual.ok_or_else(|| usage!("no editor: say which in $VISUAL or $EDITOR"))?;
@@ -61,9 +61,8 @@ impl Editor {
             return Ok(Self { named: line, program: shell, arguments, family: Family::Unknown });
         };
         let Some((name, arguments)) = words.split_first() else { return Err(usage!("$EDITOR names no editor")) };
-        let program = find(name).ok_or_else(|| {
-            usage!("the editor {name} of $VISUAL or $EDITOR is not there, or is no program")
-        })?;
+        let program = find(name)
+            .ok_or_else(|| usage!("the editor {name} of $VISUAL or $EDITOR is not there, or is no program"))?;
         Ok(Self::new(line.clone(), program, arguments.to_vec()))
     }
 
@@ -116,7 +115,8 @@ impl Editor {
             Family::Vim => {
                 // Before the person's own configuration, after it, and when a file is about to be read: what keeps a
                 // copy may be set anywhere.
-                let always = format!("augroup bulla | execute 'autocmd BufReadPre,BufNewFile,VimEnter * {VIM}' | augroup END");
+                let always =
+                    format!("augroup bulla | execute 'autocmd BufReadPre,BufNewFile,VimEnter * {VIM}' | augroup END");
                 command.args(["-n", "-i", "NONE", "--cmd", VIM, "--cmd", &always, "-c", VIM]);
             }
             Family::Nvi => {
@@ -218,9 +218,15 @@ mod tests {
 
     #[test]
     fn only_editors_that_open_files_themselves_get_storage_that_nobody_else_sees() {
-        for (name, expected) in
-            [("vim.basic", true), ("nvim", true), ("nano", true), ("ed", true), ("code", false), ("ed.sh", false), ("emacsclient", false)]
-        {
+        for (name, expected) in [
+            ("vim.basic", true),
+            ("nvim", true),
+            ("nano", true),
+            ("ed", true),
+            ("code", false),
+            ("ed.sh", false),
+            ("emacsclient", false),
+        ] {
             let editor = Editor::new(name.to_owned(), PathBuf::from("/nowhere").join(name), Vec::new());
             assert_eq!(editor.opens_itself(), expected, "{name}");
         }

@@ -74,9 +74,11 @@ pub(crate) fn keep(folder: &Path) -> Outcome {
     let mut editor = None;
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { break };
-        editor = line.parse().ok().and_then(Pid::from_raw).and_then(|pid| {
-            rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
-        });
+        editor = line
+            .parse()
+            .ok()
+            .and_then(Pid::from_raw)
+            .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
     }
     if let Some(editor) = editor {
         end(&editor);

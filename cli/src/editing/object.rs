@@ -9,8 +9,8 @@ use super::chosen;
 use crate::args::ToArguments;
 use crate::document::{Document, Manifest, SealedManifest, SealedTemplate};
 use crate::failure::{OrFail as _, Outcome, refuse, usage};
-use crate::repository::Rule;
 use crate::recipients::{self, Resolved};
+use crate::repository::Rule;
 use crate::sealing::Sealer;
 
 /// Which object, and to whom its new values are sealed.
@@ -181,7 +181,8 @@ impl Object {
     pub(crate) fn conflicts<'a>(&self, other: &Self, changes: &'a Changes) -> Outcome<Vec<&'a str>> {
         let (ours, theirs) = (self.document()?, other.document()?);
         let sealed = |document: &Document, object: &Self, key: &str| {
-            let entry = document.manifests().get(object.index).and_then(|manifest: &Manifest| manifest.entry(key).cloned());
+            let entry =
+                document.manifests().get(object.index).and_then(|manifest: &Manifest| manifest.entry(key).cloned());
             entry.map(|entry| entry.value)
         };
         let is_other = |key: &&str| sealed(&ours, self, key) != sealed(&theirs, other, key);
@@ -210,7 +211,14 @@ impl Object {
                 let place = Place { namespace: &self.namespace, name: &self.name, key };
                 sealed.push((key, sealer.seal(self.scope, place, value, None)?));
             }
-            to_whom.extend(sealer.recipients().iter().filter(|one| !ids(&to_whom).contains(&one.key_id())).cloned().collect::<Vec<_>>());
+            to_whom.extend(
+                sealer
+                    .recipients()
+                    .iter()
+                    .filter(|one| !ids(&to_whom).contains(&one.key_id()))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
             sealer.finish();
         }
         let Some(text) = &self.text else { return Ok((self.manifest(sealed), to_whom)) };
@@ -232,7 +240,8 @@ impl Object {
         }
         let ids = |value: &Value| {
             let recipients = value.recipients.as_ref();
-            recipients.map(|recipients| recipients.iter().map(Recipient::key_id).collect::<std::collections::BTreeSet<_>>())
+            recipients
+                .map(|recipients| recipients.iter().map(Recipient::key_id).collect::<std::collections::BTreeSet<_>>())
         };
         let like = self.value(key).or_else(|| {
             let first = self.values.first()?;

@@ -96,7 +96,8 @@ impl Folder {
     pub(crate) fn write(&self, name: &str, text: &str) -> Outcome<PathBuf> {
         let path = self.path.join(name);
         // What an editor left under that name may be anything by now.
-        fs::remove_file(&path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+        fs::remove_file(&path)
+            .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(text.as_bytes()).or_usage(format!("writing {}", path.display()))?;
         Ok(path)
@@ -180,9 +181,10 @@ fn swap() -> Option<String> {
 fn isolate(visible: &[&Path]) -> Option<PathBuf> {
     let hides = |root: &Path| visible.iter().any(|path| path.starts_with(root));
     // Something is mounted over a folder that every system has and an editor has no use for.
-    let root = ["/dev/shm", "/mnt", "/media", "/srv"].map(PathBuf::from).into_iter().find(|root| {
-        root.is_dir() && !hides(root)
-    })?;
+    let root = ["/dev/shm", "/mnt", "/media", "/srv"]
+        .map(PathBuf::from)
+        .into_iter()
+        .find(|root| root.is_dir() && !hides(root))?;
     leave_shared_mounts().ok()?;
     // Nothing that is mounted from here on is seen elsewhere.
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).ok()?;
