@@ -26,7 +26,8 @@ const NOT_TEXT: &str =
     "a value is text, here begins a list or a map: put it in quotes, or under `key: |` if it has several lines";
 const NO_VALUE: &str = "no value: write \"\" for an empty one, or take the line out";
 const NAMED: &str = "begins with `&`, `*` or `!`, which mean something in YAML: put the value in quotes";
-const SEVERAL_LINES: &str = "a value over several lines loses its line ends: write `key: |` and the lines below, indented";
+const SEVERAL_LINES: &str =
+    "a value over several lines loses its line ends: write `key: |` and the lines below, indented";
 const CUT_OFF: &str = "in a value without quotes ` #` begins a comment: put the value in quotes, or the comment above";
 const TWICE: &str = "this key is there twice";
 const NOT_A_KEY: &str = "not a data key: letters, digits, `-`, `_` and `.`, at most 253";

@@ -22,7 +22,10 @@ enum Form {
 
 /// Writes a sheet: the comment, a line each, then the values in the order given. Every value reads back as itself:
 /// what does not in one form is written in the next.
-pub(crate) fn write<'a>(comment: &str, values: impl IntoIterator<Item = (&'a str, &'a Plaintext)>) -> Zeroizing<String> {
+pub(crate) fn write<'a>(
+    comment: &str,
+    values: impl IntoIterator<Item = (&'a str, &'a Plaintext)>,
+) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::new());
     for line in comment.lines() {
         append(&mut text, if line.is_empty() { "#" } else { "# " });
@@ -72,7 +75,8 @@ fn entry(key: &str, value: &Plaintext) -> Zeroizing<String> {
 }
 
 fn form_of(text: &str) -> Form {
-    let is_special = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    let is_special =
+        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}')) {
         return Form::Binary;
     }
@@ -95,7 +99,11 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn write_key(text: &mut String, key: &str) {
-    if is_plain(key) { text.push_str(key) } else { write_double(text, key) }
+    if is_plain(key) {
+        text.push_str(key)
+    } else {
+        write_double(text, key)
+    }
     text.push_str(": ");
 }
 
