@@ -20,6 +20,7 @@ mod key;
 mod keyring;
 mod native;
 mod object;
+mod pem;
 mod recipient;
 mod reseal;
 mod rsa;

@@ -8,7 +8,7 @@
 mod read;
 mod write;
 
-pub(crate) use self::read::{Mistake, read};
+pub(crate) use self::read::read;
 pub(crate) use self::write::write;
 
 /// The tag of bytes that are not text.

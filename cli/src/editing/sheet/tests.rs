@@ -1,7 +1,8 @@
 use bulla::secret::Plaintext;
 use proptest::prelude::*;
 
-use super::{Mistake, read, write};
+use super::read::Mistake;
+use super::{read, write};
 
 fn values(pairs: &[(&str, &[u8])]) -> Vec<(String, Plaintext)> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), Plaintext::copy_of(value))).collect()
