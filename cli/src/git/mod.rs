@@ -1,1 +1,3 @@
 //! A Git repository: its objects, its index, its history.
+
+pub(crate) mod program;
