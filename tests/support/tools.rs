@@ -23,6 +23,11 @@ pub(crate) fn kubeseal(arguments: &[&str], stdin: &[u8]) -> Output {
     run("kubeseal", arguments, stdin)
 }
 
+/// Runs the real `gitleaks`, which searches for secrets.
+pub(crate) fn gitleaks(arguments: &[&str], stdin: &[u8]) -> Output {
+    run("gitleaks", arguments, stdin)
+}
+
 /// The folder of the C2SP test vectors for age, one file a vector.
 pub(crate) fn age_vectors() -> PathBuf {
     servers::path("cctv-age")

@@ -32,7 +32,7 @@ pub(crate) use self::objects::{Goal, Pick, StatusArguments, SyncArguments, Synce
 pub(crate) use self::reseal::ResealArguments;
 pub(crate) use self::rotate::RotationArguments;
 pub(crate) use self::scan::ScanArguments;
-pub(crate) use self::verify::{VerifyArguments, VerifyReport};
+pub(crate) use self::verify::VerifyArguments;
 
 use crate::cluster::ClusterArguments;
 

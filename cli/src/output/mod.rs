@@ -1,5 +1,6 @@
 //! The one door to the terminal: colours that respect `NO_COLOR`, and files written whole or not at all.
 
+mod progress;
 mod table;
 
 use std::fs;
@@ -11,6 +12,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::failure::{Failure, OrFail as _, Outcome};
 
+pub(crate) use self::progress::Progress;
 pub(crate) use self::table::{Cell, Column, Table, width};
 
 /// Something went well.
@@ -72,6 +74,11 @@ pub(crate) fn note(text: &str) {
 /// Says what failed.
 pub(crate) fn error(text: &str) {
     to_stderr(&format!("{BAD}error:{BAD:#} {text}\n"));
+}
+
+/// Asks, on standard error; the answer is typed on the same line.
+pub(crate) fn ask(text: &str) {
+    to_stderr(text);
 }
 
 fn to_stderr(text: &str) {
