@@ -87,8 +87,8 @@ impl Judge<'_> {
         if sealed.name.is_none() && !sealed.is_named_by_template {
             findings.push(found(Wrong::new(&rules::NAME, "must be set"), sealed.at, "metadata.name"));
         }
-        for (name, at, message) in annotations(sealed) {
-            findings.push(found(Wrong::new(&rules::SCOPE, message), at, &format!("metadata.annotations.{name}")));
+        for (name, at, level, message) in annotations(sealed) {
+            findings.push(found(Wrong { level, ..Wrong::new(&rules::SCOPE, message) }, at, &format!("metadata.annotations.{name}")));
         }
         findings.extend(self.values(&sealed.entries, sealed.data_at, Some(named), "spec.encryptedData"));
         findings
@@ -245,19 +245,19 @@ fn sealing(scope: Scope, place: Place<'_>) -> Option<String> {
 }
 
 /// What is wrong with the annotations that declare a scope.
-fn annotations(sealed: &Sealed) -> Vec<(&'static str, At, String)> {
+fn annotations(sealed: &Sealed) -> Vec<(&'static str, At, Level, String)> {
     let mut wrong = Vec::new();
     for name in SCOPES {
         match sealed.annotations.get(name) {
             None | Some(Annotation { is_template: true, .. }) => {}
             Some(Annotation { value: None, at, .. }) => {
                 let message = "must be a string: write \"true\" in quotes, or an API server refuses the object";
-                wrong.push((name, *at, message.to_owned()));
+                wrong.push((name, *at, Level::Error, message.to_owned()));
             }
             Some(Annotation { value: Some(value), at, .. }) if !matches!(value.as_str(), "true" | "false") => {
                 let scope = sealed.scope().unwrap_or_default();
                 let message = format!("is {value:?}: only \"true\" counts, so the object is {scope}");
-                wrong.push((name, *at, message));
+                wrong.push((name, *at, Level::Error, message));
             }
             Some(Annotation { value: Some(_), .. }) => {}
         }
@@ -265,7 +265,7 @@ fn annotations(sealed: &Sealed) -> Vec<(&'static str, At, String)> {
     let is_on = |name: &str| sealed.annotations.get(name).filter(|one| one.value.as_deref() == Some("true"));
     if let [Some(_), Some(second)] = SCOPES.map(is_on) {
         let message = "is without effect beside cluster-wide: keep the one that is meant";
-        wrong.push((SCOPES[1], second.at, message.to_owned()));
+        wrong.push((SCOPES[1], second.at, Level::Warning, message.to_owned()));
     }
     wrong
 }
