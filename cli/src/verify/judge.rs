@@ -106,13 +106,13 @@ impl Judge<'_> {
                 Some(Ok(inspection)) => inspection,
                 Some(Err(refusal)) => {
                     let wrong = Wrong::new(&rules::SEALED_VALUE, refusal.to_string());
-                    findings.push(wrong.found(self.file, entry.at, named.clone(), format!("{path}.{}", entry.key)));
+                    findings.push(wrong.found(self.file, entry.at, named.clone(), within(path, &entry.key)));
                     continue;
                 }
             };
             classes.entry(class(inspection)).or_default().push(&entry.key);
             for wrong in self.value(inspection) {
-                findings.push(wrong.found(self.file, entry.at, named.clone(), format!("{path}.{}", entry.key)));
+                findings.push(wrong.found(self.file, entry.at, named.clone(), within(path, &entry.key)));
             }
             if let (Some(allowed), Some(binding)) = (self.allowed, &inspection.binding) {
                 missing.extend(allowed.ids.iter().filter(|id| !binding.keys.contains(id)));
@@ -268,6 +268,11 @@ fn annotations(sealed: &Sealed) -> Vec<(&'static str, At, Level, String)> {
         wrong.push((SCOPES[1], second.at, Level::Warning, message.to_owned()));
     }
     wrong
+}
+
+/// A key of a map, as a path.
+pub(super) fn within(map: &str, key: &str) -> String {
+    if map.is_empty() { key.to_owned() } else { format!("{map}.{key}") }
 }
 
 /// The kind of key that a value is sealed to, for comparing values of one object.
