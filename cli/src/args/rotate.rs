@@ -47,6 +47,9 @@ pub(crate) struct RotationArguments {
     /// Make no key: seal again to the newest that the cluster has
     #[arg(long, conflicts_with = "new_identity")]
     pub(crate) no_new_key: bool,
+    /// Move values of kubeseal's format to the native one
+    #[arg(long)]
+    pub(crate) native: bool,
     /// Leave out files that match, such as 'tests/**'. Repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,

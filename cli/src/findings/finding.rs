@@ -120,13 +120,13 @@ impl Finding {
     }
 
     /// The finding without its place in the file.
-    pub(super) fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         let parts = [self.object.as_deref(), Some(self.path.as_str()), Some(self.message.as_str())];
         parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
     }
 
     /// File, line and column, as compilers and editors write them.
-    pub(super) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         let numbers = [self.line, self.column.filter(|_| self.line.is_some())];
         let numbers: String = numbers.into_iter().flatten().map(|number| format!(":{number}")).collect();
         format!("{}{numbers}", self.file)

@@ -205,6 +205,23 @@ impl Checkout {
         Ok(changed)
     }
 
+    /// Refuses where Git does not know who commits.
+    pub(crate) fn check_identity(&self) -> Outcome {
+        self.ask("var", ["GIT_COMMITTER_IDENT"]).and_then(|_| self.ask("var", ["GIT_AUTHOR_IDENT"])).map(drop)
+    }
+
+    /// Files that Git neither knows nor ignores, from the root.
+    pub(crate) fn untracked(&self) -> Outcome<Vec<PathBuf>> {
+        let said = self.ask("ls-files", ["--others", "--exclude-standard", "-z"])?;
+        let paths = said.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        Ok(paths.map(|path| PathBuf::from(OsStr::from_bytes(path))).collect())
+    }
+
+    /// Whether Git ignores a path.
+    pub(crate) fn is_ignored(&self, path: &Path) -> Outcome<bool> {
+        Ok(run(self.git().args(["check-ignore", "--quiet", "--"]).arg(path))?.status.success())
+    }
+
     /// Whether `name` can be a branch.
     pub(crate) fn is_branch_name(&self, name: &str) -> Outcome<bool> {
         Ok(run(self.git().args(["check-ref-format", "--branch", name]))?.status.success())
@@ -213,6 +230,26 @@ impl Checkout {
     /// The commit at the end of a local branch.
     pub(crate) fn end_of(&self, branch: &str) -> Outcome<Option<String>> {
         self.commit_of(&format!("refs/heads/{branch}"))
+    }
+
+    /// What a branch is pushed to or pulled from, as a whole reference.
+    pub(crate) fn upstream_of(&self, branch: &str) -> Outcome<Option<String>> {
+        let name = format!("{branch}@{{upstream}}");
+        let said = run(self.git().args(["rev-parse", "--symbolic-full-name", "--verify", "--quiet", &name]))?;
+        Ok(Some(text(&said.stdout)).filter(|name| said.status.success() && !name.is_empty()))
+    }
+
+    /// Whether the history of `tip` has `commit` in it.
+    pub(crate) fn is_ancestor(&self, commit: &str, tip: &str) -> Outcome<bool> {
+        Ok(run(self.git().args(["merge-base", "--is-ancestor", commit, tip]))?.status.success())
+    }
+
+    /// Whether a commit after `since` up to `tip` has these words in its message.
+    pub(crate) fn mentions(&self, since: &str, tip: &str, words: &str) -> Outcome<bool> {
+        let range = format!("{since}..{tip}");
+        let grep = format!("--grep={words}");
+        let said = run(self.git().args(["rev-list", "--max-count=1", "--fixed-strings", &grep, &range, "--"]))?;
+        Ok(said.status.success() && !said.stdout.is_empty())
     }
 
     /// Makes a branch here and checks it out; no file changes.

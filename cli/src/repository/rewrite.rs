@@ -36,7 +36,9 @@ pub(crate) fn rules(path: &Path, text: &str, changes: &[Replacement]) -> Result<
             RawRule { recipients, ..rule } == *after
         });
     if !is_right {
-        return Err(malformed("it is written in a way that cannot be edited in place safely; edit it by hand".to_owned()));
+        return Err(malformed(
+            "it is written in a way that cannot be edited in place safely; edit it by hand".to_owned(),
+        ));
     }
     for rule in &after.rules {
         refuse_twice(path, rule.recipients.iter().map(String::as_str), changes)?;
@@ -108,7 +110,8 @@ fn refuse_twice<'a>(
     for recipient in recipients.filter_map(|text| text.parse::<Recipient>().ok()) {
         let text = recipient.to_string();
         if seen.contains(&text) && changes.iter().any(|change| change.new.key_id() == recipient.key_id()) {
-            let problem = format!("names both an old key and the new one, {}: take the old one out", recipient.key_id());
+            let problem =
+                format!("names both an old key and the new one, {}: take the old one out", recipient.key_id());
             return Err(RulesError::Malformed { path: path.to_path_buf(), at: String::new(), problem });
         }
         seen.push(text);

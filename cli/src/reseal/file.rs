@@ -78,7 +78,8 @@ impl Run<'_> {
 
     fn values(&self, document: &Document, goal: &Goal, report: &mut FileReport) -> Vec<Replacement> {
         let mut tasks = Vec::new();
-        let sealed_secrets = document.manifests().iter().enumerate().filter(|(_, manifest)| manifest.is_sealed_secret());
+        let sealed_secrets =
+            document.manifests().iter().enumerate().filter(|(_, manifest)| manifest.is_sealed_secret());
         for (manifest, object) in sealed_secrets {
             for entry in &object.entries {
                 let Some(sealed) = entry.value.as_deref() else {
@@ -172,7 +173,9 @@ impl Run<'_> {
                     sealed,
                 }
             }
-            seal::Outcome::Refused(refusal) => Fate::Failed(self.explain(&refusal, task, Place { namespace: &task.namespace, name, key })),
+            seal::Outcome::Refused(refusal) => {
+                Fate::Failed(self.explain(&refusal, task, Place { namespace: &task.namespace, name, key }))
+            }
         }
     }
 

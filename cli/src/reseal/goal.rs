@@ -65,7 +65,10 @@ impl Wanted {
             seal::agree(&all).or_refuse("--add")?;
         }
         if let Some(newest) = native.iter().chain(&certificate).find(|newest| removed.contains(&newest.key_id())) {
-            return Err(refuse!("{} is the newest key, which values are sealed to: it cannot be removed", newest.key_id()));
+            return Err(refuse!(
+                "{} is the newest key, which values are sealed to: it cannot be removed",
+                newest.key_id()
+            ));
         }
         Ok(Targets { native, certificate, others: kept, added, removed, is_native_only, ..Targets::default() })
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::args::RotationArguments;
+use crate::args::{KeyType, RotationArguments};
 use crate::cluster::{ClusterArguments, ConnectionArguments, PublishedKey};
 use crate::failure::{OrFail as _, Outcome, usage};
 use crate::git::Checkout;
@@ -65,7 +65,9 @@ pub(super) struct Wish {
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) context: Option<String>,
     pub(super) controller_namespace: String,
+    pub(super) kind: Option<KeyType>,
     pub(super) no_new_key: bool,
+    pub(super) native: bool,
     pub(super) exclude: Vec<String>,
     pub(super) baseline: Option<PathBuf>,
     pub(super) branch: Option<String>,
@@ -125,7 +127,9 @@ impl Wish {
             kubeconfig: arguments.cluster.connection.kubeconfig.as_ref().map(absolute).transpose()?,
             context: arguments.cluster.connection.context.clone(),
             controller_namespace: arguments.cluster.controller_namespace.clone(),
+            kind: arguments.kind,
             no_new_key: arguments.no_new_key,
+            native: arguments.native,
             exclude: arguments.exclude.clone(),
             baseline: arguments.baseline.as_ref().map(absolute).transpose()?,
             branch: arguments.branch.clone(),

@@ -92,7 +92,8 @@ impl Survey {
     ) -> Outcome<Self> {
         let files: Vec<(String, PathBuf)> =
             checkout.files_of(commit)?.into_iter().filter(|(_, path)| is_wanted(path)).collect();
-        let new: BTreeSet<&String> = files.iter().map(|(blob, _)| blob).filter(|blob| !seen.contains_key(*blob)).collect();
+        let new: BTreeSet<&String> =
+            files.iter().map(|(blob, _)| blob).filter(|blob| !seen.contains_key(*blob)).collect();
         let new: Vec<&str> = new.into_iter().map(String::as_str).collect();
         checkout.each_blob(&new, MAX_BYTES, |blob, bytes| drop(seen.insert(blob.to_owned(), wanted.look(bytes))))?;
         let held = |(blob, path): (String, PathBuf)| Some((path, seen.get(&blob)?.clone()?));

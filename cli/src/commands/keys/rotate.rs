@@ -43,7 +43,9 @@ pub(super) fn run(arguments: &RotateArguments) -> Outcome {
         }
     }
     output::print(&text)?;
-    output::note("older keys go on opening what was sealed to them: `bulla rotate --no-new-key` seals those values again");
+    output::note(
+        "older keys go on opening what was sealed to them: `bulla rotate --no-new-key` seals those values again",
+    );
     Ok(())
 }
 
