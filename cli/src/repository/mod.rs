@@ -100,6 +100,11 @@ pub(crate) fn rule_for(file: &Path) -> Result<Option<Rule>, RulesError> {
     Ok(None)
 }
 
+/// The paths of the rules of a `.bulla.yaml`, in order.
+pub(crate) fn paths(file: &Path) -> Result<Vec<String>, RulesError> {
+    Ok(read(file)?.rules.into_iter().map(|rule| rule.path).collect())
+}
+
 /// The `.bulla.yaml` whose rules hold for `file`, whether one matches or not.
 pub(crate) fn nearest(file: &Path) -> Option<PathBuf> {
     find(&absolute(file).ok()?)
