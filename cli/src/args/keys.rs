@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::Report;
 use super::audit::AuditArguments;
-use super::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments};
+use super::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments, ShareVerb};
 use super::objects::duration;
 use crate::cluster::ClusterArguments;
 
@@ -61,6 +61,9 @@ Examples:
     Backup(BackupArguments),
     /// Put the sealing keys of a backup into a new cluster
     Restore(RestoreArguments),
+    /// For custodians: see the share that you hold, and hand it to whoever restores
+    #[command(subcommand)]
+    Share(ShareVerb),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

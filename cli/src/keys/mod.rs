@@ -11,7 +11,7 @@ use bulla_crds::names;
 use jiff::Timestamp;
 use kube::Client;
 
-pub(crate) use self::secrets::{KeySecret, Secrets, mark};
+pub(crate) use self::secrets::{KeySecret, LEGACY, Secrets, mark};
 pub(crate) use self::uses::{Use, UsedIn, Uses, Wanted};
 
 use crate::cluster::{self, PublishedKey};
