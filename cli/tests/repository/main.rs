@@ -11,6 +11,7 @@ mod world;
 
 mod auditing;
 mod baselines;
+mod cluster_custody;
 mod custody;
 mod disaster;
 mod drilling;
