@@ -40,6 +40,11 @@ impl Files {
         Ok(files)
     }
 
+    /// Whether a file that is found, from the folder that patterns are from, is one to look at.
+    pub(crate) fn takes(&self, path: &Path) -> bool {
+        is_manifest(path) && !path.ancestors().any(|part| self.excluded.is_match(part))
+    }
+
     fn walk(&self, folder: &Path, files: &mut Vec<PathBuf>) -> Outcome {
         let named = || format!("reading folder {}", folder.display());
         for entry in std::fs::read_dir(folder).or_usage(named())? {

@@ -25,13 +25,16 @@ pub(crate) use self::custody::{
 };
 pub(crate) use self::drill::DrillArguments;
 pub(crate) use self::edit::EditArguments;
-pub(crate) use self::git::{GitVerb, InstallArguments};
+pub(crate) use self::git::{
+    DiffArguments, DiffReport, DiffTextArguments, GitVerb, InstallArguments, MergeDriverArguments, PreCommitArguments,
+    ResolveArguments,
+};
 pub(crate) use self::keys::{CompromisedArguments, KeyType, KeysVerb, ListArguments, RetireArguments, RotateArguments};
 pub(crate) use self::objects::{Goal, Pick, StatusArguments, SyncArguments, SyncedKind, WaitArguments, WhereArguments};
 pub(crate) use self::reseal::ResealArguments;
 pub(crate) use self::rotate::RotationArguments;
 pub(crate) use self::scan::ScanArguments;
-pub(crate) use self::verify::{VerifyArguments, VerifyReport};
+pub(crate) use self::verify::VerifyArguments;
 
 use crate::cluster::ClusterArguments;
 

@@ -11,6 +11,8 @@
 //! ```
 //! The file is looked for in the folder of the manifest and upwards, to the root of the Git repository.
 
+pub(crate) mod rewrite;
+
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -57,7 +59,7 @@ struct Rules {
     rules: Vec<RawRule>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RawRule {
     path: String,
@@ -132,9 +134,12 @@ fn read(path: &Path) -> Result<Rules, RulesError> {
     if fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
         return Err(RulesError::TooLarge { path: path.to_path_buf() });
     }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    parse(path, &fs::read_to_string(path).map_err(unreadable)?)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Rules, RulesError> {
     let malformed = |at: String, problem: String| RulesError::Malformed { path: path.to_path_buf(), at, problem };
-    let rules: Rules = serde_saphyr::from_str(&text).map_err(|error| {
+    let rules: Rules = serde_saphyr::from_str(text).map_err(|error| {
         let at = error.location().map_or_else(String::new, |at| format!(":{}:{}", at.line(), at.column()));
         malformed(at, error.without_snippet().to_string())
     })?;

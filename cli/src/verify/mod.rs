@@ -2,15 +2,15 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | `finding` | what is wrong, and where |
+//! | `rules` | what can be found |
 //! | `known` | the keys that values may be sealed to |
 //! | `sealed` | the rules for SealedSecrets |
 //! | `template` | what cannot be read because it is a template |
 //!
 //! Plain Secrets are found by [`crate::leaks`], ExternalSecrets and stores are checked by [`crate::external`].
 
-mod finding;
 mod known;
+mod rules;
 mod sealed;
 mod template;
 
@@ -22,12 +22,13 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-pub(crate) use self::finding::{Finding, Level, Note};
 pub(crate) use self::known::Known;
+pub(crate) use self::rules::RULES;
 
 use crate::document::Document;
 use crate::external::{self, Documents, Take};
 use crate::failure::Outcome;
+use crate::findings::{Finding, Note};
 use crate::repository::Rule;
 use crate::{input, leaks, recipients};
 
@@ -118,18 +119,14 @@ impl Check {
     }
 
     fn text(&mut self, path: &Path, named: &str, text: &str, rule: Option<&Rule>, part: Part) -> Outcome {
-        let at = |line: Option<usize>| finding::At { file: named.to_owned(), line, object: None };
+        let syntax = |line: Option<usize>, message: String| {
+            let found = Finding::new(&rules::SYNTAX, named, message);
+            line.map_or(found.clone(), |line| found.at(line, 1))
+        };
         let found = leaks::look(path, text);
         for leak in found.iter().flatten() {
-            let at = finding::At { object: Some(format!("Secret {}", leak.name)), ..at(Some(leak.line)) };
-            let keys = leak.keys.join(", ");
-            self.findings.push(at.error(
-                "plain-secret",
-                "data",
-                format!(
-                    "{keys} in the clear: seal it with `bulla seal`, and change the values if this was ever pushed"
-                ),
-            ));
+            let found = Finding::new(&rules::PLAIN_SECRET, named, format!("{} in the clear", leak.keys.join(", ")));
+            self.findings.push(found.at(leak.line, 1).of(format!("Secret {}", leak.name)).field("data"));
         }
         let has_leaks = found.as_ref().is_some_and(|leaks| !leaks.is_empty());
         let is_readable = found.is_some();
@@ -156,7 +153,7 @@ impl Check {
                     if !is_readable {
                         let message =
                             "cannot be read as Kubernetes manifests: a field that every object has is of a wrong type";
-                        self.findings.push(at(None).error("syntax", "", message));
+                        self.findings.push(syntax(None, message.to_owned()));
                     }
                 }
                 // One document that cannot be read hides the others: each is looked at alone.
@@ -166,7 +163,7 @@ impl Check {
                         self.text(path, named, &alone, rule, Part::Document)?;
                     }
                     if said == (self.findings.len(), self.notes.len()) {
-                        self.findings.push(at(error.line()).error("syntax", "", error.to_string()));
+                        self.findings.push(syntax(error.line(), error.to_string()));
                     }
                     return Ok(());
                 }
@@ -178,7 +175,7 @@ impl Check {
                     return Ok(());
                 }
                 Err(error) => {
-                    self.findings.push(at(error.line()).error("syntax", "", error.to_string()));
+                    self.findings.push(syntax(error.line(), error.to_string()));
                     return Ok(());
                 }
             }
@@ -186,7 +183,7 @@ impl Check {
         if mentions(text, &EXTERNAL_KINDS) && is_readable {
             let namespace = namespace.unwrap_or_default();
             if let Err(failure) = self.documents.read_text(path, named, text, &namespace, Take::All) {
-                self.findings.push(at(None).error("syntax", "", failure.to_string()));
+                self.findings.push(syntax(None, failure.to_string()));
             }
         }
         Ok(())
@@ -206,12 +203,25 @@ impl Check {
                 found.push(finding);
             }
         }
-        self.findings.extend(found.into_iter().map(Finding::from));
+        self.findings.extend(found.into_iter().map(external_finding));
         self.findings.sort_by(|a, b| (&a.file, a.line, &a.path).cmp(&(&b.file, b.line, &b.path)));
         // Two readers may find the same thing wrong in the same place.
         let mut seen = BTreeSet::new();
         self.findings.retain(|one| seen.insert((one.file.clone(), one.line, one.path.clone(), one.message.clone())));
     }
+}
+
+fn external_finding(found: external::Finding) -> Finding {
+    let external::Finding { file, line, object, path, message, is_missing_store } = found;
+    // In a repository, a store may be somewhere else: with another team, or made by hand.
+    let (rule, message) = if is_missing_store {
+        let given = "in the given files: name the file that has it with --store";
+        (&rules::MISSING_STORE, message.replace(given, "in the files that were checked"))
+    } else {
+        (&rules::EXTERNAL_SECRET, message)
+    };
+    let found = Finding::new(rule, file, message).of(object).field(path);
+    line.map_or(found.clone(), |line| found.at(line, 1))
 }
 
 /// The path as people write it.

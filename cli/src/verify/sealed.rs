@@ -4,9 +4,10 @@ use bulla::seal::{self, Binding, Format, Place, Refusal, Scope};
 use bulla_crds::sealed_secret::API_VERSION;
 use jiff::civil::Date;
 
-use super::finding::{At, Finding};
 use super::known::Known;
+use super::rules;
 use crate::document::{Entry, Manifest};
+use crate::findings::{Finding, Rule};
 
 /// The annotations that declare a scope.
 const SCOPES: [&str; 2] = [Scope::CLUSTER_WIDE_ANNOTATION, Scope::NAMESPACE_WIDE_ANNOTATION];
@@ -27,24 +28,26 @@ impl Rules<'_> {
         let namespace = manifest.namespace.as_deref().or(self.namespace);
         let name = manifest.name.as_deref().unwrap_or_default();
         let full = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"));
-        let at =
-            |line| At { file: self.file.to_owned(), line: Some(line), object: Some(format!("SealedSecret {full}")) };
+        let found = |rule, (line, column), path: String, message: String| {
+            Finding::new(rule, self.file, message).at(line, column).of(format!("SealedSecret {full}")).field(path)
+        };
+        let start = (manifest.line, 1);
         let mut findings = Vec::new();
         if manifest.api_version != API_VERSION {
             let message = format!("{} is not served: write {API_VERSION}", manifest.api_version);
-            findings.push(at(manifest.line).error("api-version", "apiVersion", message));
+            findings.push(found(&rules::API_VERSION, start, "apiVersion".to_owned(), message));
         }
         if name.is_empty() {
-            findings.push(at(manifest.line).error("name", "metadata.name", "must be set: values are bound to it"));
+            findings.push(found(&rules::NAME, start, "metadata.name".to_owned(), "must be set".to_owned()));
         }
         for (path, message) in annotations(manifest) {
-            findings.push(at(manifest.line).error("scope", path, message));
+            findings.push(found(&rules::SCOPE, start, path, message));
         }
         let mut missing = Vec::new();
         for entry in &manifest.entries {
             let path = format!("spec.encryptedData.{}", entry.key);
             for (rule, message) in self.value(entry, manifest, namespace, &mut missing) {
-                findings.push(at(entry.line).error(rule, path.clone(), message));
+                findings.push(found(rule, (entry.line, entry.column), path.clone(), message));
             }
         }
         // One line an object: a recipient that was added later is missing in every value.
@@ -56,7 +59,7 @@ impl Rules<'_> {
                 ids.join(" and "),
                 known.by
             );
-            findings.push(at(manifest.line).warning("missing-recipient", "spec.encryptedData", message));
+            findings.push(found(&rules::MISSING_RECIPIENT, start, "spec.encryptedData".to_owned(), message));
         }
         findings
     }
@@ -68,33 +71,37 @@ impl Rules<'_> {
         manifest: &Manifest,
         namespace: Option<&str>,
         missing: &mut Vec<seal::KeyId>,
-    ) -> Vec<(&'static str, String)> {
+    ) -> Vec<(&'static Rule, String)> {
         let looked = entry.value.as_deref().map_or(Err(Refusal::NotAString), seal::inspect);
         let inspection = match looked {
             Ok(inspection) => inspection,
-            Err(refusal) => return vec![("sealed-value", refusal.to_string())],
+            Err(refusal) => return vec![(&rules::SEALED_VALUE, refusal.to_string())],
         };
         let declared = manifest.scope();
         let Some(binding) = inspection.binding else {
             // kubeseal's values say nothing about their place; a plain age file is taken anywhere or nowhere.
             let is_unbound = inspection.format == Format::Native && declared != Scope::ClusterWide;
-            return if is_unbound { vec![("wrong-place", Refusal::Unbound.to_string())] } else { Vec::new() };
+            return if is_unbound { vec![(&rules::WRONG_PLACE, Refusal::Unbound.to_string())] } else { Vec::new() };
         };
         let mut wrong = Vec::new();
         if let Err(refusal) = admits(&binding, entry, manifest, namespace) {
-            let rule = if matches!(refusal, Refusal::ScopeDisagrees { .. }) { "scope" } else { "wrong-place" };
+            let rule =
+                if matches!(refusal, Refusal::ScopeDisagrees { .. }) { &rules::SCOPE } else { &rules::WRONG_PLACE };
             wrong.push((rule, refusal.to_string()));
         }
         if let Some(end) = binding.not_after.filter(|end| *end < self.today) {
             let owner = binding.owner.as_ref().map(|owner| format!(" (owner {owner:?})")).unwrap_or_default();
-            wrong.push(("not-after", format!("should have been replaced by {end}{owner}: change it where it is from")));
+            wrong.push((
+                &rules::NOT_AFTER,
+                format!("should have been replaced by {end}{owner}: change it where it is from"),
+            ));
         }
         if let Some(known) = self.known {
             let unknown: Vec<String> =
                 binding.keys.iter().filter(|id| !known.ids.contains(id)).map(ToString::to_string).collect();
             if !unknown.is_empty() {
                 let message = format!("is sealed to {}, which {} does not name", unknown.join(" and "), known.by);
-                wrong.push(("unknown-key", message));
+                wrong.push((&rules::UNKNOWN_KEY, message));
             }
             if known.is_complete {
                 missing.extend(known.ids.iter().filter(|id| !binding.keys.contains(id)));
