@@ -36,8 +36,14 @@ pub(super) fn run(arguments: &VerifyArguments) -> Outcome {
         known = count;
         notes.extend(stale);
     }
-    let report =
-        Report { rules: &RULES, findings: &findings, notes: &notes, known, headline: headline(&counts), checked: &counts };
+    let report = Report {
+        rules: &RULES,
+        findings: &findings,
+        notes: &notes,
+        known,
+        headline: headline(&counts),
+        checked: &counts,
+    };
     report.print(arguments.output)?;
     report.verdict(arguments.strict)
 }

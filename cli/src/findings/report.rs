@@ -62,7 +62,8 @@ impl<C: Serialize> Report<'_, C> {
             }
         }
         if format != Format::Json {
-            let line = |note: &Note| format!("{DIM}{}: {}{DIM:#}", output::plain(&note.file), output::plain(&note.message));
+            let line =
+                |note: &Note| format!("{DIM}{}: {}{DIM:#}", output::plain(&note.file), output::plain(&note.message));
             notes.iter().for_each(|note| output::note(&line(note)));
         }
         Ok(())

@@ -85,12 +85,16 @@ impl Rules<'_> {
         };
         let mut wrong = Vec::new();
         if let Err(refusal) = admits(&binding, entry, manifest, namespace) {
-            let rule = if matches!(refusal, Refusal::ScopeDisagrees { .. }) { &rules::SCOPE } else { &rules::WRONG_PLACE };
+            let rule =
+                if matches!(refusal, Refusal::ScopeDisagrees { .. }) { &rules::SCOPE } else { &rules::WRONG_PLACE };
             wrong.push((rule, refusal.to_string()));
         }
         if let Some(end) = binding.not_after.filter(|end| *end < self.today) {
             let owner = binding.owner.as_ref().map(|owner| format!(" (owner {owner:?})")).unwrap_or_default();
-            wrong.push((&rules::NOT_AFTER, format!("should have been replaced by {end}{owner}: change it where it is from")));
+            wrong.push((
+                &rules::NOT_AFTER,
+                format!("should have been replaced by {end}{owner}: change it where it is from"),
+            ));
         }
         if let Some(known) = self.known {
             let unknown: Vec<String> =
