@@ -3,13 +3,13 @@
 use age_core::format::FileKey;
 use hkdf::Hkdf;
 use sha2::Sha256;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::rsa::RsaIdentity;
 use super::stanza::Stanza;
 use super::stanza::hybrid::HybridIdentity;
 use super::stanza::x25519::X25519Identity;
-use super::{DigestKey, KeyError, KeyId, KeyKind, Recipient};
+use super::{DigestKey, KeyError, KeyId, KeyKind, Recipient, pem};
 
 /// A key pair. It has no `Debug`, `Clone` or `Serialize`; [`Identity::to_file_text`] is the way out.
 pub struct Identity {
@@ -50,7 +50,7 @@ impl Identity {
     /// With the line that is no identity. The message never repeats the line.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, KeyError> {
         if text.contains("-----BEGIN ") {
-            return Self::parse_pem(text.as_bytes());
+            return Self::parse_pem(text);
         }
         let mut identities = Vec::new();
         for (number, line) in text.lines().enumerate() {
@@ -73,19 +73,17 @@ impl Identity {
         X25519Identity::parse(line).map(Self::from_x25519)
     }
 
-    fn parse_pem(pem: &[u8]) -> Result<Vec<Self>, KeyError> {
+    fn parse_pem(text: &str) -> Result<Vec<Self>, KeyError> {
         let mut identities = Vec::new();
-        for block in x509_parser::pem::Pem::iter_from_buffer(pem) {
-            let mut block = block.map_err(|_| KeyError::NotPem)?;
+        for block in pem::blocks(text) {
+            let block = block.ok_or(KeyError::NotPem)?;
             if !block.label.ends_with("PRIVATE KEY") {
                 continue;
             }
             if identities.len() == MAX_IDENTITIES {
                 return Err(KeyError::TooMany { limit: MAX_IDENTITIES });
             }
-            let identity = RsaIdentity::from_der(&block.label, &block.contents);
-            block.contents.zeroize();
-            let (rsa, certificate, digest) = identity.ok_or(KeyError::NotRsa)?;
+            let (rsa, certificate, digest) = RsaIdentity::from_der(block.label, &block.der).ok_or(KeyError::NotRsa)?;
             let recipient = Recipient::from(certificate);
             let digest = DigestKey::new(recipient.key_id(), digest);
             identities.push(Self { private: Private::Rsa(rsa), recipient, digest });

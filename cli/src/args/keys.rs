@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use super::Report;
 use super::audit::AuditArguments;
@@ -63,7 +64,8 @@ Examples:
     Restore(RestoreArguments),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum KeyType {
     /// ML-KEM-768 with X25519: 2.5 KB a value, safe against a later quantum computer
     Hybrid,

@@ -4,7 +4,7 @@
 //! Nothing here touches a file that it was not given, or what else is staged.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IsTerminal as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -136,6 +136,57 @@ impl Checkout {
         Ok(files)
     }
 
+    /// Every file of a commit: blob and path from the root. Links and submodules are left out.
+    pub(crate) fn files_of(&self, commit: &str) -> Outcome<Vec<(String, PathBuf)>> {
+        let said = self.ask("ls-tree", ["-r", "-z", "--full-tree", commit])?;
+        let file = |entry: &[u8]| {
+            let at = entry.iter().position(|byte| *byte == b'\t')?;
+            let mut words = entry.get(..at)?.split(|byte| *byte == b' ');
+            let (mode, _, blob) = (words.next()?, words.next()?, words.next()?);
+            let path = PathBuf::from(OsStr::from_bytes(entry.get(at + 1..)?));
+            mode.starts_with(b"100").then(|| (text(blob), path))
+        };
+        Ok(said.split(|byte| *byte == 0).filter_map(file).collect())
+    }
+
+    /// Reads blobs one after the other; one that is longer than `limit` is passed over.
+    pub(crate) fn each_blob(&self, blobs: &[&str], limit: usize, mut each: impl FnMut(&str, Vec<u8>)) -> Outcome {
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        let reading = || "reading files from Git";
+        let mut command = self.git();
+        command.args(["cat-file", "--batch"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().or_usage("running git: is it installed and on the PATH?")?;
+        let (Some(mut asks), Some(says)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(usage!("{}: git has no pipes", reading()));
+        };
+        let mut says = io::BufReader::new(says);
+        let mut header = String::new();
+        // One at a time, so that neither side waits for the other with a full pipe.
+        for blob in blobs {
+            writeln!(asks, "{blob}").and_then(|()| asks.flush()).or_usage(reading())?;
+            header.clear();
+            says.read_line(&mut header).or_usage(reading())?;
+            let size: u64 = match header.split_whitespace().last().and_then(|size| size.parse().ok()) {
+                Some(size) => size,
+                // Not here: a clone that fetches what it needs, and could not.
+                None if header.trim_end().ends_with("missing") => continue,
+                None => return Err(usage!("{}: git said {:?}", reading(), header.trim_end())),
+            };
+            if size > limit as u64 {
+                io::copy(&mut (&mut says).take(size + 1), &mut io::sink()).or_usage(reading())?;
+                continue;
+            }
+            let mut bytes = Vec::new();
+            (&mut says).take(size).read_to_end(&mut bytes).or_usage(reading())?;
+            io::copy(&mut (&mut says).take(1), &mut io::sink()).or_usage(reading())?;
+            each(blob, bytes);
+        }
+        drop(asks);
+        child.wait().or_usage(reading()).map(drop)
+    }
+
     /// Which of these files (from the root) differ from the commit that is checked out, staged or not, or are not
     /// tracked.
     pub(crate) fn changed(&self, paths: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
@@ -154,6 +205,23 @@ impl Checkout {
         Ok(changed)
     }
 
+    /// Refuses where Git does not know who commits.
+    pub(crate) fn check_identity(&self) -> Outcome {
+        self.ask("var", ["GIT_COMMITTER_IDENT"]).and_then(|_| self.ask("var", ["GIT_AUTHOR_IDENT"])).map(drop)
+    }
+
+    /// Files that Git neither knows nor ignores, from the root.
+    pub(crate) fn untracked(&self) -> Outcome<Vec<PathBuf>> {
+        let said = self.ask("ls-files", ["--others", "--exclude-standard", "-z"])?;
+        let paths = said.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        Ok(paths.map(|path| PathBuf::from(OsStr::from_bytes(path))).collect())
+    }
+
+    /// Whether Git ignores a path.
+    pub(crate) fn is_ignored(&self, path: &Path) -> Outcome<bool> {
+        Ok(run(self.git().args(["check-ignore", "--quiet", "--"]).arg(path))?.status.success())
+    }
+
     /// Whether `name` can be a branch.
     pub(crate) fn is_branch_name(&self, name: &str) -> Outcome<bool> {
         Ok(run(self.git().args(["check-ref-format", "--branch", name]))?.status.success())
@@ -162,6 +230,26 @@ impl Checkout {
     /// The commit at the end of a local branch.
     pub(crate) fn end_of(&self, branch: &str) -> Outcome<Option<String>> {
         self.commit_of(&format!("refs/heads/{branch}"))
+    }
+
+    /// What a branch is pushed to or pulled from, as a whole reference.
+    pub(crate) fn upstream_of(&self, branch: &str) -> Outcome<Option<String>> {
+        let name = format!("{branch}@{{upstream}}");
+        let said = run(self.git().args(["rev-parse", "--symbolic-full-name", "--verify", "--quiet", &name]))?;
+        Ok(Some(text(&said.stdout)).filter(|name| said.status.success() && !name.is_empty()))
+    }
+
+    /// Whether the history of `tip` has `commit` in it.
+    pub(crate) fn is_ancestor(&self, commit: &str, tip: &str) -> Outcome<bool> {
+        Ok(run(self.git().args(["merge-base", "--is-ancestor", commit, tip]))?.status.success())
+    }
+
+    /// Whether a commit after `since` up to `tip` has these words in its message.
+    pub(crate) fn mentions(&self, since: &str, tip: &str, words: &str) -> Outcome<bool> {
+        let range = format!("{since}..{tip}");
+        let grep = format!("--grep={words}");
+        let said = run(self.git().args(["rev-list", "--max-count=1", "--fixed-strings", &grep, &range, "--"]))?;
+        Ok(said.status.success() && !said.stdout.is_empty())
     }
 
     /// Makes a branch here and checks it out; no file changes.

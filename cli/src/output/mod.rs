@@ -76,6 +76,11 @@ pub(crate) fn error(text: &str) {
     to_stderr(&format!("{BAD}error:{BAD:#} {text}\n"));
 }
 
+/// Asks, on standard error; the answer is typed on the same line.
+pub(crate) fn ask(text: &str) {
+    to_stderr(text);
+}
+
 fn to_stderr(text: &str) {
     // If standard error is closed there is nobody left to tell.
     drop(anstream::stderr().lock().write_all(text.as_bytes()));

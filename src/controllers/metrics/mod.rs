@@ -22,7 +22,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::exposition::exposition;
 pub(super) use self::objects::{Kind, Objects, Standing};
-pub(super) use self::passes::Passes;
+pub(super) use self::passes::{Depths, Passes};
 
 /// The controller's metrics; clones share them.
 #[derive(Clone, Default)]

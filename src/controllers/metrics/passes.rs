@@ -77,18 +77,33 @@ impl Passes {
         self.to_sync.get_or_create(&of(kind)).observe(waited.as_secs_f64());
     }
 
-    /// So many objects of this kind are in work, wait for their turn, and for a moment to come.
-    pub(in crate::controllers) fn show(&self, kind: Kind, [in_flight, queued, waiting]: [usize; 3]) {
+    /// What shows how many objects of this kind are in work and wait, until [`Passes::rest`].
+    pub(in crate::controllers) fn depths(&self, kind: Kind) -> Depths {
         let kind = of(kind);
-        for (family, count) in [(&self.in_flight, in_flight), (&self.queued, queued), (&self.waiting, waiting)] {
-            family.get_or_create(&kind).set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
+        let gauge = |family: &Family<OfKind, Gauge>| family.get_or_create(&kind).clone();
+        Depths { in_flight: gauge(&self.in_flight), queued: gauge(&self.queued), waiting: gauge(&self.waiting) }
     }
 
     /// Nothing is in work and nothing waits.
     pub(super) fn rest(&self) {
         for family in [&self.in_flight, &self.queued, &self.waiting] {
             family.clear();
+        }
+    }
+}
+
+/// The gauges of one kind, held by whoever sets them at every turn.
+pub(in crate::controllers) struct Depths {
+    in_flight: Gauge,
+    queued: Gauge,
+    waiting: Gauge,
+}
+
+impl Depths {
+    /// So many objects are in work, wait for their turn, and for a moment to come.
+    pub(in crate::controllers) fn show(&self, [in_flight, queued, waiting]: [usize; 3]) {
+        for (gauge, count) in [(&self.in_flight, in_flight), (&self.queued, queued), (&self.waiting, waiting)] {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 }

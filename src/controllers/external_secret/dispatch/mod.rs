@@ -34,7 +34,7 @@ use super::status::{self, SyncReason};
 use super::stores::StoreId;
 use super::target::{finalize, is_intact};
 use crate::controllers::api::{self, ApiError};
-use crate::controllers::metrics::Kind;
+use crate::controllers::metrics::{Depths, Kind};
 use crate::controllers::queue::{Key, Known, Timers, Version, sleep_until};
 use crate::controllers::watch::{Namespaces, Said, Streams};
 use crate::resource::external_secret as resource;
@@ -73,6 +73,7 @@ pub(super) struct Dispatcher {
     secrets: Known,
     queues: [VecDeque<Key>; 3],
     timers: Timers,
+    depths: Depths,
     passes: JoinSet<Done>,
     /// What each pass is on: an object of that name may have gone and come again since, which shows in the number.
     working_on: HashMap<Id, (Key, u64)>,
@@ -96,6 +97,7 @@ enum Done {
 impl Dispatcher {
     pub(super) fn new(setup: Setup) -> Self {
         let streams = setup.namespaces.streams();
+        let depths = setup.context.metrics.passes.depths(Kind::ExternalSecret);
         Self {
             setup,
             entries: HashMap::new(),
@@ -105,6 +107,7 @@ impl Dispatcher {
             secrets: Known::new(streams),
             queues: Default::default(),
             timers: Timers::default(),
+            depths,
             passes: JoinSet::new(),
             working_on: HashMap::new(),
             last_pass: 0,
@@ -161,8 +164,7 @@ impl Dispatcher {
 
     fn show(&self) {
         let queued = self.queues.iter().map(VecDeque::len).sum();
-        let passes = &self.setup.context.metrics.passes;
-        passes.show(Kind::ExternalSecret, [self.passes.len(), queued, self.timers.len()]);
+        self.depths.show([self.passes.len(), queued, self.timers.len()]);
         self.setup.in_flight.store(self.passes.len(), Ordering::Relaxed);
     }
 

@@ -28,7 +28,7 @@ use self::entry::{Entry, Phase, Target};
 use super::reconcile::{Context, Job, Outcome, Report, reconcile};
 use super::status::is_settled;
 use crate::controllers::api;
-use crate::controllers::metrics::Kind;
+use crate::controllers::metrics::{Depths, Kind};
 use crate::controllers::queue::{Key, Known, Timers, Version, sleep_until};
 use crate::controllers::random;
 use crate::controllers::watch::{Namespaces, Said, Streams};
@@ -60,6 +60,7 @@ pub(in crate::controllers) struct Dispatcher {
     targets: Known,
     queue: VecDeque<Key>,
     timers: Timers,
+    depths: Depths,
     passes: JoinSet<Report>,
     working_on: HashMap<Id, Work>,
     /// Passes over objects that had to be read.
@@ -77,6 +78,7 @@ struct Work {
 impl Dispatcher {
     pub(in crate::controllers) fn new(setup: Setup) -> Self {
         let streams = setup.namespaces.streams();
+        let depths = setup.context.metrics.passes.depths(Kind::SealedSecret);
         Self {
             setup,
             keyring: Arc::default(),
@@ -85,6 +87,7 @@ impl Dispatcher {
             targets: Known::new(streams),
             queue: VecDeque::new(),
             timers: Timers::default(),
+            depths,
             passes: JoinSet::new(),
             working_on: HashMap::new(),
             rereads: 0,
@@ -138,7 +141,7 @@ impl Dispatcher {
 
     fn show(&self) {
         let metrics = &self.setup.context.metrics;
-        metrics.passes.show(Kind::SealedSecret, [self.passes.len(), self.queue.len(), self.timers.len()]);
+        self.depths.show([self.passes.len(), self.queue.len(), self.timers.len()]);
         metrics.tracked.set(i64::try_from(self.entries.len()).unwrap_or(i64::MAX));
         self.setup.in_flight.store(self.passes.len(), Ordering::Relaxed);
     }
