@@ -1,0 +1,1 @@
+//! The run with a cluster: the real API server and the real controller.
