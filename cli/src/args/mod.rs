@@ -23,7 +23,10 @@ pub(crate) use self::audit::AuditArguments;
 pub(crate) use self::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments};
 pub(crate) use self::drill::DrillArguments;
 pub(crate) use self::edit::EditArguments;
-pub(crate) use self::git::{GitVerb, InstallArguments};
+pub(crate) use self::git::{
+    DiffArguments, DiffReport, DiffTextArguments, GitVerb, InstallArguments, MergeDriverArguments, PreCommitArguments,
+    ResolveArguments,
+};
 pub(crate) use self::keys::{CompromisedArguments, KeyType, KeysVerb, ListArguments, RetireArguments, RotateArguments};
 pub(crate) use self::objects::{Goal, Pick, StatusArguments, SyncArguments, SyncedKind, WaitArguments, WhereArguments};
 pub(crate) use self::reseal::ResealArguments;

@@ -15,6 +15,7 @@ pub(crate) mod emit;
 mod edit;
 mod error;
 mod insert;
+mod layout;
 mod manifest;
 mod remove;
 mod scalar;
@@ -26,7 +27,9 @@ use std::collections::BTreeMap;
 
 pub(crate) use emit::{SealedManifest, SealedTemplate};
 pub(crate) use error::DocumentError;
+pub(crate) use layout::{Layout, Placed};
 pub(crate) use manifest::{Entry, Manifest};
+pub(crate) use scalar::is_typed;
 pub(crate) use strings::replace_strings;
 
 use edit::Splice;

@@ -9,11 +9,13 @@
 //! | `changes` | which commits changed a path |
 //! | `staged` | what the next commit would change |
 //! | `commit` | branches and commits, made by `git` itself |
+//! | `program` | `git` itself, asked what it alone knows |
 
 mod changes;
 mod commit;
 mod commits;
 mod history;
+pub(crate) mod program;
 mod reading;
 mod revisions;
 mod staged;

@@ -11,6 +11,7 @@ mod world;
 
 mod auditing;
 mod baselines;
+mod checkout;
 mod custody;
 mod disaster;
 mod drilling;
