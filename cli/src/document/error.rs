@@ -74,6 +74,11 @@ pub(crate) enum DocumentError {
 }
 
 impl DocumentError {
+    /// The line that it is about, where it is about one place.
+    pub(crate) fn line(&self) -> Option<usize> {
+        self.place().map(|(line, _)| line)
+    }
+
     /// The line and the column that it is about, where it is about one place.
     pub(crate) const fn place(&self) -> Option<(usize, usize)> {
         match self {
