@@ -154,10 +154,7 @@ impl<'a> Run<'a> {
             let rules = Rules::find(&self.checkout, &manifests.tracked)?;
             rules.concerned(&changes, &manifests.tracked)?;
             rules.write(&changes)?;
-            let plan = plan(state, &rules)?;
-            let progress = Progress::new(plan.paths.len() as u64, "files sealed again");
-            let report = reseal::run(&plan, &progress)?;
-            progress.done();
+            let report = seal_again(state, &rules)?;
             let changed = self.changes(state)?;
             self.failures = report.files.into_iter().filter(|file| !file.failed.is_empty()).collect();
             state.sealed = Some(Sealed { values: changed.values, files: changed.files, failed: report.failed });
@@ -485,6 +482,18 @@ fn rewritten(checkout: &Checkout, path: &Path, old: &str, changes: &[Replacement
         return rewrite::rules(&full, old, changes).ok().flatten();
     }
     rewrite::recipient_file(&full, old, changes).ok().flatten()
+}
+
+/// Seals the values of the run's files again.
+fn seal_again(state: &State, rules: &Rules) -> Outcome<reseal::Report> {
+    if state.files.is_empty() {
+        return Ok(reseal::Report::default());
+    }
+    let plan = plan(state, rules)?;
+    let progress = Progress::new(plan.paths.len() as u64, "files sealed again");
+    let report = reseal::run(&plan, &progress);
+    progress.done();
+    report
 }
 
 fn plan(state: &State, rules: &Rules) -> Outcome<Plan> {

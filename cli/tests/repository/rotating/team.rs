@@ -32,6 +32,11 @@ impl Team {
 
     /// An empty repository, and keys.
     pub(crate) fn empty() -> Self {
+        Self::empty_with("x25519")
+    }
+
+    /// The same with keys of a kind.
+    pub(crate) fn empty_with(kind: &str) -> Self {
         let bench = Bench::new();
         bench.write(
             ".gitconfig",
@@ -39,7 +44,7 @@ impl Team {
         );
         for name in ["old", "recovery"] {
             let file = format!("{name}.key");
-            let public = bench.run(&["keys", "generate", "--type", "x25519", "-o", &file]).exits(0).out;
+            let public = bench.run(&["keys", "generate", "--type", kind, "-o", &file]).exits(0).out;
             bench.write(&format!("{name}.pub"), &public);
         }
         let team = Self { bench };
@@ -70,8 +75,13 @@ impl Team {
 
     /// Seals two values into a file of the repository, between comments.
     pub(crate) fn seal(&self, file: &str, name: &str) {
+        self.seal_in("prod", file, name);
+    }
+
+    /// The same for a namespace.
+    pub(crate) fn seal_in(&self, namespace: &str, file: &str, name: &str) {
         let secret = format!(
-            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: prod\nstringData:\n  user: app\n  password: {CANARY}\n"
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {namespace}\nstringData:\n  user: app\n  password: {CANARY}\n"
         );
         fs::create_dir_all(self.path(file).parent().unwrap()).unwrap();
         self.bench.pipe(&["seal", "-o", &format!("repo/{file}")], &secret).exits(0);
