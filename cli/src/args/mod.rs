@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::audit::AuditArguments;
 pub(crate) use self::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments};
-pub(crate) use self::drill::DrillArguments;
+pub(crate) use self::drill::{DrillArguments, Older};
 pub(crate) use self::edit::EditArguments;
 pub(crate) use self::git::{
     DiffArguments, DiffReport, DiffTextArguments, GitVerb, InstallArguments, MergeDriverArguments, PreCommitArguments,

@@ -11,6 +11,7 @@
 //! ```
 //! The file is looked for in the folder of the manifest and upwards, to the root of the Git repository.
 
+mod committed;
 pub(crate) mod rewrite;
 
 use std::fs;
@@ -19,6 +20,8 @@ use std::path::{Component, Path, PathBuf};
 use bulla::seal::Scope;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
+
+pub(crate) use self::committed::Namespaces;
 
 /// The name of the file.
 pub(crate) const FILE_NAME: &str = ".bulla.yaml";
