@@ -29,7 +29,9 @@ impl Cause {
         let (mut keys, message) = match refusal {
             Refusal::UnknownKey { ids } => (ids.clone(), refusal.to_string()),
             Refusal::LockedKey { id } => (vec![*id], refusal.to_string()),
-            Refusal::WrongScope { .. } => (Vec::new(), "was sealed for another place than the one where it stands".to_owned()),
+            Refusal::WrongScope { .. } => {
+                (Vec::new(), "was sealed for another place than the one where it stands".to_owned())
+            }
             Refusal::UnknownVersion { .. } => (Vec::new(), "was written by a newer version of bulla".to_owned()),
             Refusal::TooLarge { .. } => (Vec::new(), "is longer than a sealed value may be".to_owned()),
             other => (Vec::new(), other.to_string()),
@@ -53,7 +55,9 @@ impl Cause {
             b"UnknownKey" => {
                 "look for the key: in older backups, with other custodians, in a cluster that is still there (`bulla keys backup`). If it is gone, so are these values: seal the secrets of the newest commit afresh"
             }
-            b"LockedKey" => "the key is in the backup, but wrapped: give what unwraps it too, or make a backup with --unwrap",
+            b"LockedKey" => {
+                "the key is in the backup, but wrapped: give what unwraps it too, or make a backup with --unwrap"
+            }
             b"NoKeyOpens" => {
                 "kubeseal's format names no key: give every key that a cluster ever had, also the expired ones. If all are here, the value was altered or moved"
             }

@@ -71,8 +71,7 @@ impl Drill<'_> {
 
         let begin = Instant::now();
         let bar = Progress::new(files.len() as u64, "files of the newest commit");
-        let (looked, left) =
-            git.each_file(&files, || bar.add(1), |path, id, bytes| opener.newest(path, id, bytes));
+        let (looked, left) = git.each_file(&files, || bar.add(1), |path, id, bytes| opener.newest(path, id, bytes));
         bar.done();
         all_there(left, named)?;
         let took = begin.elapsed();
@@ -105,7 +104,8 @@ impl Drill<'_> {
         let mut history = self.git.history(&Revisions { named: self.revisions.to_vec(), with_reflogs: false })?;
         history.keep(is_manifest);
         walking.done();
-        if let Some(note) = history.notes().iter().find(|note| note.contains("not here") || note.contains("not in this"))
+        if let Some(note) =
+            history.notes().iter().find(|note| note.contains("not here") || note.contains("not in this"))
         {
             return Err(usage!(
                 "what every commit holds cannot be proven here: {note}. In a full clone it can; the newest commit alone with --history none"
@@ -113,10 +113,14 @@ impl Drill<'_> {
         }
         let bar = Progress::new(history.blobs().len() as u64, "versions of files");
         opener.begin_history();
-        let (looked, left) = self.git.each(&history, || bar.add(1), |blob, bytes| {
-            let paths: Vec<String> = history.places(blob).map(|place| place.path).collect();
-            Some(opener.older(&paths, blob.id, bytes)).filter(|failing| !failing.is_empty())
-        });
+        let (looked, left) = self.git.each(
+            &history,
+            || bar.add(1),
+            |blob, bytes| {
+                let paths: Vec<String> = history.places(blob).map(|place| place.path).collect();
+                Some(opener.older(&paths, blob.id, bytes)).filter(|failing| !failing.is_empty())
+            },
+        );
         bar.done();
         all_there(left, "the history")?;
         let newest: std::collections::HashSet<(&str, ObjectId)> =

@@ -87,7 +87,8 @@ impl Outside {
                 let is_cluster = reference.kind() == StoreKind::ClusterSecretStore;
                 let named = stores.get(&(is_cluster, reference.name.as_str()))?;
                 // A namespace that nobody writes down may be any.
-                let fits = |(of, _): &&(&str, &str)| is_cluster || of.is_empty() || namespace.is_empty() || of == namespace;
+                let fits =
+                    |(of, _): &&(&str, &str)| is_cluster || of.is_empty() || namespace.is_empty() || of == namespace;
                 named.iter().find(fits).map(|(_, provider)| *provider)
             });
             match named.filter(|provider| !provider.is_empty()) {

@@ -195,7 +195,11 @@ impl Report {
         let spare = self.keys.len() - used.len();
         if !used.is_empty() {
             text.push_str(&format!("  {HEAD}opened by{HEAD:#} {}", used.join(", ")));
-            text.push_str(&if spare > 0 { format!("; {spare} other key(s) opened nothing\n") } else { "\n".to_owned() });
+            text.push_str(&if spare > 0 {
+                format!("; {spare} other key(s) opened nothing\n")
+            } else {
+                "\n".to_owned()
+            });
         }
         self.lost.iter().for_each(|loss| text.push_str(&loss_text(loss)));
         text.push_str(&self.outside_text());
@@ -233,7 +237,8 @@ impl Report {
         if elsewhere == 0 {
             return String::new();
         }
-        let by: Vec<String> = by_provider.iter().map(|(provider, count)| format!("{} {count}", plain(provider))).collect();
+        let by: Vec<String> =
+            by_provider.iter().map(|(provider, count)| format!("{} {count}", plain(provider))).collect();
         format!(
             "  {WARN}not in the repository{WARN:#}: the values of {elsewhere} of {external_secrets} ExternalSecrets come from stores elsewhere ({}); they have to be there too\n",
             by.join(", ")
@@ -245,6 +250,9 @@ fn loss_text(loss: &Loss) -> String {
     let mut text = String::from("\n");
     let what = match loss.cause.keys.as_slice() {
         [] => format!("{}: {BAD}{}{BAD:#}", count(loss.values), plain(&loss.cause.message)),
+        [key] if loss.cause.reason == "LockedKey" => {
+            format!("{BAD}key {key} is here, but wrapped{BAD:#}: {}", count(loss.values))
+        }
         [key] => format!("{BAD}key {key} is missing{BAD:#}: {}", count(loss.values)),
         keys => {
             let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();

@@ -54,9 +54,12 @@ mod tests {
     #[test]
     fn the_nearest_file_of_rules_holds_as_it_does_on_disk() {
         let mut namespaces = Namespaces::default();
-        let rules = "version: 1\nrules:\n- path: 'clusters/prod/**'\n  namespace: prod\n- path: '**'\n  recipients: [x]\n";
+        let rules =
+            "version: 1\nrules:\n- path: 'clusters/prod/**'\n  namespace: prod\n- path: '**'\n  recipients: [x]\n";
         namespaces.add(".bulla.yaml", rules).unwrap();
-        namespaces.add("clusters/prod/web/.bulla.yaml", "version: 1\nrules:\n- path: '*.yaml'\n  namespace: web\n").unwrap();
+        namespaces
+            .add("clusters/prod/web/.bulla.yaml", "version: 1\nrules:\n- path: '*.yaml'\n  namespace: web\n")
+            .unwrap();
         assert_eq!(namespaces.of("clusters/prod/db.yaml"), Some("prod"));
         assert_eq!(namespaces.of("clusters/prod/web/db.yaml"), Some("web"));
         assert_eq!(namespaces.of("clusters/prod/web/deep/db.yaml"), None);
