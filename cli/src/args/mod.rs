@@ -23,7 +23,7 @@ pub(crate) use self::audit::AuditArguments;
 pub(crate) use self::custody::{
     BackupArguments, BroughtState, ExportArguments, ExportFormat, ImportArguments, RestoreArguments, ShareVerb,
 };
-pub(crate) use self::drill::DrillArguments;
+pub(crate) use self::drill::{DrillArguments, Older};
 pub(crate) use self::edit::EditArguments;
 pub(crate) use self::git::{
     DiffArguments, DiffReport, DiffTextArguments, GitVerb, InstallArguments, MergeDriverArguments, PreCommitArguments,
