@@ -109,7 +109,11 @@ impl<'t> Outline<'t> {
 
 /// Where a place in a text that stands at `at` of another one is in that: in a block scalar exactly, in any other one
 /// where it begins.
-pub(crate) fn within(text: &str, (line, column): (usize, usize), body: &str) -> impl Fn((usize, usize)) -> (usize, usize) {
+pub(crate) fn within(
+    text: &str,
+    (line, column): (usize, usize),
+    body: &str,
+) -> impl Fn((usize, usize)) -> (usize, usize) {
     let first = body.lines().next().unwrap_or_default();
     let own = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     let indent = own.len() - own.trim_start_matches(' ').len();

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::iter::{
+    IndexedParallelIterator as _, IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
+};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -118,7 +120,8 @@ pub(crate) fn check(paths: &[PathBuf], options: &Options) -> Outcome<Check> {
 fn kustomizations(paths: &[PathBuf], named: &[PathBuf], files: &Files) -> Outcome<Vec<PathBuf>> {
     let mut found: BTreeSet<PathBuf> =
         named.iter().filter(|file| kustomize::is_kustomization(file)).map(|file| resolved(file)).collect();
-    let roots: BTreeSet<PathBuf> = paths.iter().filter(|path| *path != Path::new("-")).filter_map(|p| repository(p)).collect();
+    let roots: BTreeSet<PathBuf> =
+        paths.iter().filter(|path| *path != Path::new("-")).filter_map(|p| repository(p)).collect();
     for root in roots {
         found.extend(files.named(&root, kustomize::is_kustomization)?);
     }

@@ -58,9 +58,17 @@ impl Plan {
             .collect();
         let files_of = |index: &usize| {
             let reach = tree.reach(*index);
-            reach.files.into_iter().chain(reach.patches).chain(reach.kustomizations.iter().filter_map(|index| {
-                tree.file(*index).map(|(path, _)| path.to_path_buf())
-            })).collect::<Vec<PathBuf>>()
+            reach
+                .files
+                .into_iter()
+                .chain(reach.patches)
+                .chain(
+                    reach
+                        .kustomizations
+                        .iter()
+                        .filter_map(|index| tree.file(*index).map(|(path, _)| path.to_path_buf())),
+                )
+                .collect::<Vec<PathBuf>>()
         };
         let own: BTreeSet<usize> = directly.iter().flat_map(|index| tree.reach(*index).kustomizations).collect();
         let by_name = checked.clone();

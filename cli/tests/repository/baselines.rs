@@ -34,7 +34,11 @@ fn what_is_known_is_passed_over_and_what_is_new_is_not() {
     bench.write("old/a.yaml", &secret("a", "token"));
     let run = bench.run(&["verify", "--baseline", "known.json"]).exits(1);
     assert!(run.out.contains("stringData.token: in the clear") && !run.out.contains("old/b.yaml"), "{}", run.out);
-    assert!(run.err.contains("known.json: no longer occurs, take it out of the baseline: plain-secret in old/a.yaml"), "{}", run.err);
+    assert!(
+        run.err.contains("known.json: no longer occurs, take it out of the baseline: plain-secret in old/a.yaml"),
+        "{}",
+        run.err
+    );
     bench.write("old/a.yaml", &secret("a", "password"));
     bench.write("new/c.yaml", &secret("a", "password"));
     let run = bench.run(&["verify", "--baseline", "known.json"]).exits(1);
@@ -50,7 +54,11 @@ fn what_is_known_is_passed_over_and_what_is_new_is_not() {
 fn entries_that_are_gone_are_told_only_where_somebody_looked_and_reasons_stay() {
     let bench = repository();
     bench.run(&["verify", "--write-baseline", "known.json"]).exits(0);
-    let baseline = bench.read("known.json").replacen("\"path\": \"stringData.password\"", "\"path\": \"stringData.password\",\n      \"reason\": \"moves in May\"", 1);
+    let baseline = bench.read("known.json").replacen(
+        "\"path\": \"stringData.password\"",
+        "\"path\": \"stringData.password\",\n      \"reason\": \"moves in May\"",
+        1,
+    );
     bench.write("known.json", &baseline);
     bench.write("old/b.yaml", "");
     assert_eq!(bench.run(&["verify", "--baseline", "known.json", "old/a.yaml"]).exits(0).err, "");
@@ -65,7 +73,8 @@ fn entries_that_are_gone_are_told_only_where_somebody_looked_and_reasons_stay() 
     bench.write("old/c.yaml", &secret("c", "password"));
     bench.run(&["verify", "--write-baseline", "known.json", "old/c.yaml"]).exits(0);
     let known: Value = serde_json::from_str(&bench.read("known.json")).unwrap();
-    let files: Vec<&str> = known["findings"].as_array().unwrap().iter().map(|one| one["file"].as_str().unwrap()).collect();
+    let files: Vec<&str> =
+        known["findings"].as_array().unwrap().iter().map(|one| one["file"].as_str().unwrap()).collect();
     assert_eq!(files, ["old/a.yaml", "old/c.yaml"]);
     assert_eq!(known["findings"][0]["reason"], "moves in May");
 }
@@ -79,7 +88,11 @@ fn a_baseline_means_the_same_from_every_folder_and_nothing_else_is_taken_for_one
     }
     let absolute = bench.path("old").canonicalize().unwrap();
     bench.run(&["verify", absolute.to_str().unwrap(), "--baseline", "known.json"]).exits(0);
-    for (text, says) in [("{}", "missing field"), ("[]", "reading the baseline"), ("{\"version\": 2, \"findings\": []}", "version 2 is not known")] {
+    for (text, says) in [
+        ("{}", "missing field"),
+        ("[]", "reading the baseline"),
+        ("{\"version\": 2, \"findings\": []}", "version 2 is not known"),
+    ] {
         bench.write("odd.json", text);
         assert_ne!(bench.run(&["verify", "--baseline", "odd.json"]).says(says).code, 0);
         assert_ne!(bench.run(&["verify", "--write-baseline", "odd.json"]).code, 0);

@@ -33,7 +33,8 @@ fn the_states_of_a_keyring_say_what_will_not_open() {
     let keys = ["active", "opening", "retired", "compromised"].map(|state| (state, key(&bench, state, "x25519")));
     let of = |state: &str| keys.iter().find(|(known, _)| *known == state).map(|(_, key)| key.as_str()).unwrap();
     let offline = key(&bench, "offline", "x25519");
-    let list: Vec<_> = keys.iter().map(|(state, key)| json!({"id": id(key), "type": "x25519", "state": state})).collect();
+    let list: Vec<_> =
+        keys.iter().map(|(state, key)| json!({"id": id(key), "type": "x25519", "state": state})).collect();
     // As `bulla keys list`, `bulla keys show` and kubectl print it.
     let listings = [
         json!({"keys": &list, "unopenedObjects": 0}),
@@ -164,9 +165,13 @@ fn values_near_their_end_are_a_warning_and_those_past_it_an_error() {
         let to = [to.trim().parse::<Recipient>().unwrap()];
         write(&bench, "db.yaml", &bulla::seal::seal(&to, &Plaintext::copy_of(b"canary"), &binding).unwrap());
     };
-    for (days, within, expected, code) in
-        [(31, "30", None, 0), (30, "30", Some("expires-soon"), 0), (0, "0", Some("expires-soon"), 0), (-1, "0", Some("not-after"), 1), (5, "4", None, 0)]
-    {
+    for (days, within, expected, code) in [
+        (31, "30", None, 0),
+        (30, "30", Some("expires-soon"), 0),
+        (0, "0", Some("expires-soon"), 0),
+        (-1, "0", Some("not-after"), 1),
+        (5, "4", None, 0),
+    ] {
         dated(days);
         let arguments = ["verify", "--output", "json", "--expires-within", within];
         let found = super::found(&bench.run(&arguments).exits(code));

@@ -18,8 +18,9 @@ pub(super) fn build(bench: &Bench, folder: &str) -> Result<String, String> {
 
 /// Rule, object and path: what stays of a finding when the tree is built.
 pub(super) fn landed(found: &[Found]) -> Vec<(String, String, String)> {
-    let is_place =
-        |one: &&Found| matches!(one.rule.as_str(), "wrong-place" | "scope") && one.path.starts_with("spec.encryptedData.");
+    let is_place = |one: &&Found| {
+        matches!(one.rule.as_str(), "wrong-place" | "scope") && one.path.starts_with("spec.encryptedData.")
+    };
     let mut all: Vec<_> =
         found.iter().filter(is_place).map(|one| (one.rule.clone(), one.object.clone(), one.path.clone())).collect();
     all.sort();
@@ -55,7 +56,10 @@ fn a_value_is_judged_where_every_overlay_makes_it_land() {
     bench.write("overlays/dev/kustomization.yaml", "resources: [../../base]\nnamespace: dev\n");
     let found = agrees(&bench, &["overlays/prod", "overlays/dev"]);
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert_eq!((found[0].rule.as_str(), found[0].at.as_str()), ("wrong-place", at(&bench, "base/db.yaml", "password").as_str()));
+    assert_eq!(
+        (found[0].rule.as_str(), found[0].at.as_str()),
+        ("wrong-place", at(&bench, "base/db.yaml", "password").as_str())
+    );
     assert!(found[0].message.contains("overlays/dev/kustomization.yaml: namespace: dev"), "{}", found[0].message);
     let run = bench.run(&["verify"]).exits(1);
     assert!(run.out.contains("  overlays/dev/kustomization.yaml:2:1: namespace: dev\n"), "{}", run.out);
@@ -97,7 +101,9 @@ fn annotations_of_a_kustomization_change_the_scope_and_components_work_on_what_i
     let wide = "sealedsecrets.bitnami.com/namespace-wide";
     bench.write(
         "parts/wide/kustomization.yaml",
-        &format!("apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\ncommonAnnotations:\n  {wide}: 'true'\n"),
+        &format!(
+            "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\ncommonAnnotations:\n  {wide}: 'true'\n"
+        ),
     );
     bench.write("prod/kustomization.yaml", "resources: [../base]\nnamespace: prod\ncomponents: [../parts/wide]\n");
     assert_eq!(agrees(&bench, &["prod"]), []);
@@ -114,7 +120,10 @@ fn annotations_of_a_kustomization_change_the_scope_and_components_work_on_what_i
 fn values_that_patches_bring_are_judged_in_the_file_that_has_them() {
     let (bench, to) = repository();
     let of = |namespace: &str, key: &str| sealed(&[&to], Scope::Strict, namespace, "db", key);
-    bench.write("base/db.yaml", &manifest("db", "", &[("password", &of("dev", "password")), ("user", &of("prod", "user"))]));
+    bench.write(
+        "base/db.yaml",
+        &manifest("db", "", &[("password", &of("dev", "password")), ("user", &of("prod", "user"))]),
+    );
     bench.write("base/kustomization.yaml", "resources: [db.yaml]\n");
     let patch = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: db}\nspec:\n  encryptedData:\n";
     bench.write("prod/patch.yaml", &format!("{patch}    password: {}\n    old: null\n", of("prod", "password")));
@@ -143,7 +152,10 @@ fn values_that_patches_bring_are_judged_in_the_file_that_has_them() {
     bench.write("prod/kustomization.yaml", kustomization);
     assert!(build(&bench, "prod").is_err());
     let found = verify(&bench, &[]);
-    assert!(found.iter().any(|one| one.rule == "kustomization" && one.at.starts_with("prod/kustomization.yaml:4:")), "{found:#?}");
+    assert!(
+        found.iter().any(|one| one.rule == "kustomization" && one.at.starts_with("prod/kustomization.yaml:4:")),
+        "{found:#?}"
+    );
 }
 
 #[test]
@@ -165,7 +177,10 @@ fn what_kustomize_refuses_is_found_and_what_is_not_understood_is_said() {
     assert_eq!(rules("resources: [db.yaml, .git]\n"), one("kustomization.yaml:1:22"));
     bench.write("copy.yaml", &bench.read("db.yaml"));
     let found = rules("resources: [db.yaml, copy.yaml]\n");
-    assert_eq!(found, [("duplicate".to_owned(), "copy.yaml:1:1".to_owned()); 1].map(|one| ("duplicate".to_owned(), one.1)));
+    assert_eq!(
+        found,
+        [("duplicate".to_owned(), "copy.yaml:1:1".to_owned()); 1].map(|one| ("duplicate".to_owned(), one.1))
+    );
     std::fs::remove_file(bench.path("copy.yaml")).unwrap();
 
     bench.write("part/kustomization.yaml", "kind: Component\nnamespace: prod\n");

@@ -45,7 +45,8 @@ struct Found {
 /// What a run with `--output json` found.
 fn found(run: &Run) -> Vec<Found> {
     assert!(!run.out.contains(CANARY) && !run.err.contains(CANARY), "{}{}", run.out, run.err);
-    let report: Value = serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {}{}", run.out, run.err));
+    let report: Value =
+        serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{error}: {}{}", run.out, run.err));
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let one = |one: &Value| Found {
         rule: text(&one["rule"]),

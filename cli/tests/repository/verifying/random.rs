@@ -62,7 +62,8 @@ impl Chance<'_> {
             text.push_str("nameSuffix: -y\n");
         }
         if self.is(4) {
-            writeln!(text, "commonAnnotations: {{{}: '{}'}}", self.one(&ANNOTATIONS), self.one(&["true", "false"])).unwrap();
+            writeln!(text, "commonAnnotations: {{{}: '{}'}}", self.one(&ANNOTATIONS), self.one(&["true", "false"]))
+                .unwrap();
         }
         if self.is(4) {
             writeln!(text, "labels: [{{pairs: {{tier: {}}}}}]", self.one(&["back", "front"])).unwrap();
@@ -101,12 +102,22 @@ impl Chance<'_> {
         let (options, body) = match self.dice.below(9) {
             0 => ("", format!("{merge}      annotations: {{{annotation}: null}}\n")),
             1 => ("", format!("{merge}      annotations: {{{annotation}: 'true'}}\n")),
-            2 => ("", format!("{merge}    spec:\n      encryptedData:\n        user: {value}\n        password: null\n")),
-            3 => ("", format!("{merge}    spec:\n      encryptedData:\n        $patch: replace\n        user: {value}\n")),
+            2 => {
+                ("", format!("{merge}    spec:\n      encryptedData:\n        user: {value}\n        password: null\n"))
+            }
+            3 => (
+                "",
+                format!("{merge}    spec:\n      encryptedData:\n        $patch: replace\n        user: {value}\n"),
+            ),
             4 => ("", format!("{merge}    $patch: delete\n")),
             5 => ("", format!("- {{op: replace, path: /spec/encryptedData/user, value: {value}}}\n")),
             6 => ("", format!("- {{op: add, path: /metadata/annotations, value: {{{annotation}: 'true'}}}}\n")),
-            7 => ("", format!("- {{op: add, path: /metadata/namespace, value: prod}}\n    - {{op: add, path: '/metadata/annotations/{pointer}', value: 'true'}}\n")),
+            7 => (
+                "",
+                format!(
+                    "- {{op: add, path: /metadata/namespace, value: prod}}\n    - {{op: add, path: '/metadata/annotations/{pointer}', value: 'true'}}\n"
+                ),
+            ),
             _ => ("  options: {allowNameChange: true}\n", merge.replace("name: db", "name: x-db")),
         };
         format!("- target: {target}\n{options}  patch: |-\n    {body}")
@@ -156,12 +167,20 @@ fn what_is_found_in_any_tree_is_what_is_found_in_what_kustomize_builds() {
                 .concat()
         };
         // `b.yaml` may lie there without being pulled in; what is wrong with it is not of the build.
-        let of_build: Vec<_> =
-            seen.iter().filter(|one| bench.read("base/kustomization.yaml").contains("b.yaml") || !one.at.starts_with("base/b.yaml")).cloned().collect();
+        let of_build: Vec<_> = seen
+            .iter()
+            .filter(|one| {
+                bench.read("base/kustomization.yaml").contains("b.yaml") || !one.at.starts_with("base/b.yaml")
+            })
+            .cloned()
+            .collect();
         assert_eq!(landed(&of_build), expected, "seed {seed}\n{}\n{seen:#?}", show());
         assert!(seen.iter().all(|one| one.rule != "kustomization"), "seed {seed}\n{}\n{seen:#?}", show());
         built += 1;
         wrong += expected.len();
     }
-    assert!(built > 30 && wrong > 60, "{built} built with {wrong} findings, {refused} refused: the test proves nothing");
+    assert!(
+        built > 30 && wrong > 60,
+        "{built} built with {wrong} findings, {refused} refused: the test proves nothing"
+    );
 }

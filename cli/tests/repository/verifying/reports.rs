@@ -27,8 +27,12 @@ fn sarif_has_every_field_that_code_scanning_asks_for() {
     assert_eq!(driver["name"], "bulla");
     let rules = driver["rules"].as_array().unwrap();
     for rule in rules {
-        for field in ["/id", "/name", "/shortDescription/text", "/fullDescription/text", "/help/text", "/help/markdown"] {
-            assert!(rule.pointer(field).and_then(Value::as_str).is_some_and(|text| !text.is_empty()), "{field}: {rule}");
+        for field in ["/id", "/name", "/shortDescription/text", "/fullDescription/text", "/help/text", "/help/markdown"]
+        {
+            assert!(
+                rule.pointer(field).and_then(Value::as_str).is_some_and(|text| !text.is_empty()),
+                "{field}: {rule}"
+            );
         }
         assert!(matches!(rule["defaultConfiguration"]["level"].as_str(), Some("error" | "warning")), "{rule}");
         assert!(rule["properties"]["security-severity"].as_str().unwrap().parse::<f64>().is_ok());
@@ -101,9 +105,15 @@ fn every_rule_explains_itself() {
         for part in ["summary", "why", "mend"] {
             assert!(said.contains(rule[part].as_str().unwrap()), "{id}: {said}");
         }
-        assert_eq!(serde_json::from_str::<Value>(&bench.run(&["verify", "--explain", id, "--output", "json"]).out).unwrap(), *rule);
+        assert_eq!(
+            serde_json::from_str::<Value>(&bench.run(&["verify", "--explain", id, "--output", "json"]).out).unwrap(),
+            *rule
+        );
     }
-    bench.run(&["verify", "--explain", "nonsense"]).exits(2).says("there is no rule \"nonsense\"; these are there: plain-secret,");
+    bench
+        .run(&["verify", "--explain", "nonsense"])
+        .exits(2)
+        .says("there is no rule \"nonsense\"; these are there: plain-secret,");
     // The page has the same words.
     let page = include_str!("../../../../docs/verify.md");
     for rule in rules {

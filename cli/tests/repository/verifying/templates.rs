@@ -31,7 +31,8 @@ fn a_template_is_checked_as_far_as_it_can_be_read_and_what_helm_renders_to_the_e
     let plain = template.replace("    late: {{ .Values.late | quote }}\n", "").replace(&of("x", "y"), "");
     bench.write("chart/templates/db.yaml", &plain);
     for (namespace, expected) in [("prod", 1), ("dev", 2)] {
-        let arguments = ["template", "shop", bench.path("chart").to_str().unwrap(), "--namespace", namespace].map(str::to_owned);
+        let arguments =
+            ["template", "shop", bench.path("chart").to_str().unwrap(), "--namespace", namespace].map(str::to_owned);
         let rendered = tools::stdout_of(tools::helm(&arguments.each_ref().map(String::as_str)));
         let run = bench.pipe(&["verify", "--output", "json", "-"], &String::from_utf8(rendered).unwrap());
         assert_eq!(found(&run).len(), expected, "{namespace}: {}", run.out);
@@ -80,9 +81,16 @@ fn manifests_in_objects_and_in_texts_are_found() {
     let (bench, to) = repository();
     let value = sealed(&[&to], Scope::Strict, "prod", "db", "password");
     let object = manifest("db", "  namespace: dev\n", &[("password", &value)]).replace('\n', "\n    ");
-    bench.write("values.yaml", &format!("extraObjects:\n  - {object}\n  - kind: Secret\n    stringData: {{a: canary-hunter2}}\n"));
+    bench.write(
+        "values.yaml",
+        &format!("extraObjects:\n  - {object}\n  - kind: Secret\n    stringData: {{a: canary-hunter2}}\n"),
+    );
     let mistakes = verify(&bench, &[]);
-    assert_eq!(seen(&mistakes), [("wrong-place", "values.yaml:9:9"), ("plain-secret", "values.yaml:12:18")], "{mistakes:#?}");
+    assert_eq!(
+        seen(&mistakes),
+        [("wrong-place", "values.yaml:9:9"), ("plain-secret", "values.yaml:12:18")],
+        "{mistakes:#?}"
+    );
     bench.write("values.yaml", "");
     // An application of Argo CD, with the values of a chart as a text.
     bench.write(
@@ -93,7 +101,11 @@ fn manifests_in_objects_and_in_texts_are_found() {
         ),
     );
     let mistakes = verify(&bench, &[]);
-    assert_eq!(seen(&mistakes), [("wrong-place", "app.yaml:10:13"), ("plain-secret", "app.yaml:13:18")], "{mistakes:#?}");
+    assert_eq!(
+        seen(&mistakes),
+        [("wrong-place", "app.yaml:10:13"), ("plain-secret", "app.yaml:13:18")],
+        "{mistakes:#?}"
+    );
 }
 
 #[test]
@@ -104,7 +116,10 @@ fn lists_and_documents_are_checked_one_by_one() {
     let bad = manifest("db2", "  namespace: prod\n", &[("password", &value)]);
     let other = bad.replace("name: db2", "name: db3");
     let item = |text: &str| format!("- {}\n", text.trim_end().replace('\n', "\n  "));
-    bench.write("all.yaml", &format!("apiVersion: v1\nkind: List\nitems:\n{}{}---\n{other}---\n# nothing\n", item(&good), item(&bad)));
+    bench.write(
+        "all.yaml",
+        &format!("apiVersion: v1\nkind: List\nitems:\n{}{}---\n{other}---\n# nothing\n", item(&good), item(&bad)),
+    );
     let mistakes = verify(&bench, &[]);
     assert_eq!(seen(&mistakes), [("wrong-place", "all.yaml:19:7"), ("wrong-place", "all.yaml:28:5")], "{mistakes:#?}");
     let json = format!(
