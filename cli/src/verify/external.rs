@@ -1,12 +1,12 @@
 //! ExternalSecrets and stores: what takes the files together, and where in a file it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::rules;
-use crate::external::{self, Documents};
+use crate::external::{self, Documents, Landed, Place};
 use crate::findings::Finding;
 use crate::input;
 use crate::outline::{Outline, View};
@@ -15,24 +15,37 @@ use crate::outline::{Outline, View};
 #[derive(Default)]
 pub(super) struct External {
     documents: Documents,
+    /// Those of files that a kustomization pulls in, as they are written.
+    written: Documents,
     stdin: Option<Zeroizing<String>>,
 }
 
 impl External {
-    /// Adds those of one file.
-    pub(super) fn add(&mut self, documents: Documents, stdin: Option<Zeroizing<String>>) {
-        self.documents.append(documents);
+    /// Adds those of one file. What a kustomization pulls in counts as it lands.
+    pub(super) fn add(&mut self, documents: Documents, stdin: Option<Zeroizing<String>>, is_pulled_in: bool) {
+        let into = if is_pulled_in { &mut self.written } else { &mut self.documents };
+        into.append(documents);
         self.stdin = self.stdin.take().or(stdin);
     }
 
-    /// How many ExternalSecrets and stores there are.
+    /// Adds what comes out of a kustomization.
+    pub(super) fn land(&mut self, landed: &[Landed]) {
+        self.documents.append(self.written.landed(landed));
+    }
+
+    /// How many ExternalSecrets and stores there are in files.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.documents.externals.len(), self.documents.stores.len())
+        let all = [&self.documents, &self.written];
+        let place = |place: &Place| (place.file.clone(), place.line);
+        let externals: BTreeSet<_> = all.iter().flat_map(|one| &one.externals).map(|one| place(&one.place)).collect();
+        let stores: BTreeSet<_> = all.iter().flat_map(|one| &one.stores).map(|one| place(&one.place)).collect();
+        (externals.len(), stores.len())
     }
 
     /// Everything that is wrong with them.
     pub(super) fn findings(&self) -> Vec<Finding> {
         let mut found = external::check(&self.documents);
+        found.extend(self.written.findings.iter().cloned());
         for finding in external::check_stores(&self.documents) {
             if !found.contains(&finding) {
                 found.push(finding);
