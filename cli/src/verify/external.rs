@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::rules;
 use crate::external::{self, Documents, Landed, Place};
-use crate::findings::Finding;
+use crate::findings::{Finding, Rule};
 use crate::input;
 use crate::outline::{Outline, View};
 
@@ -51,15 +51,16 @@ impl External {
                 found.push(finding);
             }
         }
-        let mut by_file: BTreeMap<String, Vec<external::Finding>> = BTreeMap::new();
-        for one in found {
-            by_file.entry(one.file.clone()).or_default().push(one);
+        let keys = external::check_keys(&self.documents).into_iter().map(|one| (&rules::MISSING_KEY, one));
+        let mut by_file: BTreeMap<String, Vec<(&'static Rule, external::Finding)>> = BTreeMap::new();
+        for (rule, one) in found.into_iter().map(|one| (rule_of(&one), one)).chain(keys) {
+            by_file.entry(one.file.clone()).or_default().push((rule, one));
         }
         by_file.into_iter().flat_map(|(file, found)| self.placed(&file, found)).collect()
     }
 
     /// Findings of a file at the line and column of the field that they are about.
-    fn placed(&self, file: &str, found: Vec<external::Finding>) -> Vec<Finding> {
+    fn placed(&self, file: &str, found: Vec<(&'static Rule, external::Finding)>) -> Vec<Finding> {
         // Read again rather than kept: few files have any.
         let path = Path::new(file);
         let read = if path.is_file() { input::manifest(path).ok() } else { self.stdin.clone() };
@@ -67,7 +68,7 @@ impl External {
     }
 }
 
-fn placed(text: &str, found: Vec<external::Finding>) -> Vec<Finding> {
+fn placed(text: &str, found: Vec<(&'static Rule, external::Finding)>) -> Vec<Finding> {
     let outline = Outline::parse(text).ok();
     let objects = outline.as_ref().map(Outline::objects).unwrap_or_default();
     let place = |one: &external::Finding| {
@@ -75,7 +76,7 @@ fn placed(text: &str, found: Vec<external::Finding>) -> Vec<Finding> {
         let object = objects.iter().find(|object| object.line() == line);
         Some(object.map_or((line, 1), |object| field(*object, &one.path)))
     };
-    found.into_iter().map(|one| (place(&one), one)).map(|(place, one)| finding(one, place)).collect()
+    found.into_iter().map(|(rule, one)| (place(&one), rule, one)).map(|(place, rule, one)| finding(rule, one, place)).collect()
 }
 
 /// The place of a field, or of the closest around it that is there.
@@ -94,15 +95,15 @@ fn field(object: View<'_, '_>, path: &str) -> (usize, usize) {
     place
 }
 
-fn finding(found: external::Finding, place: Option<(usize, usize)>) -> Finding {
-    let external::Finding { file, object, path, message, is_missing_store, .. } = found;
-    // In a repository, a store may be somewhere else: with another team, or made by hand.
-    let (rule, message) = if is_missing_store {
-        let given = "in the given files: name the file that has it with --store";
-        (&rules::MISSING_STORE, message.replace(given, "in the files that were checked"))
-    } else {
-        (&rules::EXTERNAL_SECRET, message)
-    };
+/// In a repository, a store may be somewhere else: with another team, or made by hand.
+fn rule_of(found: &external::Finding) -> &'static Rule {
+    if found.is_missing_store { &rules::MISSING_STORE } else { &rules::EXTERNAL_SECRET }
+}
+
+fn finding(rule: &'static Rule, found: external::Finding, place: Option<(usize, usize)>) -> Finding {
+    let external::Finding { file, object, path, message, .. } = found;
+    let given = "in the given files: name the file that has it with --store";
+    let message = message.replace(given, "in the files that were checked");
     let found = Finding::new(rule, file, message).of(object).field(path);
     place.map_or(found.clone(), |(line, column)| found.at(line, column))
 }
