@@ -64,7 +64,7 @@ pub(crate) fn of_rule(rule: &Rule) -> Outcome<Vec<Recipient>> {
 
 /// The recipients of one age file: what `--to` names, which is never a certificate.
 pub(crate) fn of_file(to: &str) -> Outcome<Vec<Recipient>> {
-    let recipients = typed(to)?;
+    let recipients = typed(to, "--to")?;
     if recipients.iter().any(|recipient| recipient.certificate().is_some()) {
         return Err(refuse!("--to {to} is a certificate, and age files are for age recipients: `bulla keys generate`"));
     }

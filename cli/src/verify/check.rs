@@ -82,7 +82,12 @@ pub(super) struct Shared<'a> {
     pub(super) namespace: Option<&'a str>,
     pub(super) today: Date,
     pub(super) soon: Date,
+    /// Texts that count instead of what the files hold.
+    texts: Texts,
 }
+
+/// Texts by file.
+pub(crate) type Texts = BTreeMap<PathBuf, Zeroizing<String>>;
 
 /// A file to look at.
 struct Task {
@@ -106,6 +111,21 @@ pub(crate) fn check(paths: &[PathBuf], options: &Options) -> Outcome<Check> {
     }
     let mut seen = HashSet::new();
     named.retain(|file| seen.insert(file.clone()));
+    of(paths, &named, &files, Texts::new(), options)
+}
+
+/// Checks texts as if they were what these files hold: what is staged, and may be nowhere in the work tree. They are
+/// read from memory and written nowhere; kustomizations are those of the work tree.
+///
+/// # Errors
+/// When the keyring cannot be read.
+pub(crate) fn check_texts(texts: Texts, options: &Options) -> Outcome<Check> {
+    let files = Files::without(&options.exclude)?;
+    let named: Vec<PathBuf> = texts.keys().filter(|path| files.takes(path)).cloned().collect();
+    of(&[PathBuf::from(".")], &named, &files, texts, options)
+}
+
+fn of(paths: &[PathBuf], named: &[PathBuf], files: &Files, texts: Texts, options: &Options) -> Outcome<Check> {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let shared = Shared {
         book: Book::default(),
@@ -114,9 +134,10 @@ pub(crate) fn check(paths: &[PathBuf], options: &Options) -> Outcome<Check> {
         namespace: options.namespace.as_deref(),
         today,
         soon: today.checked_add(i64::from(options.soon).days()).unwrap_or(Date::MAX),
+        texts,
     };
-    let tree = Tree::read(&kustomizations(paths, &named, &files)?);
-    let plan = Plan::new(&named, &tree);
+    let tree = Tree::read(&kustomizations(paths, named, files)?);
+    let plan = Plan::new(named, &tree);
     Ok(run(plan, &tree, &shared))
 }
 
@@ -264,6 +285,9 @@ fn run(plan: Plan, tree: &Tree, shared: &Shared<'_>) -> Check {
 
 fn read(task: &Task, shared: &Shared<'_>) -> Seen {
     let named = shown(&task.path);
+    if let Some(text) = shared.texts.get(&task.path) {
+        return file::look(&task.path, &named, text, shared, task.look);
+    }
     let text: Zeroizing<String> = match input::manifest(&task.path) {
         Ok(text) => text,
         // Too long or not text: no manifest, whatever else it is. Being unable to read it is another matter.
