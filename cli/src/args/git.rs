@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::ToArguments;
+use super::{Report, ToArguments};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GitVerb {
@@ -45,6 +45,9 @@ pub(crate) struct InstallArguments {
     /// Which files, as .gitattributes writes it [default: the rules of .bulla.yaml, else YAML files]. Repeatable
     #[arg(long, value_name = "PATTERN", conflicts_with = "uninstall")]
     pub(crate) pattern: Vec<String>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Report,
 }
 
 #[derive(Debug, Args)]

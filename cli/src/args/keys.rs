@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Report;
 use super::audit::AuditArguments;
-use super::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments};
+use super::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments, ShareVerb};
 use super::objects::duration;
 use crate::cluster::ClusterArguments;
 
@@ -62,6 +62,9 @@ Examples:
     Backup(BackupArguments),
     /// Put the sealing keys of a backup into a new cluster
     Restore(RestoreArguments),
+    /// For custodians: see the share that you hold, and hand it to whoever restores
+    #[command(subcommand)]
+    Share(ShareVerb),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]

@@ -20,7 +20,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::audit::AuditArguments;
-pub(crate) use self::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments};
+pub(crate) use self::custody::{
+    BackupArguments, BroughtState, ExportArguments, ExportFormat, ImportArguments, RestoreArguments, ShareVerb,
+};
 pub(crate) use self::drill::{DrillArguments, Older};
 pub(crate) use self::edit::EditArguments;
 pub(crate) use self::git::{

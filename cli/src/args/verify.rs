@@ -30,6 +30,9 @@ pub(crate) struct VerifyArguments {
     /// Namespace of manifests that name none [default: what .bulla.yaml says for the file]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
+    /// Warn of values that have to be replaced within so many days
+    #[arg(long, value_name = "DAYS", default_value_t = crate::verify::SOON)]
+    pub(crate) expires_within: u32,
     /// Leave out files that match, such as 'tests/**'. Repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,

@@ -1,11 +1,12 @@
 //! `bulla verify`: a repository, checked without a cluster and without a private key.
 
+use std::collections::BTreeSet;
+
 use crate::args::VerifyArguments;
 use crate::failure::Outcome;
-use crate::files::Files;
-use crate::findings::{self, Baseline, Format, Report};
+use crate::findings::{self, Baseline, Format, Report, Root};
 use crate::output;
-use crate::verify::{Check, Counts, RULES};
+use crate::verify::{self, Check, Counts, Options, RULES};
 
 /// Runs the verb.
 pub(super) fn run(arguments: &VerifyArguments) -> Outcome {
@@ -16,23 +17,25 @@ pub(super) fn run(arguments: &VerifyArguments) -> Outcome {
     if arguments.rules {
         return findings::list(&RULES, is_json);
     }
-    let files = Files::without(&arguments.exclude)?;
-    let mut check = Check::new(&arguments.keyring, arguments.namespace.clone())?;
-    for path in &arguments.paths {
-        for file in files.of(path)? {
-            check.file(&file)?;
-        }
-    }
-    check.finish();
-    let Check { mut findings, mut notes, counts, .. } = check;
+    let options = Options {
+        keyring: arguments.keyring.clone(),
+        namespace: arguments.namespace.clone(),
+        exclude: arguments.exclude.clone(),
+        soon: arguments.expires_within,
+    };
+    let Check { mut findings, mut notes, counts, checked } = verify::check(&arguments.paths, &options)?;
+    let root = Root::of_current_folder();
+    let names: BTreeSet<String> = checked.iter().map(|file| root.name(file)).collect();
+    // What is gone was looked at too: nothing is wrong with it any more.
+    let was_checked = |name: &str| names.contains(name) || !root.path(name).exists();
     if let Some(file) = &arguments.write_baseline {
-        let count = Baseline::write(file, &findings, |_| true)?;
+        let count = Baseline::write(file, &findings, was_checked)?;
         output::note(&format!("{count} finding(s) written to {}", file.display()));
         return Ok(());
     }
     let mut known = 0;
     if let Some(file) = &arguments.baseline {
-        let (count, stale) = Baseline::read(file)?.apply(file, &mut findings, |_| true);
+        let (count, stale) = Baseline::read(file)?.apply(file, &mut findings, was_checked);
         known = count;
         notes.extend(stale);
     }
@@ -49,9 +52,10 @@ pub(super) fn run(arguments: &VerifyArguments) -> Outcome {
 }
 
 fn headline(counts: &Counts) -> String {
-    let Counts { files, sealed_secrets, values, external_secrets, stores } = counts;
+    let Counts { files, sealed_secrets, values, external_secrets, stores, kustomizations } = counts;
+    let built = if *kustomizations > 0 { format!(", {kustomizations} kustomization(s)") } else { String::new() };
     format!(
         "{files} file(s): {sealed_secrets} SealedSecret(s) with {values} value(s), {external_secrets} ExternalSecret(s), \
-         {stores} store(s)"
+         {stores} store(s){built}"
     )
 }

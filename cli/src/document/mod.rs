@@ -29,6 +29,7 @@ pub(crate) use emit::{SealedManifest, SealedTemplate};
 pub(crate) use error::DocumentError;
 pub(crate) use layout::{Layout, Placed};
 pub(crate) use manifest::{Entry, Manifest};
+pub(crate) use scalar::is_typed;
 pub(crate) use strings::replace_strings;
 
 use edit::Splice;

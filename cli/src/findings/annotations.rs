@@ -10,7 +10,7 @@ pub(super) fn workflow_command(finding: &Finding, root: &Root) -> String {
         finding.column.iter().for_each(|column| place.push_str(&format!(",col={column}")));
     }
     let (level, rule) = (finding.level.as_str(), finding.rule.id);
-    let text = format!("{}\n{}", finding.sentence(), finding.mend);
+    let text = format!("{}\nMend: {}", finding.sentence(), finding.mend);
     format!("::{level} {place},title={}::{}\n", property(&format!("bulla {rule}")), escape(&text))
 }
 

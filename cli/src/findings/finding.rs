@@ -71,12 +71,13 @@ pub(crate) struct Note {
 }
 
 impl Finding {
-    /// A finding about a whole file, with the level and the mend of its rule.
+    /// A finding about a whole file, with the level and the mend of its rule, in which FILE becomes the file.
     pub(crate) fn new(rule: &'static Rule, file: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
+        let file = file.into();
+        let found = Self {
             level: rule.level,
             rule,
-            file: file.into(),
+            file: String::new(),
             line: None,
             column: None,
             object: None,
@@ -86,6 +87,19 @@ impl Finding {
             commit: None,
             related: Vec::new(),
         }
+        .naming("FILE", &file);
+        Self { file, ..found }
+    }
+
+    /// The same with a word of the mend replaced by a name, where a shell takes that as it is.
+    pub(crate) fn naming(mut self, word: &str, name: &str) -> Self {
+        if is_tame(name) {
+            let is_it = |part: &str| part.trim_matches(['`', ',', '.', ';', ')', '(']) == word;
+            let parts = self.mend.split(' ');
+            let parts = parts.map(|part| if is_it(part) { part.replacen(word, name, 1) } else { part.to_owned() });
+            self.mend = parts.collect::<Vec<_>>().join(" ");
+        }
+        self
     }
 
     /// The same at a line and a column, both from 1.
@@ -131,6 +145,12 @@ impl Finding {
         let numbers: String = numbers.into_iter().flatten().map(|number| format!(":{number}")).collect();
         format!("{}{numbers}", self.file)
     }
+}
+
+/// Whether a shell takes a word as it is, and no command takes it for an option.
+pub(crate) fn is_tame(word: &str) -> bool {
+    let tame = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    !word.is_empty() && !word.starts_with('-') && word.bytes().all(tame)
 }
 
 fn id_of<S: Serializer>(rule: &&'static Rule, serializer: S) -> Result<S::Ok, S::Error> {

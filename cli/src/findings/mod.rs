@@ -20,7 +20,7 @@ mod rule;
 mod sarif;
 
 pub(crate) use self::baseline::Baseline;
-pub(crate) use self::finding::{Finding, Level, Note, Related};
+pub(crate) use self::finding::{Finding, Level, Note, Related, is_tame};
 pub(crate) use self::report::{Format, Report};
 pub(crate) use self::root::Root;
 pub(crate) use self::rule::{Rule, explain, list};

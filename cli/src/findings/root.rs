@@ -48,6 +48,11 @@ impl Root {
         parts.join("/")
     }
 
+    /// The file with that name.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.as_ref().map_or_else(|| PathBuf::from(name), |folder| folder.join(name))
+    }
+
     /// The name as a relative URI reference, or a `file:` URI for a file elsewhere.
     pub(super) fn uri(&self, file: &str) -> String {
         let name = self.name(file);

@@ -68,7 +68,7 @@ fn result(finding: &Finding, index: Option<&usize>, root: &Root, seen: &mut Hash
     let mut result = json!({
         "ruleId": finding.rule.id,
         "level": finding.level.as_str(),
-        "message": {"text": format!("{}\n{}", finding.sentence(), finding.mend)},
+        "message": {"text": format!("{}\nMend: {}", finding.sentence(), finding.mend)},
         "locations": [location],
         "partialFingerprints": {"bulla/v1": &print, "primaryLocationLineHash": format!("{}:{count}", &print[..16])},
     });

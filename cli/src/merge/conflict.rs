@@ -125,9 +125,9 @@ pub(super) fn written(conflict: &Conflict, marks: &Marks, newline: &str, around:
     let mut out = String::new();
     let mut line = |sign: u8, label: &str| marker(sign, label, marks.size) + newline;
     let side = |piece: &Option<Piece>| {
-        let lines = piece.as_ref().map(|piece| {
-            format!("{}{}{}{}{}{newline}", piece.lead, around.0, piece.body, piece.trail, around.1)
-        });
+        let lines = piece
+            .as_ref()
+            .map(|piece| format!("{}{}{}{}{}{newline}", piece.lead, around.0, piece.body, piece.trail, around.1));
         lines.unwrap_or_default()
     };
     out.push_str(&line(b'<', &marks.ours));
@@ -162,7 +162,14 @@ mod tests {
 
     #[test]
     fn what_is_no_whole_conflict_is_text() {
-        for text in ["<<<<<<< a\nb\n", "<<<<<<< a\n=======\n", ">>>>>>> a\n", "<<<<<<<a\n=======\n>>>>>>> b\n", "<<<<<<<< a\n=======\n>>>>>>> b\n", ""] {
+        for text in [
+            "<<<<<<< a\nb\n",
+            "<<<<<<< a\n=======\n",
+            ">>>>>>> a\n",
+            "<<<<<<<a\n=======\n>>>>>>> b\n",
+            "<<<<<<<< a\n=======\n>>>>>>> b\n",
+            "",
+        ] {
             assert_eq!(resolved(text, 7, Reading::Theirs), text);
         }
         // The inner of two is whole.

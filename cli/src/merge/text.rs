@@ -79,13 +79,7 @@ pub(crate) struct Settings {
 }
 
 /// Merges `ours` and `theirs`, which both come from `base`, as Git does.
-pub(crate) fn merge(
-    base: &[u8],
-    ours: &[u8],
-    theirs: &[u8],
-    marks: &Marks,
-    settings: &Settings,
-) -> Outcome<Merged> {
+pub(crate) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], marks: &Marks, settings: &Settings) -> Outcome<Merged> {
     if ours == theirs || theirs == base {
         return Ok(Merged::clean(ours));
     }
@@ -226,11 +220,9 @@ mod tests {
     fn changes_apart_merge_and_conflicts_bear_our_labels() {
         let ours = merged(b"A\nb\nc\nd\ne\n", b"a\nb\nc\nd\nE\n", &marks(Style::Merge));
         assert_eq!(ours, Merged::clean(b"A\nb\nc\nd\nE\n"));
-        for (style, middle) in [
-            (Style::Merge, ""),
-            (Style::Diff3, "||||||| before\nc\n"),
-            (Style::ZealousDiff3, "||||||| before\nc\n"),
-        ] {
+        for (style, middle) in
+            [(Style::Merge, ""), (Style::Diff3, "||||||| before\nc\n"), (Style::ZealousDiff3, "||||||| before\nc\n")]
+        {
             let merged = merged(b"a\nb\nX\nd\ne\n", b"a\nb\nY\nd\ne\n", &marks(style));
             let expected = format!("a\nb\n<<<<<<< HEAD\nX\n{middle}=======\nY\n>>>>>>> a branch\nd\ne\n");
             assert_eq!(String::from_utf8(merged.text).unwrap(), expected);

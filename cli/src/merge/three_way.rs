@@ -291,9 +291,8 @@ impl Attempt<'_> {
 
     fn dispute(&self, index: usize, conflict: &entries::Conflict) -> Dispute {
         let manifest = self.trios[index].ours.manifest;
-        let told = |piece: &Option<entries::Piece>| {
-            piece.as_ref().map(|piece| seal::Seal::of(piece.value.as_deref()).line())
-        };
+        let told =
+            |piece: &Option<entries::Piece>| piece.as_ref().map(|piece| seal::Seal::of(piece.value.as_deref()).line());
         Dispute {
             object: named(manifest),
             key: conflict.key.clone(),
@@ -350,8 +349,7 @@ fn trios(documents: &Documents) -> Result<Vec<Trio<'_>>, Reason> {
     let mut found: Vec<(Option<usize>, usize, usize)> = Vec::new();
     if let Some(base) = &documents.base {
         let bases = list(base);
-        let to_ours: BTreeMap<usize, usize> =
-            pair((base, &bases), (&documents.ours, &ours)).into_iter().collect();
+        let to_ours: BTreeMap<usize, usize> = pair((base, &bases), (&documents.ours, &ours)).into_iter().collect();
         let to_theirs: BTreeMap<usize, usize> =
             pair((base, &bases), (&documents.theirs, &theirs)).into_iter().collect();
         for (at, index) in bases.iter().enumerate() {
@@ -369,7 +367,8 @@ fn trios(documents: &Documents) -> Result<Vec<Trio<'_>>, Reason> {
     for (a, b) in pair((&documents.ours, &new_ours), (&documents.theirs, &new_theirs)) {
         found.push((None, new_ours[a], new_theirs[b]));
     }
-    let block = |document, index| Block::of(document, index).map_err(|_| "values are written in a way that cannot be moved");
+    let block =
+        |document, index| Block::of(document, index).map_err(|_| "values are written in a way that cannot be moved");
     let mut trios = Vec::new();
     for (base, ours, theirs) in found {
         let base = base.zip(documents.base.as_ref()).map(|(index, base)| block(base, index)).transpose()?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bulla::seal::{Certificate, KeyId, Recipient};
 
-use super::{RawRule, RulesError, parse};
+use super::{At, RawRule, RulesError, parse};
 use crate::document::replace_strings;
 
 /// Who comes where somebody goes.
@@ -24,7 +24,7 @@ pub(crate) struct Replacement {
 /// # Errors
 /// The file is malformed, names a recipient in a way that cannot be edited, or names both who goes and who comes.
 pub(crate) fn rules(path: &Path, text: &str, changes: &[Replacement]) -> Result<Option<String>, RulesError> {
-    let malformed = |problem: String| RulesError::Malformed { path: path.to_path_buf(), at: String::new(), problem };
+    let malformed = |problem: String| RulesError::Malformed { path: path.to_path_buf(), at: At::default(), problem };
     let before = parse(path, text)?;
     let new = replace_strings(text, |found| Some(replaced(found, changes)?.to_string()));
     let Some(new) = new.map_err(|error| malformed(error.to_string()))? else { return Ok(None) };
@@ -51,7 +51,7 @@ pub(crate) fn rules(path: &Path, text: &str, changes: &[Replacement]) -> Result<
 /// # Errors
 /// It would name somebody twice, or what comes instead of a certificate is none.
 pub(crate) fn recipient_file(path: &Path, text: &str, changes: &[Replacement]) -> Result<Option<String>, RulesError> {
-    let malformed = |problem: String| RulesError::Malformed { path: path.to_path_buf(), at: String::new(), problem };
+    let malformed = |problem: String| RulesError::Malformed { path: path.to_path_buf(), at: At::default(), problem };
     if text.contains("-----BEGIN ") {
         let Ok(certificate) = Certificate::from_pem(text.as_bytes()) else { return Ok(None) };
         let id = Recipient::from(certificate).key_id();
@@ -112,7 +112,7 @@ fn refuse_twice<'a>(
         if seen.contains(&text) && changes.iter().any(|change| change.new.key_id() == recipient.key_id()) {
             let problem =
                 format!("names both an old key and the new one, {}: take the old one out", recipient.key_id());
-            return Err(RulesError::Malformed { path: path.to_path_buf(), at: String::new(), problem });
+            return Err(RulesError::Malformed { path: path.to_path_buf(), at: At::default(), problem });
         }
         seen.push(text);
     }

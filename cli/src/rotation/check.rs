@@ -8,7 +8,7 @@ use super::state::Wish;
 use crate::failure::{Outcome, refuse};
 use crate::findings::{Baseline, Finding, Level};
 use crate::reseal::FileReport;
-use crate::verify::Check;
+use crate::verify::{self, Options};
 
 /// Rules about whom a value is sealed to: what they find before the run, the run may mend.
 const ABOUT_KEYS: [&str; 5] = ["unknown-key", "retired-key", "compromised-key", "recipient", "missing-recipient"];
@@ -44,12 +44,7 @@ pub(super) fn after(files: &[PathBuf], wish: &Wish, failed: &[FileReport]) -> Ou
 }
 
 fn errors(files: &[PathBuf], wish: &Wish) -> Outcome<Vec<Finding>> {
-    let mut check = Check::new(&[], None)?;
-    for file in files {
-        check.file(file)?;
-    }
-    check.finish();
-    let mut findings = check.findings;
+    let mut findings = verify::check(files, &Options::default())?.findings;
     if let Some(file) = &wish.baseline {
         let looked: BTreeSet<&Path> = files.iter().map(PathBuf::as_path).collect();
         Baseline::read(file)?.apply(file, &mut findings, |name| looked.contains(Path::new(name)));

@@ -228,7 +228,8 @@ fn what_is_in_the_safe_may_be_an_age_file_and_the_key_that_opens_it() {
     vault.key("recovery.key", &recovery);
     let keys = format!("{}\n{}\n", vault.old.text, vault.new.text);
     let sealed = tools::stdout_of(tools::age(&["-r", &recovery.recipient().to_string()], keys.as_bytes()));
-    std::fs::write(vault.checkout.bench.path("keys.age"), sealed).unwrap();
+    let mut file = std::fs::File::create(vault.checkout.bench.path("keys.age")).unwrap();
+    std::io::Write::write_all(&mut file, &sealed).unwrap();
     vault.drill(&["keys.age", "recovery.key"], &[]).exits(0);
     vault.drill(&["keys.age"], &[]).exits(1).says("is encrypted");
 }
@@ -253,10 +254,27 @@ fn what_cannot_be_proven_is_not_called_proven() {
     let run = vault.drill_at(&other, &keys, &[]).exits(1);
     assert!(run.out.starts_with("There is no sealed value in it"), "{}", run.out);
     // A template is said, not proven.
-    let template = "kind: SealedSecret\nmetadata:\n  {{- include \"labels\" . }}\nspec:\n  encryptedData: {}\n";
+    let template = "{{- if .Values.db }}\nkind: SealedSecret\nmetadata: {name: db}\n{{- end }}\n";
     vault.commit("chart/templates/x.yaml", template);
     let run = vault.drill(&keys, &[]).exits(0);
-    assert!(run.out.contains("1 file(s) with SealedSecrets are templates"), "{}", run.out);
+    assert!(run.out.contains("1 template(s) with SealedSecrets cannot be read"), "{}", run.out);
+}
+
+#[test]
+fn values_in_charts_and_patches_open_where_they_say_that_they_belong() {
+    let mut vault = Vault::rotated();
+    let keys = ["old.key", "new.key"];
+    let (ours, lost) =
+        (vault.new.seal("password", CANARY, "2026-01-02"), Key::new().seal("token", CANARY, "2026-01-02"));
+    let chart = "kind: SealedSecret\napiVersion: bitnami.com/v1alpha1\nmetadata:\n  name: db\nspec:\n  encryptedData:\n    password: {{ .Values.password }}\n";
+    vault.commit("chart/templates/db.yaml", chart);
+    vault.commit("chart/values.yaml", &format!("# of the chart\npassword: \"{ours}\"\n"));
+    let run = vault.drill(&keys, &[]).exits(0);
+    assert!(run.out.contains("5 of 5 values open") && run.out.contains("template(s) with"), "{}", run.out);
+    vault.commit("tests/values.yaml", &format!("{{{{ if x }}}}\ntoken: {lost}\n"));
+    let told = vault.told(&keys, &[], 1);
+    assert_eq!(told["lost"][0]["files"][0]["values"], serde_json::json!([{"object": "prod/db", "key": "token"}]));
+    vault.drill(&keys, &["--exclude", "tests/**"]).exits(0);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod world;
 mod auditing;
 mod baselines;
 mod checkout;
+mod cluster_custody;
 mod custody;
 mod disaster;
 mod drilling;

@@ -17,9 +17,8 @@ pub(super) fn run(arguments: &MergeDriverArguments) -> Outcome {
     let (base, ours, theirs) = (read(&arguments.base)?, read(&arguments.ours)?, read(&arguments.theirs)?);
     let texts = Texts { base: &base, ours: &ours, theirs: &theirs };
     let marks = marks(arguments);
-    let verdict = settings().and_then(|(style, settings)| {
-        three_way::merge(&texts, &Marks { style, ..marks.clone() }, &settings)
-    });
+    let verdict =
+        settings().and_then(|(style, settings)| three_way::merge(&texts, &Marks { style, ..marks.clone() }, &settings));
     let verdict = match verdict {
         Ok(verdict) => verdict,
         Err(failure) => {
@@ -89,7 +88,9 @@ fn tell(path: &str, verdict: &Verdict) {
         }
     }
     if !verdict.disputes.is_empty() {
-        output::note(&format!("Finish it by hand, or: bulla git resolve {path} --identity FILE | --ours | --theirs | --newest"));
+        output::note(&format!(
+            "Finish it by hand, or: bulla git resolve {path} --identity FILE | --ours | --theirs | --newest"
+        ));
     }
 }
 
@@ -101,7 +102,9 @@ fn sentence(dispute: &Dispute) -> String {
     match why {
         Why::Changed => format!("{key} of {object} was sealed anew on both sides"),
         Why::Added => format!("{key} of {object} was added on both sides"),
-        Why::Removed(side) => format!("{key} of {object} was taken out in {} and changed in {}", name(*side), other(*side)),
+        Why::Removed(side) => {
+            format!("{key} of {object} was taken out in {} and changed in {}", name(*side), other(*side))
+        }
         Why::Comments => format!("the comment at {key} of {object} was changed on both sides"),
         Why::Misplaced(side) => format!(
             "{key} of {object}: the value from {} was sealed for the place that the object had there, and would not open \
