@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | `object` | the SealedSecrets of a file, as far as opening them goes |
 //! | `opening` | the values of a file, opened and let go |
 //! | `lost` | what does not open, by what is missing, with its files and commits |
 //! | `outside` | what is in no commit: values that come from stores elsewhere |
@@ -11,6 +12,7 @@
 //! versions of a file is opened once.
 
 mod lost;
+mod object;
 mod opening;
 mod outside;
 mod report;

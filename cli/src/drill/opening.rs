@@ -10,9 +10,10 @@ use jiff::civil::Date;
 
 use super::Counts;
 use super::lost::Cause;
+use super::object::{self, Object};
 use super::outside::Found;
-use crate::document::{Document, Manifest};
 use crate::git::ObjectId;
+use crate::outline::Outline;
 use crate::repository::Namespaces;
 
 /// Into how many parts what was seen is divided, so that threads seldom wait for each other.
@@ -175,13 +176,13 @@ impl<'a> Opener<'a> {
         let mut has_any = is_native;
         // Native values that stand somewhere else than in a SealedSecret: in the values of a chart, in a patch.
         let mut elsewhere: HashSet<&str> = if is_native { natives(text).collect() } else { HashSet::new() };
-        match if is_manifest { Document::parse(text.to_owned()) } else { Document::parse(String::new()) } {
-            Ok(document) => {
-                for manifest in document.manifests().iter().filter(|manifest| manifest.is_sealed_secret()) {
+        match Outline::parse(if is_manifest { text } else { "" }) {
+            Ok(outline) => {
+                for object in object::all(&outline) {
                     has_any = true;
                     tally.objects.fetch_add(1, Ordering::Relaxed);
-                    self.object(manifest, text, &mut made);
-                    for value in manifest.entries.iter().filter_map(|entry| entry.value.as_deref()) {
+                    self.object(&object, text, &mut made);
+                    for value in object.values.iter().filter_map(|(_, value)| *value) {
                         elsewhere.remove(value);
                     }
                 }
@@ -207,40 +208,33 @@ impl<'a> Opener<'a> {
         made.failing
     }
 
-    fn object(&self, manifest: &Manifest, text: &str, made: &mut Made<'_>) {
-        let name = manifest.name.as_deref().unwrap_or_default();
+    fn object(&self, object: &Object<'_>, text: &str, made: &mut Made<'_>) {
+        let Object { name, namespace, scope, values } = object;
         // Where a file was at several paths, one may say another namespace than the other.
-        let mut namespaces: Vec<&str> = match (manifest.namespace.as_deref(), self.namespace) {
+        let mut namespaces: Vec<&str> = match (namespace, self.namespace) {
             (Some(own), _) => vec![own],
             (None, Some(typed)) => vec![typed],
             (None, None) => made.version.paths.iter().filter_map(|path| self.namespaces.of(path)).collect(),
         };
         namespaces.dedup();
-        let scope = manifest.scope();
         let object = match namespaces.first() {
             Some(namespace) => format!("{namespace}/{name}"),
-            None => name.to_owned(),
+            None => (*name).to_owned(),
         };
-        for entry in &manifest.entries {
+        for (key, sealed) in values {
             // A place that a template leaves for a value.
-            let is_left = entry.value.as_deref().map_or_else(|| text.contains("{{"), |value| value.contains("{{"));
+            let is_left = sealed.map_or_else(|| text.contains("{{"), |value| value.contains("{{"));
             if is_left {
                 made.is_template = true;
                 continue;
             }
-            let sealed = entry.value.as_deref();
-            let value = self.fingerprint(&[
-                sealed.unwrap_or_default(),
-                scope.as_str(),
-                &namespaces.join("/"),
-                name,
-                &entry.key,
-            ]);
+            let value =
+                self.fingerprint(&[sealed.unwrap_or_default(), scope.as_str(), &namespaces.join("/"), name, key]);
             let open = || match sealed {
-                Some(sealed) => self.open(sealed, name, &entry.key, &namespaces, scope),
+                Some(sealed) => self.open(sealed, name, key, &namespaces, *scope),
                 None => Err(Refusal::NotAString),
             };
-            self.value(&object, &entry.key, sealed.unwrap_or_default(), value, open, made);
+            self.value(&object, key, sealed.unwrap_or_default(), value, open, made);
         }
     }
 

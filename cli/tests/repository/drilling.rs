@@ -278,6 +278,26 @@ fn values_in_charts_and_patches_open_where_they_say_that_they_belong() {
 }
 
 #[test]
+fn the_whole_secret_form_and_values_behind_an_alias_are_values_too() {
+    let mut vault = Vault::rotated();
+    let keys = ["old.key", "new.key"];
+    let sealed = vault.new.seal_for(Scope::ClusterWide, "prod/x", "spec.data", "{}", "2026-01-02");
+    let whole = |name: &str, sealed: &str| {
+        format!(
+            "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata:\n  name: {name}\n  annotations: {{sealedsecrets.bitnami.com/cluster-wide: \"true\"}}\nspec:\n  {sealed}\n"
+        )
+    };
+    vault.commit("whole.yaml", &whole("whole", &format!("data: {sealed}")));
+    vault.commit("alias.yaml", &whole("alias", &format!("encryptedData: {{a: &same {sealed}, b: *same}}")));
+    let run = vault.drill(&keys, &[]).exits(0);
+    assert!(run.out.contains("7 of 7 values open, in 4 SealedSecrets"), "{}", run.out);
+    let lost = Key::new().seal_for(Scope::ClusterWide, "prod/x", "spec.data", "{}", "2026-01-02");
+    vault.commit("whole.yaml", &whole("whole", &format!("data: {lost}")));
+    let told = vault.told(&keys, &[], 1);
+    assert_eq!(told["lost"][0]["files"][0]["values"][0]["key"], "spec.data");
+}
+
+#[test]
 fn branches_tags_and_stashes_are_commits_too() {
     let vault = Vault::rotated();
     let lost = Key::new();
