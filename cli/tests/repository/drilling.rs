@@ -232,6 +232,22 @@ fn what_is_in_the_safe_may_be_an_age_file_and_the_key_that_opens_it() {
     std::io::Write::write_all(&mut file, &sealed).unwrap();
     vault.drill(&["keys.age", "recovery.key"], &[]).exits(0);
     vault.drill(&["keys.age"], &[]).exits(1).says("is encrypted");
+
+    // The same as `bulla keys backup` makes it, for one custodian and for two of three.
+    let at = |name: &str| vault.checkout.bench.path(name).display().to_string();
+    let (to, old, new) = (recovery.recipient().to_string(), at("old.key"), at("new.key"));
+    let backup = ["keys", "backup", "-i", &old, "-i", &new, "--to", &to];
+    vault.checkout.bulla(&[&backup[..], &["-o", &at("backup.age")]].concat()).exits(0);
+    vault.drill(&["backup.age", "recovery.key"], &[]).exits(0);
+    let (ann, ben) = (Key::new(), Key::new());
+    vault.key("ann.key", &ann);
+    vault.key("ben.key", &ben);
+    let (ann, ben) = (ann.recipient().to_string(), ben.recipient().to_string());
+    let shared = ["--to", &ann, "--to", &ben, "--threshold", "2", "-o", &at("shared.age")];
+    vault.checkout.bulla(&[&backup[..], &shared].concat()).exits(0);
+    let shares = ["shared.age", "shared.age.share-1", "shared.age.share-2"];
+    vault.drill(&[&shares[..], &["recovery.key", "ann.key"]].concat(), &[]).exits(0);
+    vault.drill(&[&shares[..2], &["ann.key"]].concat(), &[]).exits(1).says("shared.age");
 }
 
 #[test]
