@@ -36,11 +36,28 @@ fn main() -> anyhow::Result<ExitCode> {
         let bytes = t.write(&root, &key.recipient, today)?;
         tree::write(&root, ".bulla.yaml", &tree::rules("keys/sealing.pub"))?;
         tree::write(&root, "keys/sealing.pub", &key.public)?;
-        shared::progress(&format!("{} {} files {} values {} others {bytes} bytes {:?}", kind.label(), t.sealed.len(), t.values(), t.others(), began.elapsed()));
+        shared::progress(&format!(
+            "{} {} files {} values {} others {bytes} bytes {:?}",
+            kind.label(),
+            t.sealed.len(),
+            t.values(),
+            t.others(),
+            began.elapsed()
+        ));
     }
     let began = Instant::now();
-    let h = history::write(&folder.join("history"), history::Length { commits: arguments.commits, plants: arguments.plants, seed: arguments.seed }, today)?;
-    shared::progress(&format!("history {} plants {} bytes {} versions {:?}", h.plants.len(), h.bytes, h.versions, began.elapsed()));
+    let h = history::write(
+        &folder.join("history"),
+        history::Length { commits: arguments.commits, plants: arguments.plants, seed: arguments.seed },
+        today,
+    )?;
+    shared::progress(&format!(
+        "history {} plants {} bytes {} versions {:?}",
+        h.plants.len(),
+        h.bytes,
+        h.versions,
+        began.elapsed()
+    ));
     let began = Instant::now();
     history::halve(&folder.join("history"), &folder.join("half"))?;
     shared::progress(&format!("half {:?}", began.elapsed()));

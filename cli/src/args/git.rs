@@ -120,7 +120,7 @@ pub(crate) struct ResolveArguments {
     #[arg(long, group = "choice")]
     pub(crate) newest: bool,
     /// Private keys: both values are opened and compared, never printed. Repeatable
-    #[arg(short, long, value_name = "FILE", group = "how")]
+    #[arg(short, long, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
     /// Namespace, if the manifest has none
     #[arg(short, long, value_name = "NAMESPACE")]

@@ -116,9 +116,16 @@ fn without_a_cluster_identity_files_are_backed_up_and_plain_age_reads_them() {
     bench.run(&[&BACKUP[..], &["--to", "recovery.pub", "--overwrite"]].concat()).exits(0);
     assert_ne!(std::fs::read(bench.path("keys.age")).unwrap(), before);
     assert_eq!(mode(&bench, "keys.age"), 0o600);
-    // Nothing half done lies about.
-    let left = std::fs::read_dir(bench.path("")).unwrap().map(|entry| entry.unwrap().file_name());
-    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(".bulla-")));
+    // Nothing half done lies about, and nothing in the clear.
+    for entry in std::fs::read_dir(bench.path("")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(!path.file_name().unwrap().to_string_lossy().starts_with(".bulla-"));
+        let is_key = path.extension().is_some_and(|extension| extension == "key");
+        if path.is_file() && !is_key {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            assert!(!text.contains("AGE-SECRET-KEY") && !text.contains("QUdFLVNFQ1JFVC1LRVkt"), "{}", path.display());
+        }
+    }
 
     bench.run(&["keys", "backup", "--check", "keys.age"]).exits(1).says("give the private key that opens it");
     let run = quiet(&bench, &["keys", "backup", "--check", "keys.age", "-i", "recovery.key", "--output", "json"]);
