@@ -169,8 +169,7 @@ mod tests {
     fn values_that_an_alias_or_a_merge_key_brings_are_found_and_placeholders_are_not() {
         assert_eq!(fields("x: &x {p: canary}\nkind: Secret\nstringData: *x\n"), ["stringData.p"]);
         assert_eq!(fields("x: &x {p: canary}\nkind: Secret\nstringData: {<<: *x}\n"), ["stringData.p"]);
-        let stand_ins =
-            "kind: Secret\ndata: {a: '${DB_PASSWORD}', b: '<path:secret/data/db#password>', c: '{{ .x }}'}\n";
+        let stand_ins = "kind: Secret\ndata: {a: '${DB_PASSWORD}', b: '<path:secret/data/db#password>', c: '{{ .x }}'}\n";
         assert_eq!(fields(stand_ins), [""; 0]);
         assert_eq!(fields("kind: Secret\ndata: {a: '${not a name}', b: '{{ .x }}tail', c: '<path'}\n").len(), 3);
     }

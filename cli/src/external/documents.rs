@@ -287,8 +287,7 @@ fn flatten(document: Value, objects: &mut Vec<Map<String, Value>>) {
 /// The line of each object, in the same order. What the reader of lines cannot follow has none.
 fn lines(text: &str) -> Vec<usize> {
     let outline = Outline::parse(text);
-    let is_object =
-        |view: &View<'_, '_>| ["apiVersion", "kind"].iter().all(|key| view.get(key).and_then(View::text).is_some());
+    let is_object = |view: &View<'_, '_>| ["apiVersion", "kind"].iter().all(|key| view.get(key).and_then(View::text).is_some());
     let lines = |outline: Outline<'_>| outline.objects().into_iter().filter(is_object).map(View::line).collect();
     outline.map(lines).unwrap_or_default()
 }

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use rayon::iter::{
-    IndexedParallelIterator as _, IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
-};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -124,8 +122,7 @@ pub(crate) fn check(paths: &[PathBuf], options: &Options) -> Outcome<Check> {
 fn kustomizations(paths: &[PathBuf], named: &[PathBuf], files: &Files) -> Outcome<Vec<PathBuf>> {
     let mut found: BTreeSet<PathBuf> =
         named.iter().filter(|file| kustomize::is_kustomization(file)).map(|file| resolved(file)).collect();
-    let roots: BTreeSet<PathBuf> =
-        paths.iter().filter(|path| *path != Path::new("-")).filter_map(|p| repository(p)).collect();
+    let roots: BTreeSet<PathBuf> = paths.iter().filter(|path| *path != Path::new("-")).filter_map(|p| repository(p)).collect();
     for root in roots {
         found.extend(files.named(&root, kustomize::is_kustomization)?);
     }
@@ -222,9 +219,7 @@ fn run(plan: Plan, tree: &Tree, shared: &Shared<'_>) -> Check {
     let mut written = Vec::new();
     let mut sources = Sources::new();
     for (task, mut seen) in tasks.into_iter().zip(seen) {
-        if !seen.sources.is_empty()
-            && let Some(resolved) = task.resolved
-        {
+        if !seen.sources.is_empty() && let Some(resolved) = task.resolved {
             sources.insert(resolved, std::mem::take(&mut seen.sources));
         }
         if !task.look.is_checked {

@@ -88,11 +88,7 @@ pub(super) fn in_build(items: &[Item]) -> Vec<Finding> {
 
 fn found(file: &str, (line, column): At, what: &str, name: &str, (other, at, other_what): (&str, At, &str)) -> Finding {
     let message = format!("writes the Secret {name:?}, and so does {other_what} in {other}:{}", at.0);
-    let related = Related {
-        file: other.to_owned(),
-        line: Some(at.0),
-        column: Some(at.1),
-        message: format!("{other_what} is here"),
-    };
+    let related =
+        Related { file: other.to_owned(), line: Some(at.0), column: Some(at.1), message: format!("{other_what} is here") };
     Finding::new(&rules::DUPLICATE, file, message).at(line, column).of(what).see(related)
 }

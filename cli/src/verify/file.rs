@@ -68,11 +68,7 @@ pub(super) fn look(path: &Path, named: &str, text: &str, shared: &Shared<'_>, lo
     let rule = if path == Path::new("-") { None } else { shared.book.rule_for(path) };
     let mut reader = Reader { path, named, shared, look, rule, seen };
     let is_chart = text.contains("{{") && path != Path::new("-") && is_chart_template(path);
-    if is_chart {
-        reader.template(text)
-    } else {
-        reader.text(text, is_external)
-    }
+    if is_chart { reader.template(text) } else { reader.text(text, is_external) }
     reader.seen
 }
 

@@ -67,8 +67,7 @@ pub(super) struct Landing<'a> {
 impl Judge<'_> {
     /// Everything that is wrong with one, but for where its values land. `named` is what it is called.
     pub(super) fn object(&self, sealed: &Sealed, named: &str) -> Vec<Finding> {
-        let found =
-            |wrong: Wrong, at: At, field: &str| wrong.found(self.file, at, Some(named.to_owned()), field.to_owned());
+        let found = |wrong: Wrong, at: At, field: &str| wrong.found(self.file, at, Some(named.to_owned()), field.to_owned());
         let mut findings = Vec::new();
         if let Some((key, at)) = &sealed.duplicate {
             let message = format!("the key `{key}` is there twice; remove one");
@@ -128,8 +127,7 @@ impl Judge<'_> {
         }
         if classes.len() > 1 {
             let kinds = classes.iter().map(|(kind, keys)| format!("{} to {kind} keys", keys.join(", ")));
-            let message =
-                format!("values are sealed to keys of several kinds: {}", kinds.collect::<Vec<_>>().join("; "));
+            let message = format!("values are sealed to keys of several kinds: {}", kinds.collect::<Vec<_>>().join("; "));
             let wrong = Wrong::new(&rules::MIXED_KINDS, message);
             findings.push(wrong.found(self.file, data_at, named, path.to_owned()));
         }
@@ -144,10 +142,7 @@ impl Judge<'_> {
             let kinds = kinds.join(", ");
             wrong.push(Wrong {
                 level: Level::Error,
-                ..Wrong::new(
-                    &rules::MIXED_KINDS,
-                    format!("is sealed to keys of several kinds ({kinds}): age refuses it"),
-                )
+                ..Wrong::new(&rules::MIXED_KINDS, format!("is sealed to keys of several kinds ({kinds}): age refuses it"))
             });
         }
         let Some(binding) = &inspection.binding else {
@@ -162,9 +157,7 @@ impl Judge<'_> {
         wrong.extend(self.date(binding));
         wrong.extend(self.keys(binding));
         let strangers = |allowed: &Allowed| list(binding.keys.iter().copied().filter(|id| !allowed.ids.contains(id)));
-        if let Some((allowed, ids)) =
-            self.allowed.map(|known| (known, strangers(known))).filter(|(_, ids)| !ids.is_empty())
-        {
+        if let Some((allowed, ids)) = self.allowed.map(|known| (known, strangers(known))).filter(|(_, ids)| !ids.is_empty()) {
             let message = format!("is sealed to {ids}, which {} does not allow here", allowed.by);
             wrong.push(Wrong::new(&rules::RECIPIENT, message));
         }
@@ -202,26 +195,20 @@ impl Judge<'_> {
         let mut wrong = Vec::new();
         let compromised = of(KeyState::Compromised);
         if !compromised.is_empty() {
-            wrong
-                .push(Wrong::new(&rules::COMPROMISED_KEY, format!("is sealed to {compromised}, which is compromised")));
+            wrong.push(Wrong::new(&rules::COMPROMISED_KEY, format!("is sealed to {compromised}, which is compromised")));
         }
         let opens = binding.keys.iter().any(|id| keyring.state(*id).is_some_and(KeyState::opens));
         let retired = of(KeyState::Retired);
         if !opens && !retired.is_empty() {
-            wrong.push(Wrong::new(
-                &rules::RETIRED_KEY,
-                format!("is sealed to {retired}, which is retired: it will not open"),
-            ));
+            wrong.push(Wrong::new(&rules::RETIRED_KEY, format!("is sealed to {retired}, which is retired: it will not open")));
         }
         let is_allowed = |id: &KeyId| self.allowed.is_some_and(|allowed| allowed.ids.contains(id));
         // A key that is kept offline is in no listing of a cluster: .bulla.yaml vouches for it beside one that opens.
-        let unknown =
-            list(binding.keys.iter().copied().filter(|id| keyring.state(*id).is_none() && !(opens && is_allowed(id))));
+        let unknown = list(
+            binding.keys.iter().copied().filter(|id| keyring.state(*id).is_none() && !(opens && is_allowed(id))),
+        );
         if !unknown.is_empty() && (opens || wrong.is_empty()) {
-            wrong.push(Wrong::new(
-                &rules::UNKNOWN_KEY,
-                format!("is sealed to {unknown}, which --keyring does not name"),
-            ));
+            wrong.push(Wrong::new(&rules::UNKNOWN_KEY, format!("is sealed to {unknown}, which --keyring does not name")));
         }
         wrong
     }

@@ -15,13 +15,10 @@ pub(super) fn check(build: &Build, tree: &Tree, root: usize, shared: &Shared<'_>
         .refusals
         .iter()
         .map(|(file, (line, column), field, problem)| {
-            Finding::new(&rules::KUSTOMIZATION, file.to_string(), problem.as_str())
-                .at(*line, *column)
-                .field(field.as_str())
+            Finding::new(&rules::KUSTOMIZATION, file.to_string(), problem.as_str()).at(*line, *column).field(field.as_str())
         })
         .collect();
-    let ruled =
-        tree.file(root).and_then(|(path, _)| shared.book.rule_for(path)).and_then(|rule| rule.namespace.clone());
+    let ruled = tree.file(root).and_then(|(path, _)| shared.book.rule_for(path)).and_then(|rule| rule.namespace.clone());
     for item in build.items.iter().filter(|item| item.kind == Kind::SealedSecret && !item.is_doubtful) {
         let namespace = Some(item.namespace.as_str()).filter(|namespace| !namespace.is_empty());
         let namespace = namespace.or(shared.namespace).or(ruled.as_deref());

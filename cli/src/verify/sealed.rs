@@ -66,8 +66,7 @@ impl Sealed {
         let metadata = object.get("metadata");
         let field = |name: &str| metadata.and_then(|metadata| metadata.get(name));
         let text = |name: &str| field(name).and_then(View::text);
-        let known =
-            |name: &str| text(name).and_then(template::known).filter(|text| !text.is_empty()).map(str::to_owned);
+        let known = |name: &str| text(name).and_then(template::known).filter(|text| !text.is_empty()).map(str::to_owned);
         let spec = object.get("spec");
         let data = spec.and_then(|spec| spec.entry("encryptedData"));
         let data_at = data.map_or_else(|| object.place(), |(key, _)| key.place());
@@ -86,7 +85,8 @@ impl Sealed {
             labels: field("labels").map(strings).unwrap_or_default(),
             data_at,
             entries: data.map(entries).unwrap_or_default(),
-            duplicate: duplicate.and_then(|key| Some((template::known(key.text()?)?.to_owned(), key.place()))),
+            duplicate: duplicate
+                .and_then(|key| Some((template::known(key.text()?)?.to_owned(), key.place()))),
         }
     }
 
@@ -153,7 +153,11 @@ pub(super) fn entries(data: View<'_, '_>) -> Vec<Entry> {
         let name = key.text().unwrap_or_default();
         let is_template = template::known(name).is_none() || value.text().is_some_and(|t| template::known(t).is_none());
         let looked = || value.string().map_or(Err(Refusal::NotAString), seal::inspect);
-        Entry { key: template::shown(name).into_owned(), at: key.place(), looked: (!is_template).then(looked) }
+        Entry {
+            key: template::shown(name).into_owned(),
+            at: key.place(),
+            looked: (!is_template).then(looked),
+        }
     };
     pairs.map(entry).collect()
 }

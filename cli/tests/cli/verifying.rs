@@ -117,10 +117,7 @@ fn keys_that_nobody_named_and_dates_that_have_passed_are_found() {
         run.out
     );
     // A keyring says what opens, not what is allowed.
-    bench
-        .run(&["verify", "clusters/small.yaml", "--keyring", "small.pub"])
-        .exits(1)
-        .says("2 error(s) and 1 warning(s)");
+    bench.run(&["verify", "clusters/small.yaml", "--keyring", "small.pub"]).exits(1).says("2 error(s) and 1 warning(s)");
     let shown = bench.run(&["keys", "show", "--for", "clusters/x", "--output", "json"]).exits(0).out;
     bench.write("keys.json", &shown);
     bench.run(&["verify", "clusters/db.yaml", "--keyring", "keys.json"]).exits(0);
@@ -197,11 +194,7 @@ fn templates_are_read_as_far_as_they_go_and_standard_input_too() {
     assert!(!run.out.contains("canary") && !run.out.contains("filled.yaml"), "{}", run.out);
     bench.pipe(&["verify", "-"], &bench.read("clusters/db.yaml")).exits(0);
     let run = bench.pipe(&["verify", "-"], SECRET).exits(1);
-    assert!(
-        run.out.contains("standard input:9:3: Secret prod/db: stringData.username, stringData.password: in the clear"),
-        "{}",
-        run.out
-    );
+    assert!(run.out.contains("standard input:9:3: Secret prod/db: stringData.username, stringData.password: in the clear"), "{}", run.out);
 }
 
 #[test]

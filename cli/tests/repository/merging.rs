@@ -51,7 +51,8 @@ fn joined(lines: &[&str]) -> String {
 #[test]
 fn two_branches_that_change_neighbouring_keys_merge() {
     let story = Story::new();
-    let [a, b, a2, b2] = [("a", "1"), ("b", "1"), ("a", "2"), ("b", "2")].map(|(key, value)| story.line(key, value));
+    let [a, b, a2, b2] =
+        [("a", "1"), ("b", "1"), ("a", "2"), ("b", "2")].map(|(key, value)| story.line(key, value));
     let version = |a: &str, b: &str| manifest("prod/db", &joined(&[a, b]));
     story.tell(&version(&a, &b), &version(&a2, &b), &version(&a, &b2));
     story.merge().exits(0);

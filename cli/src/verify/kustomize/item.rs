@@ -15,9 +15,7 @@ const DEFAULT: &str = "default";
 pub(crate) enum Kind {
     SealedSecret,
     /// The Secret that it writes, where that is not called as it is itself; `None` where it writes none of its own.
-    ExternalSecret {
-        target: Option<Target>,
-    },
+    ExternalSecret { target: Option<Target> },
 }
 
 /// The Secret that an ExternalSecret writes.

@@ -69,29 +69,12 @@ pub(crate) struct Problem {
 /// One thing that a kustomization does.
 #[derive(Debug)]
 pub(super) enum Step {
-    Patch {
-        patch: Patch,
-        at: At,
-        field: String,
-    },
-    Namespace {
-        value: String,
-        at: At,
-        only_where_none: bool,
-    },
-    Prefix {
-        value: String,
-        at: At,
-    },
-    Suffix {
-        value: String,
-        at: At,
-    },
+    Patch { patch: Patch, at: At, field: String },
+    Namespace { value: String, at: At, only_where_none: bool },
+    Prefix { value: String, at: At },
+    Suffix { value: String, at: At },
     Labels(BTreeMap<String, String>),
-    Annotations {
-        values: BTreeMap<String, String>,
-        at: At,
-    },
+    Annotations { values: BTreeMap<String, String>, at: At },
     /// What it does to names and namespaces is not understood.
     Unknown,
 }
@@ -161,11 +144,7 @@ impl Kustomization {
         self.patches_in(root, text, "patchesJson6902");
         for replacement in root.get("replacements").into_iter().flat_map(View::items) {
             if transformers::replaces_places(replacement) {
-                self.unclear(
-                    replacement.place(),
-                    "replacements",
-                    "what a replacement puts into names is not known here",
-                );
+                self.unclear(replacement.place(), "replacements", "what a replacement puts into names is not known here");
             }
         }
         for (index, item) in root.get("transformers").into_iter().flat_map(View::items).enumerate() {
@@ -311,11 +290,7 @@ pub(super) fn file_in(folder: &Path) -> Option<PathBuf> {
 /// `example.org/team/repository//path`.
 fn is_host(text: &str) -> bool {
     let first = text.split('/').next().unwrap_or_default();
-    text.contains('/')
-        && first.contains('.')
-        && !first.starts_with('.')
-        && !text.ends_with(".yaml")
-        && !text.ends_with(".yml")
+    text.contains('/') && first.contains('.') && !first.starts_with('.') && !text.ends_with(".yaml") && !text.ends_with(".yml")
 }
 
 pub(super) fn strings(map: View<'_, '_>) -> BTreeMap<String, String> {

@@ -10,8 +10,7 @@ const HARMLESS: [&str; 5] =
 
 /// Reads one object of a kustomization's `transformers`; `at` is where it is named.
 pub(super) fn read(into: &mut Kustomization, object: View<'_, '_>, text: &str, at: At) {
-    let value =
-        |path: &[&str]| object.find(path).and_then(View::text).filter(|text| !text.is_empty()).map(str::to_owned);
+    let value = |path: &[&str]| object.find(path).and_then(View::text).filter(|text| !text.is_empty()).map(str::to_owned);
     let is_builtin = object.get("apiVersion").and_then(View::text) == Some("builtin");
     let kind = value(&["kind"]).unwrap_or_default();
     if !is_builtin {
@@ -22,11 +21,9 @@ pub(super) fn read(into: &mut Kustomization, object: View<'_, '_>, text: &str, a
     match kind.as_str() {
         "NamespaceTransformer" => {
             let only_where_none = value(&["unsetOnly"]).as_deref() == Some("true");
-            into.steps.extend(value(&["metadata", "namespace"]).map(|value| Step::Namespace {
-                value,
-                at,
-                only_where_none,
-            }));
+            into.steps.extend(
+                value(&["metadata", "namespace"]).map(|value| Step::Namespace { value, at, only_where_none }),
+            );
         }
         "PrefixTransformer" | "SuffixTransformer" | "PrefixSuffixTransformer" if is_for(object, "metadata/name") => {
             into.steps.extend(value(&["prefix"]).map(|value| Step::Prefix { value, at }));
