@@ -34,9 +34,17 @@ impl Failure {
         self.code == 1
     }
 
+    /// A refusal that was explained already, or that whoever called the command explains.
+    pub(crate) fn said() -> Self {
+        Self { code: 1, error: anyhow::Error::msg("") }
+    }
+
     /// Prints the failure and gives its exit code.
     pub(crate) fn report(self) -> ExitCode {
-        output::error(&format!("{:#}", self.error));
+        let text = format!("{:#}", self.error);
+        if !text.is_empty() {
+            output::error(&text);
+        }
         ExitCode::from(self.code)
     }
 }

@@ -26,7 +26,7 @@ impl Files {
     }
 
     /// Every file of a path, in order. A file that is named itself is taken whatever it is called; in a folder those
-    /// that end in `.yaml`, `.yml` or `.json` are. What Git ignores is looked at too: ignored files can be committed.
+    /// that end in `.yaml`, `.yml` or `.json` are, and those called `Kustomization`. What Git ignores is looked at too: ignored files can be committed.
     pub(crate) fn of(&self, path: &Path) -> Outcome<Vec<PathBuf>> {
         if path == Path::new("-") || path.is_file() {
             return Ok(vec![path.to_path_buf()]);
@@ -35,12 +35,24 @@ impl Files {
             return Err(usage!("{} does not exist", path.display()));
         }
         let mut files = Vec::new();
-        self.walk(path, &mut files)?;
+        self.walk(path, is_manifest, &mut files)?;
         files.sort();
         Ok(files)
     }
 
-    fn walk(&self, folder: &Path, files: &mut Vec<PathBuf>) -> Outcome {
+    /// Every file of a folder whose name is asked for, in no order.
+    pub(crate) fn named(&self, folder: &Path, is_wanted: fn(&Path) -> bool) -> Outcome<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        self.walk(folder, is_wanted, &mut files)?;
+        Ok(files)
+    }
+
+    /// Whether a file that is found, from the folder that patterns are from, is one to look at.
+    pub(crate) fn takes(&self, path: &Path) -> bool {
+        is_manifest(path) && !path.ancestors().any(|part| self.excluded.is_match(part))
+    }
+
+    fn walk(&self, folder: &Path, is_wanted: fn(&Path) -> bool, files: &mut Vec<PathBuf>) -> Outcome {
         let named = || format!("reading folder {}", folder.display());
         for entry in std::fs::read_dir(folder).or_usage(named())? {
             let entry = entry.or_usage(named())?;
@@ -53,9 +65,9 @@ impl Files {
             if kind.is_dir() {
                 let is_ours = !PASSED_OVER.iter().any(|name| entry.file_name() == *name);
                 if is_ours {
-                    self.walk(&path, files)?;
+                    self.walk(&path, is_wanted, files)?;
                 }
-            } else if path.is_file() && is_manifest(&path) {
+            } else if is_wanted(&path) && path.is_file() {
                 files.push(path);
             }
         }
@@ -63,7 +75,11 @@ impl Files {
     }
 }
 
+/// Whether the name is that of a manifest; a kustomization may do without an ending.
 fn is_manifest(path: &Path) -> bool {
+    if path.file_name().is_some_and(|name| name == "Kustomization") {
+        return true;
+    }
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     matches!(extension.as_deref(), Some("yaml" | "yml" | "json"))
 }

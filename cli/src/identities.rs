@@ -1,70 +1,41 @@
-//! Private keys from files: age identities, PEM, or the Secrets in which a cluster keeps them.
+//! Private keys from files: age identities, PEM, the Secrets in which a cluster keeps them, and a backup of these
+//! together with the key that opens it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bulla::seal::{Identity, KeyState, Keyring};
-use serde::Deserialize;
-use std::collections::BTreeMap;
-use zeroize::{Zeroize, Zeroizing};
 
-use crate::failure::{OrFail as _, Outcome, refuse};
-use crate::input;
-
-/// A Secret, or a list of them, as `kubectl get secret -o yaml` and upstream's backup write it.
-#[derive(Deserialize)]
-struct KeySecret {
-    #[serde(default)]
-    data: BTreeMap<String, String>,
-    #[serde(default)]
-    items: Vec<Self>,
-}
-
-/// The data keys that hold a private key: ours, then upstream's.
-const PRIVATE: [&str; 2] = ["identity", "tls.key"];
+use crate::custody;
+use crate::failure::Outcome;
 
 /// Reads every private key of every file into a keyring, in the order given: later ones are newer.
+///
+/// What is retired or compromised in a cluster opens here all the same: whoever holds the file has the key. A key that
+/// only opened a backup is not one to seal to.
 pub(crate) fn keyring(files: &[PathBuf]) -> Outcome<Keyring> {
+    let documents = custody::open(files)?;
+    let others = custody::identities_in(&documents);
+    let has_backup = documents.iter().any(|document| document.fingerprint.is_some());
     let mut keyring = Keyring::new();
-    for file in files {
-        for identity in read(file)? {
-            keyring.insert(identity, KeyState::Active);
+    for document in &documents {
+        let is_opener = has_backup && document.fingerprint.is_none() && !document.is_manifest();
+        for kept in document.keys(&others)? {
+            match kept.identity {
+                Some(identity) => keyring.insert(identity, if is_opener { KeyState::Opening } else { kept.state }),
+                None => keyring.lock(kept.id),
+            }
         }
     }
     Ok(keyring)
 }
 
-/// Every private key of a file.
-pub(crate) fn read(file: &Path) -> Outcome<Vec<Identity>> {
-    let text = input::manifest(file)?;
-    let named = file.display().to_string();
-    let looks_like_a_manifest = text.lines().any(|line| {
-        let line = line.trim_start();
-        line.starts_with("kind:") || line.starts_with("\"kind\"") || line.starts_with('{')
-    });
-    if !looks_like_a_manifest {
-        return Identity::parse_all(&text).or_refuse(named);
-    }
-    // The reader's message could repeat a line of the file, and this file holds private keys: leave it out.
-    let secrets: Vec<KeySecret> =
-        serde_saphyr::from_multiple(&text).map_err(|_| refuse!("{named}: not a Secret in YAML or JSON"))?;
+/// Every private key of the files.
+pub(crate) fn read(files: &[PathBuf]) -> Outcome<Vec<Identity>> {
+    let documents = custody::open(files)?;
+    let others = custody::identities_in(&documents);
     let mut identities = Vec::new();
-    for mut secret in
-        secrets.into_iter().flat_map(|secret| [secret.items, vec![KeySecret { items: Vec::new(), ..secret }]]).flatten()
-    {
-        for key in PRIVATE {
-            if let Some(encoded) = secret.data.get(key) {
-                let bytes = STANDARD.decode(encoded.trim()).map_err(|_| refuse!("{named}: {key} is not base64"))?;
-                let bytes = Zeroizing::new(bytes);
-                let text = std::str::from_utf8(&bytes).map_err(|_| refuse!("{named}: {key} is not text"))?;
-                identities.extend(Identity::parse_all(text).or_refuse(format!("{named}: {key}"))?);
-            }
-        }
-        secret.data.values_mut().for_each(Zeroize::zeroize);
-    }
-    if identities.is_empty() {
-        return Err(refuse!("{named}: no Secret in it has a private key under identity or tls.key"));
+    for document in &documents {
+        identities.extend(document.keys(&others)?.into_iter().filter_map(|kept| kept.identity));
     }
     Ok(identities)
 }

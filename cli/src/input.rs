@@ -10,19 +10,22 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::failure::{Outcome, refuse, usage};
 
 /// The longest manifest that is read, in bytes. Kubernetes takes 3 MiB in one request.
-const MAX_MANIFEST: u64 = 16 << 20;
+pub(crate) const MAX_MANIFEST: u64 = 16 << 20;
 
 /// Reads a whole manifest; `-` is standard input.
 pub(crate) fn manifest(path: &Path) -> Outcome<Zeroizing<String>> {
-    let bytes = if path == Path::new("-") {
+    text(whole(path)?, path)
+}
+
+/// Reads a whole file that need not be text, as long as a manifest may be; `-` is standard input.
+pub(crate) fn whole(path: &Path) -> Outcome<Zeroizing<Vec<u8>>> {
+    if path == Path::new("-") {
         if io::stdin().is_terminal() {
-            crate::output::note("reading a manifest from the terminal; end it with Ctrl-D");
+            crate::output::note("reading a file from the terminal; end it with Ctrl-D");
         }
-        bounded(io::stdin().lock(), MAX_MANIFEST, "standard input")?
-    } else {
-        bounded(open(path)?, MAX_MANIFEST, &path.display().to_string())?
-    };
-    text(bytes, path)
+        return bounded(io::stdin().lock(), MAX_MANIFEST, "standard input");
+    }
+    bounded(open(path)?, MAX_MANIFEST, &path.display().to_string())
 }
 
 /// Reads the value of `key`, from a file as it is or, without one, from standard input or a prompt.
@@ -90,7 +93,8 @@ fn bounded(mut source: impl io::Read, limit: u64, name: &str) -> Outcome<Zeroizi
     }
 }
 
-fn text(mut bytes: Zeroizing<Vec<u8>>, path: &Path) -> Outcome<Zeroizing<String>> {
+/// The text that bytes are.
+pub(crate) fn text(mut bytes: Zeroizing<Vec<u8>>, path: &Path) -> Outcome<Zeroizing<String>> {
     match String::from_utf8(std::mem::take(&mut *bytes)) {
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) => {

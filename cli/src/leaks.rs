@@ -1,218 +1,135 @@
 //! Finds plain Secrets among manifests: what must not be committed.
 //!
-//! By structure, not by pattern: a document of kind Secret with data in it. Sealed values are never reported.
+//! By structure, not by pattern: a document of kind Secret with data in it, or what Kustomize makes Secrets of. Sealed
+//! values are never reported, nor are values that only stand for one: `${NAME}`, `<path:...>`, `{{ ... }}`.
 
 use std::path::{Path, PathBuf};
 
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use std::collections::BTreeMap;
-use std::fmt;
-use zeroize::Zeroize as _;
+use crate::outline::{Outline, View};
 
 /// A plain Secret in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leak {
     /// The file.
     pub(crate) path: PathBuf,
-    /// The line of its `kind`, counted from 1.
-    pub(crate) line: usize,
-    /// Name of the Secret.
+    /// Where its first value in the clear stands: line and column, from 1.
+    pub(crate) place: (usize, usize),
+    /// Namespace and name of the Secret, as far as it says.
     pub(crate) name: String,
-    /// Its data keys.
-    pub(crate) keys: Vec<String>,
+    /// Its values in the clear: the fields, in the order of the file, and where they stand.
+    pub(crate) values: Vec<Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    kind: Option<String>,
-    #[serde(default)]
-    metadata: Metadata,
-    data: Option<BTreeMap<String, Worth>>,
-    string_data: Option<BTreeMap<String, Worth>>,
-    items: Option<Vec<Self>>,
-    /// Of a Kustomization, which needs no kind.
-    #[serde(default)]
-    secret_generator: Option<Vec<Generator>>,
-    /// SOPS puts this beside values that it has encrypted.
-    sops: Option<IgnoredAny>,
+/// A value in the clear, without the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Value {
+    /// Such as `data.password`.
+    pub(crate) field: String,
+    /// Line and column of its key, from 1.
+    pub(crate) place: (usize, usize),
 }
 
-/// What Kustomize makes a Secret of.
-#[derive(Deserialize)]
-struct Generator {
-    name: Option<String>,
-    #[serde(default)]
-    literals: Option<Vec<Pair>>,
-    #[serde(default)]
-    files: Option<Vec<String>>,
-    #[serde(default)]
-    envs: Option<Vec<String>>,
-    env: Option<String>,
-}
+/// What stands where a template had an action.
+pub(crate) const FILLED: char = '\u{e000}';
 
-/// `key=value`, of which the value is not kept.
-struct Pair {
-    key: String,
-    is_empty: bool,
-}
-
-impl<'de> Deserialize<'de> for Pair {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut text = String::deserialize(deserializer)?;
-        let (key, value) = text.split_once('=').unwrap_or((&text, ""));
-        let pair = Self { key: key.to_owned(), is_empty: value.is_empty() };
-        text.zeroize();
-        Ok(pair)
-    }
-}
-
-impl Generator {
-    /// What of it is in the clear: literals with a value, and files that lie beside `path`.
-    fn gives_away(self, path: &Path) -> Option<(String, Vec<String>)> {
-        let literals = self.literals.into_iter().flatten().filter(|pair| !pair.is_empty).map(|pair| pair.key);
-        let lies_there = |named: &String| {
-            let file = named.split_once('=').map_or(named.as_str(), |(_, file)| file);
-            path.parent().is_some_and(|folder| folder.join(file).is_file())
-        };
-        let files = self.files.into_iter().flatten().chain(self.envs.into_iter().flatten()).chain(self.env);
-        let keys: Vec<String> = literals.chain(files.filter(lies_there)).collect();
-        (!keys.is_empty()).then(|| (self.name.unwrap_or_default(), keys))
-    }
-}
-
-/// What a value gives away. The value itself is not kept.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Worth {
-    /// Empty or null.
-    Nothing,
-    /// It looks like what SOPS encrypts to.
-    Encrypted,
-    /// It is in the clear.
-    Plain,
-}
-
-impl<'de> Deserialize<'de> for Worth {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Look)
-    }
-}
-
-struct Look;
-
-impl<'de> Visitor<'de> for Look {
-    type Value = Worth;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Worth, E> {
-        Ok(match text {
-            "" => Worth::Nothing,
-            _ if text.starts_with("ENC[") => Worth::Encrypted,
-            _ => Worth::Plain,
-        })
-    }
-
-    fn visit_unit<E>(self) -> Result<Worth, E> {
-        Ok(Worth::Nothing)
-    }
-
-    fn visit_none<E>(self) -> Result<Worth, E> {
-        Ok(Worth::Nothing)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Worth, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Worth, E> {
-        Ok(Worth::Plain)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Worth, E> {
-        Ok(Worth::Plain)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Worth, E> {
-        Ok(Worth::Plain)
-    }
-
-    fn visit_i128<E>(self, _: i128) -> Result<Worth, E> {
-        Ok(Worth::Plain)
-    }
-
-    fn visit_u128<E>(self, _: u128) -> Result<Worth, E> {
-        Ok(Worth::Plain)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Worth, E> {
-        Ok(Worth::Plain)
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Worth, E> {
-        Ok(if bytes.is_empty() { Worth::Nothing } else { Worth::Plain })
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Worth, A::Error> {
-        while all.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Worth::Plain)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<Worth, A::Error> {
-        while all.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Worth::Plain)
-    }
-}
-
-#[derive(Default, Deserialize)]
-struct Metadata {
-    name: Option<String>,
-}
-
-/// The field of a Kustomization that makes Secrets.
-pub(crate) const GENERATOR: &str = "secretGenerator";
+/// The field of a Kustomization that makes Secrets, and the kind of a generator that does.
+pub(crate) const GENERATORS: [&str; 2] = ["secretGenerator", "SecretGenerator"];
 
 /// The plain Secrets of one file. A file that is not YAML or JSON has none.
 pub(crate) fn find(path: &Path, text: &str) -> Vec<Leak> {
-    look(path, text).unwrap_or_default()
+    Outline::parse(text).map(|outline| look(path, &outline)).unwrap_or_default()
 }
 
-/// The plain Secrets of one file; `None` if it cannot be read as manifests.
-pub(crate) fn look(path: &Path, text: &str) -> Option<Vec<Leak>> {
-    let documents = serde_saphyr::from_multiple::<Option<Document>>(text).ok()?;
-    // Where the words `kind: Secret` stand, in order: good enough to send somebody to the line.
-    let is_kind = |line: &str| {
-        let words: String = line.chars().filter(|c| !matches!(c, '"' | '\'' | ' ' | ',' | '-')).collect();
-        words == "kind:Secret"
-    };
-    let mut lines = text.lines().enumerate().filter(|(_, line)| is_kind(line)).map(|(at, _)| at + 1);
+/// The plain Secrets of one file.
+pub(crate) fn look(path: &Path, outline: &Outline<'_>) -> Vec<Leak> {
     let mut leaks = Vec::new();
-    let mut queue: Vec<Document> = documents.into_iter().flatten().collect();
-    queue.reverse();
-    while let Some(document) = queue.pop() {
-        queue.extend(document.items.into_iter().flatten().rev());
-        for (name, keys) in document.secret_generator.into_iter().flatten().filter_map(|made| made.gives_away(path)) {
-            let line = text.lines().position(|line| line.contains(GENERATOR)).map_or(1, |at| at + 1);
-            leaks.push(Leak { path: path.to_path_buf(), line, name, keys });
-        }
-        if document.kind.as_deref() != Some("Secret") {
-            continue;
-        }
-        let line = lines.next().unwrap_or(1);
-        // SOPS may have been told to leave some values as they are: its mark excuses only what it has encrypted.
-        let is_sops = document.sops.is_some();
-        let gives_away = |worth: Worth| worth == Worth::Plain || (worth == Worth::Encrypted && !is_sops);
-        let values = [document.data, document.string_data].into_iter().flatten().flatten();
-        let keys: Vec<String> = values.filter(|(_, worth)| gives_away(*worth)).map(|(key, _)| key).collect();
-        if !keys.is_empty() {
-            let name = document.metadata.name.unwrap_or_default();
-            leaks.push(Leak { path: path.to_path_buf(), line, name, keys });
+    // Also objects in objects: in the values of a chart, say.
+    for object in outline.all().filter(|view| view.is_map() && !view.is_alias()) {
+        match object.get("kind").and_then(View::text) {
+            Some("Secret") => leaks.extend(secret(path, object)),
+            Some("SecretGenerator") => leaks.extend(generator(path, object)),
+            Some(_) | None => {
+                let made = object.get(GENERATORS[0]).map(View::items).into_iter().flatten();
+                leaks.extend(made.filter_map(|made| generator(path, made)));
+            }
         }
     }
-    Some(leaks)
+    leaks
+}
+
+fn secret(path: &Path, object: View<'_, '_>) -> Option<Leak> {
+    // SOPS may have been told to leave some values as they are: its mark excuses only what it has encrypted.
+    let is_sops = object.get("sops").is_some();
+    let mut values = Vec::new();
+    for field in ["data", "stringData"] {
+        for (key, value) in object.get(field).map(View::pairs).unwrap_or_default() {
+            if gives_away(value, is_sops) {
+                values.push(Value { field: format!("{field}.{}", key.text().unwrap_or_default()), place: key.place() });
+            }
+        }
+    }
+    let metadata = object.get("metadata");
+    let text = |field| metadata.and_then(|metadata| metadata.get(field)).and_then(View::text).map(without_filling);
+    let (namespace, name) = (text("namespace"), text("name").unwrap_or_default());
+    let name = namespace.map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
+    leak(path, name, values)
+}
+
+/// What of a generator is in the clear: literals with a value, and files that lie beside `path`.
+fn generator(path: &Path, made: View<'_, '_>) -> Option<Leak> {
+    let mut values = Vec::new();
+    let list = |field: &str| made.get(field).map(View::items).into_iter().flatten();
+    for literal in list("literals") {
+        let (key, value) = literal.text().unwrap_or_default().split_once('=').unwrap_or_default();
+        if !value.is_empty() && !is_placeholder(value) {
+            values.push(Value { field: format!("literals.{key}"), place: literal.place() });
+        }
+    }
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let env = made.get("env").into_iter().map(|named| ("env", named));
+    let files = list("files").map(|named| ("files", named)).chain(list("envs").map(|named| ("envs", named))).chain(env);
+    for (field, named) in files {
+        let text = named.text().unwrap_or_default();
+        let file = text.split_once('=').map_or(text, |(_, file)| file);
+        if !file.is_empty() && folder.join(file).is_file() {
+            values.push(Value { field: format!("{field}.{file}"), place: named.place() });
+        }
+    }
+    let name = made.get("name").or_else(|| made.find(&["metadata", "name"]));
+    leak(path, name.and_then(View::text).unwrap_or_default().to_owned(), values)
+}
+
+fn leak(path: &Path, name: String, values: Vec<Value>) -> Option<Leak> {
+    let place = values.first()?.place;
+    Some(Leak { path: path.to_path_buf(), place, name, values })
+}
+
+fn gives_away(value: View<'_, '_>, is_sops: bool) -> bool {
+    if value.is_null() {
+        return false;
+    }
+    match value.text() {
+        Some(text) => !text.is_empty() && !is_placeholder(text) && !(is_sops && text.starts_with("ENC[")),
+        // A list or a map, which no API server takes; somebody wrote it there all the same.
+        None => value.is_map() || value.is_list(),
+    }
+}
+
+/// Whether the text only stands for a value that is put in later.
+fn is_placeholder(text: &str) -> bool {
+    let text = text.trim();
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:=".contains(&byte))
+    };
+    text.contains(FILLED)
+        || text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).is_some_and(is_name)
+        || (text.starts_with("<path:") && text.ends_with('>'))
+        || text.strip_prefix("{{").is_some_and(|rest| rest.find("}}").is_some_and(|end| end + 2 == rest.len()))
+}
+
+/// The text as a person wrote it, as far as that is known.
+pub(crate) fn without_filling(text: &str) -> String {
+    if text.contains(FILLED) { "{{...}}".to_owned() } else { text.to_owned() }
 }
 
 #[cfg(test)]
@@ -221,15 +138,16 @@ mod tests {
 
     use super::find;
 
+    fn fields(yaml: &str) -> Vec<String> {
+        find(Path::new("x.yaml"), yaml).into_iter().flat_map(|leak| leak.values).map(|value| value.field).collect()
+    }
+
     #[test]
     fn a_plain_secret_is_found_also_when_kind_comes_last_and_in_json_and_lists() {
         let yaml = "data:\n  a: b25l\nmetadata: {name: one}\nkind: Secret\n---\nkind: ConfigMap\ndata: {a: b}\n";
         let leaks = find(Path::new("x.yaml"), yaml);
         assert_eq!(leaks.len(), 1);
-        assert_eq!(
-            (leaks[0].line, leaks[0].name.as_str(), leaks[0].keys.as_slice()),
-            (4, "one", &["a".to_owned()][..])
-        );
+        assert_eq!((leaks[0].place, leaks[0].name.as_str()), ((2, 3), "one"));
         let json =
             r#"{"kind": "List", "items": [{"kind": "Secret", "metadata": {"name": "two"}, "stringData": {"b": "c"}}]}"#;
         assert_eq!(find(Path::new("x.json"), json)[0].name, "two");
@@ -237,32 +155,45 @@ mod tests {
 
     #[test]
     fn sops_excuses_only_what_it_encrypted_and_empty_values_give_nothing_away() {
-        let keys =
-            |yaml: &str| find(Path::new("x.yaml"), yaml).into_iter().flat_map(|leak| leak.keys).collect::<Vec<_>>();
         let data = "kind: Secret\nstringData: {a: 'ENC[AES256_GCM,data:x]', b: canary, c: '', d: , e: null, f: 7}\n";
-        assert_eq!(keys(&format!("{data}sops: {{mac: x}}\n")), ["b", "f"]);
-        assert_eq!(keys(data), ["a", "b", "f"]);
-        assert_eq!(keys("kind: Secret\ndata:\n  a: !!binary aGk=\n  b: [c]\n  d: {e: f}\n  g:\n"), ["a", "b", "d"]);
-        assert_eq!(keys("{\"kind\": \"Secret\", \"data\": {\"a\": null, \"b\": \"\"}}"), [""; 0]);
-        assert_eq!(keys("kind: Secret\ndata: {a: true, b: 1.5, c: -3, d: ~}\n").len(), 3);
+        let all = |keys: &[&str], field: &str| keys.iter().map(|key| format!("{field}.{key}")).collect::<Vec<_>>();
+        assert_eq!(fields(&format!("{data}sops: {{mac: x}}\n")), all(&["b", "f"], "stringData"));
+        assert_eq!(fields(data), all(&["a", "b", "f"], "stringData"));
+        let odd = "kind: Secret\ndata:\n  a: !!binary aGk=\n  b: [c]\n  d: {e: f}\n  g:\n";
+        assert_eq!(fields(odd), all(&["a", "b", "d"], "data"));
+        assert_eq!(fields("{\"kind\": \"Secret\", \"data\": {\"a\": null, \"b\": \"\"}}"), [""; 0]);
+        assert_eq!(fields("kind: Secret\ndata: {a: true, b: 1.5, c: -3, d: ~}\n").len(), 3);
+    }
+
+    #[test]
+    fn values_that_an_alias_or_a_merge_key_brings_are_found_and_placeholders_are_not() {
+        assert_eq!(fields("x: &x {p: canary}\nkind: Secret\nstringData: *x\n"), ["stringData.p"]);
+        assert_eq!(fields("x: &x {p: canary}\nkind: Secret\nstringData: {<<: *x}\n"), ["stringData.p"]);
+        let stand_ins =
+            "kind: Secret\ndata: {a: '${DB_PASSWORD}', b: '<path:secret/data/db#password>', c: '{{ .x }}'}\n";
+        assert_eq!(fields(stand_ins), [""; 0]);
+        assert_eq!(fields("kind: Secret\ndata: {a: '${not a name}', b: '{{ .x }}tail', c: '<path'}\n").len(), 3);
     }
 
     #[test]
     fn what_kustomize_makes_secrets_of_is_found() {
         let yaml = "resources: [a.yaml]\nsecretGenerator:\n- name: db\n  literals: [password=canary, empty=]\n  files: [no=there.is]\n";
         let leaks = find(Path::new("kustomization.yaml"), yaml);
-        assert_eq!((leaks[0].line, leaks[0].name.as_str()), (2, "db"));
-        assert_eq!(leaks[0].keys, ["password"]);
-        assert!(find(Path::new("x.yaml"), "secretGenerator: [{name: db, literals: [a=]}]").is_empty());
-        assert!(find(Path::new("x.yaml"), "configMapGenerator: [{name: db, literals: [a=b]}]").is_empty());
+        assert_eq!((leaks[0].place, leaks[0].name.as_str()), ((4, 14), "db"));
+        assert_eq!(fields(yaml), ["literals.password"]);
+        assert_eq!(
+            fields("apiVersion: builtin\nkind: SecretGenerator\nmetadata: {name: db}\nliterals: [a=b]\n"),
+            ["literals.a"]
+        );
+        assert_eq!(fields("secretGenerator: [{name: db, literals: [a=]}]"), [""; 0]);
+        assert_eq!(fields("configMapGenerator: [{name: db, literals: [a=b]}]"), [""; 0]);
     }
 
     #[test]
     fn sealed_and_empty_ones_are_not() {
         let sealed = "kind: SealedSecret\nspec: {encryptedData: {a: AgBy}}\n---\nkind: Secret\nmetadata: {name: a}\n";
-        assert!(find(Path::new("x.yaml"), sealed).is_empty());
-        let sops = "kind: Secret\ndata: {a: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: x}\n";
-        assert!(find(Path::new("x.yaml"), sops).is_empty());
-        assert!(find(Path::new("x.yaml"), "not: [yaml").is_empty());
+        assert_eq!(fields(sealed), [""; 0]);
+        assert_eq!(fields("kind: Secret\ndata: {a: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: x}\n"), [""; 0]);
+        assert_eq!(fields("not: [yaml"), [""; 0]);
     }
 }

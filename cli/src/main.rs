@@ -23,6 +23,7 @@ mod leaks;
 mod memory;
 mod merge;
 mod objects;
+mod outline;
 mod output;
 mod recipients;
 mod repository;

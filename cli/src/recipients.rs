@@ -23,7 +23,7 @@ pub(crate) fn resolve(to: &ToArguments, file: Option<&Path>) -> Outcome<Resolved
     if !to.to.is_empty() {
         let mut recipients = Vec::new();
         for source in &to.to {
-            recipients.extend(typed(source)?);
+            recipients.extend(typed(source, "--to")?);
         }
         return Ok(Resolved { recipients: usable(recipients)?, rule });
     }
@@ -62,6 +62,15 @@ pub(crate) fn of_rule(rule: &Rule) -> Outcome<Vec<Recipient>> {
     Ok(recipients)
 }
 
+/// The recipients of one age file: what `--to` names, which is never a certificate.
+pub(crate) fn of_file(to: &str) -> Outcome<Vec<Recipient>> {
+    let recipients = typed(to, "--to")?;
+    if recipients.iter().any(|recipient| recipient.certificate().is_some()) {
+        return Err(refuse!("--to {to} is a certificate, and age files are for age recipients: `bulla keys generate`"));
+    }
+    Ok(recipients)
+}
+
 /// The newest active key that the cluster publishes: native before certificates.
 fn of_cluster(to: &ToArguments) -> Outcome<Vec<Recipient>> {
     let published = cluster::block_on(cluster::published_keys(&to.cluster)).map_err(|failure| {
@@ -73,8 +82,8 @@ fn of_cluster(to: &ToArguments) -> Outcome<Vec<Recipient>> {
     Ok(vec![key.to_recipient()?])
 }
 
-/// One `--to`.
-fn typed(source: &str) -> Outcome<Vec<Recipient>> {
+/// What was typed behind `--to` or another `flag`.
+pub(crate) fn typed(source: &str, flag: &'static str) -> Outcome<Vec<Recipient>> {
     if source.starts_with("https://") || source.starts_with("http://") {
         let pem = cluster::block_on(fetch(source))?;
         return parse_file(&pem, source);
@@ -82,7 +91,7 @@ fn typed(source: &str) -> Outcome<Vec<Recipient>> {
     let path = Path::new(source);
     let looks_like_a_key = source.starts_with("age1") || source.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-");
     if looks_like_a_key && !path.exists() {
-        return Ok(vec![source.parse::<Recipient>().or_refuse("--to")?]);
+        return Ok(vec![source.parse::<Recipient>().or_refuse(flag)?]);
     }
     from_file(path)
 }
@@ -126,7 +135,7 @@ async fn fetch(url: &str) -> Outcome<String> {
 }
 
 /// Refuses expired certificates: the controller would open the values, but nobody should go on sealing to them.
-fn usable(recipients: Vec<Recipient>) -> Outcome<Vec<Recipient>> {
+pub(crate) fn usable(recipients: Vec<Recipient>) -> Outcome<Vec<Recipient>> {
     let now = Timestamp::now();
     for recipient in &recipients {
         if let Some(expired) = recipient.certificate().and_then(|c| c.not_after()).filter(|end| *end < now) {

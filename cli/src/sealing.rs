@@ -5,7 +5,7 @@ use bulla::secret::Plaintext;
 use jiff::civil::Date;
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::failure::{OrFail as _, Outcome};
+use crate::failure::{Failure, OrFail as _, Outcome, usage};
 use crate::memory::Memory;
 
 /// Seals to fixed recipients, on one day.
@@ -62,4 +62,12 @@ impl Sealer {
         self.memory.save();
         (self.sealed, self.kept)
     }
+}
+
+/// What to say where a namespace is needed and nothing names one. Guessing one from a kubeconfig is how values end up
+/// sealed for the wrong place.
+pub(crate) fn no_namespace(what: &str) -> Failure {
+    usage!(
+        "{what} has no namespace, and its values are bound to one: put it into the manifest or .bulla.yaml, or pass --namespace"
+    )
 }

@@ -47,6 +47,8 @@ pub struct Inspection {
     pub post_quantum: bool,
     /// Length in bytes, decoded.
     pub bytes: usize,
+    /// Length in bytes of what it holds: neither format hides it. Of different lengths are different values.
+    pub held: usize,
 }
 
 /// Looks at a sealed value from the outside.
@@ -57,16 +59,18 @@ pub fn inspect(sealed: &str) -> Result<Inspection, Refusal> {
     let bytes = decode(sealed)?;
     match Format::of(&bytes) {
         Some(Format::Native) => {
-            let native::Outside { binding, kinds } = native::outside(&bytes)?;
+            let native::Outside { binding, kinds, held } = native::outside(&bytes)?;
             let recipients = kinds.iter().filter(|kind| !kind.ends_with("-grease"));
             let post_quantum = recipients.clone().count() > 0 && recipients.clone().all(|k| native::is_post_quantum(k));
             let kinds = recipients.map(|kind| word(kind).to_owned()).collect();
-            Ok(Inspection { format: Format::Native, binding, kinds, post_quantum, bytes: bytes.len() })
+            Ok(Inspection { format: Format::Native, binding, kinds, post_quantum, bytes: bytes.len(), held })
         }
         Some(Format::Kubeseal) => {
             let parts = rsa::parts(&bytes).ok_or(Refusal::Corrupt { what: Damage::CutOff })?;
             let kinds = vec![format!("rsa-{}", parts.wrapped.len() * 8)];
-            Ok(Inspection { format: Format::Kubeseal, binding: None, kinds, post_quantum: false, bytes: bytes.len() })
+            let held = parts.ciphertext.len().saturating_sub(rsa::TAG_BYTES);
+            let (format, bytes) = (Format::Kubeseal, bytes.len());
+            Ok(Inspection { format, binding: None, kinds, post_quantum: false, bytes, held })
         }
         None => Err(Refusal::NotSealed),
     }

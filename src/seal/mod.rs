@@ -41,7 +41,7 @@ pub use self::key::{KeyId, KeyKind, KeyState};
 pub use self::keyring::Keyring;
 pub use self::object::{LegacyMetadata, OpenedObject, open_object};
 pub use self::recipient::{Certificate, Recipient};
-pub use self::reseal::{Outcome, Pace, Reseal, ResealRefusal, Resealed, Targets};
+pub use self::reseal::{Outcome, Pace, Reseal, ResealRefusal, Resealed, Standing, Targets};
 
 use crate::secret::Plaintext;
 
@@ -80,6 +80,14 @@ pub fn seal(recipients: &[Recipient], plaintext: &Plaintext, binding: &Binding) 
         recipient::Kind::Certificate(certificate) => rsa::seal(certificate, plaintext, binding)?,
     };
     Ok(STANDARD.encode(sealed))
+}
+
+/// Whether values can be sealed to these recipients together.
+///
+/// # Errors
+/// When there is none, too many, or a mixture of kinds.
+pub fn agree(recipients: &[Recipient]) -> Result<(), SealError> {
+    recipient::one_kind(recipients).map(drop)
 }
 
 /// Opens one sealed value that stands at `place` of an object that declares `declared` by its annotations.

@@ -148,15 +148,17 @@ impl Payload<'_> {
 pub(super) struct Outside {
     pub(super) binding: Option<Binding>,
     pub(super) kinds: Vec<String>,
+    /// How many bytes it holds.
+    pub(super) held: usize,
 }
 
 /// Reads the header without any key, and sees whether there is enough behind it to hold a value.
 pub(super) fn outside(bytes: &[u8]) -> Result<Outside, Refusal> {
     let Header { stanzas, payload } = Header::read(bytes)?;
-    plaintext_length(payload).ok_or(Refusal::Corrupt { what: Damage::CutOff })?;
+    let held = plaintext_length(payload).ok_or(Refusal::Corrupt { what: Damage::CutOff })?;
     let binding = binding_of(&stanzas)?;
     let kinds = stanzas.iter().map(Stanza::kind).filter(|kind| *kind != TAG).map(str::to_owned).collect();
-    Ok(Outside { binding, kinds })
+    Ok(Outside { binding, kinds, held })
 }
 
 /// Unwraps the file key with the keys of the keyring that a binding names: the first id is that of the first

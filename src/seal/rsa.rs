@@ -18,7 +18,7 @@ use super::identity::digest_secret;
 use super::{Binding, Certificate, Damage, Identity, Keyring, MAX_VALUE, Opened, Place, Refusal, Scope, SealError};
 use crate::secret::Plaintext;
 
-const TAG_BYTES: usize = 16;
+pub(super) const TAG_BYTES: usize = 16;
 const SESSION_KEY_BYTES: usize = 32;
 /// Moduli from RSA-2048 to RSA-8192, the range that the library takes.
 const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;

@@ -108,8 +108,19 @@ impl Years {
         let mut waiting = Self::scheduled(&mut words, length)?;
         waiting.sort_by_key(|(commit, _)| std::cmp::Reverse(*commit));
         Ok(Self {
-            words, commits: length.commits, sources, locks, definitions, bundle, sealed, applications, waiting,
-            leaving: Vec::new(), planted: Vec::new(), tip: 0, side: None,
+            words,
+            commits: length.commits,
+            sources,
+            locks,
+            definitions,
+            bundle,
+            sealed,
+            applications,
+            waiting,
+            leaving: Vec::new(),
+            planted: Vec::new(),
+            tip: 0,
+            side: None,
         })
     }
 
@@ -184,11 +195,8 @@ impl Years {
 
     fn on_side(&mut self, number: usize, mark: usize, branch: usize, merged: bool) -> Commit {
         let tip = self.tip;
-        let mut side = self.side.take().unwrap_or_else(|| Side {
-            name: format!("feature/{branch}"),
-            tip,
-            changes: Vec::new(),
-        });
+        let mut side =
+            self.side.take().unwrap_or_else(|| Side { name: format!("feature/{branch}"), tip, changes: Vec::new() });
         let path = format!("services/{}/feature{number}.go", self.words.word());
         let lines = self.words.between(40, 200);
         let text = Source::new(&mut self.words, path.clone(), Kind::Go, lines).text();

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use super::Report;
 use super::audit::AuditArguments;
-use super::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments};
+use super::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments, ShareVerb};
 use super::objects::duration;
 use crate::cluster::ClusterArguments;
 
@@ -61,9 +62,13 @@ Examples:
     Backup(BackupArguments),
     /// Put the sealing keys of a backup into a new cluster
     Restore(RestoreArguments),
+    /// For custodians: see the share that you hold, and hand it to whoever restores
+    #[command(subcommand)]
+    Share(ShareVerb),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum KeyType {
     /// ML-KEM-768 with X25519: 2.5 KB a value, safe against a later quantum computer
     Hybrid,

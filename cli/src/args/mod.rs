@@ -20,16 +20,21 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::audit::AuditArguments;
-pub(crate) use self::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments};
-pub(crate) use self::drill::DrillArguments;
+pub(crate) use self::custody::{
+    BackupArguments, BroughtState, ExportArguments, ExportFormat, ImportArguments, RestoreArguments, ShareVerb,
+};
+pub(crate) use self::drill::{DrillArguments, Older};
 pub(crate) use self::edit::EditArguments;
-pub(crate) use self::git::{GitVerb, InstallArguments};
+pub(crate) use self::git::{
+    DiffArguments, DiffReport, DiffTextArguments, GitVerb, InstallArguments, MergeDriverArguments, PreCommitArguments,
+    ResolveArguments,
+};
 pub(crate) use self::keys::{CompromisedArguments, KeyType, KeysVerb, ListArguments, RetireArguments, RotateArguments};
 pub(crate) use self::objects::{Goal, Pick, StatusArguments, SyncArguments, SyncedKind, WaitArguments, WhereArguments};
 pub(crate) use self::reseal::ResealArguments;
 pub(crate) use self::rotate::RotationArguments;
 pub(crate) use self::scan::ScanArguments;
-pub(crate) use self::verify::{VerifyArguments, VerifyReport};
+pub(crate) use self::verify::VerifyArguments;
 
 use crate::cluster::ClusterArguments;
 
@@ -248,7 +253,7 @@ pub(crate) struct OpenArguments {
     /// SealedSecrets in YAML or JSON; - for standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub(crate) file: PathBuf,
-    /// Private keys: age identities, PEM, or Secrets that hold them. Repeatable
+    /// Private keys: age identities, PEM, Secrets that hold them, or a backup and what opens it. Repeatable
     #[arg(short, long, value_name = "FILE", required = true)]
     pub(crate) identity: Vec<PathBuf>,
     /// Namespace, if the manifest has none

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+
+use crate::findings::Format;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -28,23 +30,28 @@ pub(crate) struct VerifyArguments {
     /// Namespace of manifests that name none [default: what .bulla.yaml says for the file]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
+    /// Warn of values that have to be replaced within so many days
+    #[arg(long, value_name = "DAYS", default_value_t = crate::verify::SOON)]
+    pub(crate) expires_within: u32,
     /// Leave out files that match, such as 'tests/**'. Repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
     /// Warnings fail the check too
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Leave out the findings that this file lists
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write all findings to this file, for --baseline; reasons in it stay
+    #[arg(long, value_name = "FILE", conflicts_with = "baseline")]
+    pub(crate) write_baseline: Option<PathBuf>,
+    /// Say what a rule finds, why, and what to do about it
+    #[arg(long, value_name = "RULE", conflicts_with = "rules")]
+    pub(crate) explain: Option<String>,
+    /// List the rules
+    #[arg(long)]
+    pub(crate) rules: bool,
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) output: VerifyReport,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum VerifyReport {
-    /// For people
-    Text,
-    /// For machines
-    Json,
-    /// Workflow commands of GitHub Actions, shown beside the lines of a pull request
-    Github,
+    pub(crate) output: Format,
 }

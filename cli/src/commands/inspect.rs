@@ -105,7 +105,7 @@ fn object(manifest: &Manifest, known: Option<&BTreeSet<KeyId>>) -> Object {
 }
 
 fn facts(inspection: Inspection, known: Option<&BTreeSet<KeyId>>) -> Facts {
-    let Inspection { format, binding, kinds, post_quantum, bytes } = inspection;
+    let Inspection { format, binding, kinds, post_quantum, bytes, .. } = inspection;
     let key_ids = binding.as_ref().map(|binding| binding.keys.clone()).unwrap_or_default();
     Facts {
         format: format.as_str(),

@@ -20,7 +20,8 @@ mod verify;
 mod wait;
 
 use crate::args::{Arguments, Verb};
-use crate::failure::{Failure, Outcome, refuse, usage};
+use crate::failure::{Outcome, refuse};
+use crate::sealing::no_namespace;
 
 /// Runs what was typed.
 pub(crate) fn run(arguments: Arguments) -> Outcome {
@@ -46,14 +47,6 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Verb::Completions { shell } => manual::completions(shell),
         Verb::Man { out } => manual::pages(out.as_deref()),
     }
-}
-
-/// What to say where a namespace is needed and nothing names one. Guessing one from a kubeconfig is how values end up
-/// sealed for the wrong place.
-fn no_namespace(what: &str) -> Failure {
-    usage!(
-        "{what} has no namespace, and its values are bound to one: put it into the manifest or .bulla.yaml, or pass --namespace"
-    )
 }
 
 /// Refuses what Kubernetes would refuse as a data key, before anything is sealed.

@@ -1,9 +1,10 @@
-//! `bulla rotate`.
+//! `bulla rotate`: the whole run.
 
 use crate::args::RotationArguments;
-use crate::failure::{Outcome, usage};
+use crate::failure::Outcome;
+use crate::rotation;
 
 /// Runs the verb.
-pub(super) fn run(_: &RotationArguments) -> Outcome {
-    Err(usage!("this branch has no `bulla rotate` yet"))
+pub(super) fn run(arguments: &RotationArguments) -> Outcome {
+    rotation::run(arguments)
 }

@@ -74,13 +74,18 @@ pub(crate) enum DocumentError {
 }
 
 impl DocumentError {
-    /// The line that it is about, where it is about one.
-    pub(crate) const fn line(&self) -> Option<usize> {
+    /// The line that it is about, where it is about one place.
+    pub(crate) fn line(&self) -> Option<usize> {
+        self.place().map(|(line, _)| line)
+    }
+
+    /// The line and the column that it is about, where it is about one place.
+    pub(crate) const fn place(&self) -> Option<(usize, usize)> {
         match self {
-            Self::Syntax { line, .. }
-            | Self::Duplicate { line, .. }
-            | Self::NoSpec { line }
-            | Self::Unsupported { line, .. } => Some(*line),
+            Self::Syntax { line, column, .. }
+            | Self::Duplicate { line, column, .. }
+            | Self::Unsupported { line, column, .. } => Some((*line, *column)),
+            Self::NoSpec { line } => Some((*line, 1)),
             Self::TooLarge { .. }
             | Self::TooMany { .. }
             | Self::NoManifest { .. }

@@ -5,7 +5,8 @@
 //!
 //! Every edit is checked by reading the result: if any SealedSecret in it is not exactly what was asked for, the edit is an error
 //! and the text stays as it was. Aliases, anchors, merge keys and explicit types on what would be edited are errors
-//! too. Each edit costs time in proportion to the file: use [`Document::set_all`] for many keys at once.
+//! too. Each edit costs time in proportion to the file: use [`Document::set_all`] or
+//! [`Document::replace_all`] for many keys at once.
 //!
 //! [`emit`] writes new files.
 
@@ -14,17 +15,22 @@ pub(crate) mod emit;
 mod edit;
 mod error;
 mod insert;
+mod layout;
 mod manifest;
 mod remove;
 mod scalar;
 mod source;
+mod strings;
 mod tree;
 
 use std::collections::BTreeMap;
 
 pub(crate) use emit::{SealedManifest, SealedTemplate};
 pub(crate) use error::DocumentError;
+pub(crate) use layout::{Layout, Placed};
 pub(crate) use manifest::{Entry, Manifest};
+pub(crate) use scalar::is_typed;
+pub(crate) use strings::replace_strings;
 
 use edit::Splice;
 use tree::Node;
@@ -41,6 +47,16 @@ pub(crate) struct Document {
     text: String,
     roots: Vec<Node>,
     manifests: Vec<Manifest>,
+}
+
+/// A new value for an entry that is there.
+pub(crate) struct Replacement {
+    /// Index of the SealedSecret in [`Document::manifests`].
+    pub(crate) manifest: usize,
+    /// The data key.
+    pub(crate) key: String,
+    /// What it is from now on.
+    pub(crate) value: String,
 }
 
 /// The entries that a SealedSecret must have after an edit; `None` is a value that is not a string.
@@ -111,7 +127,48 @@ impl Document {
         insert::insert(&self.text, object, &new, &mut splices)?;
         let mut expected = self.expected(manifest);
         expected.extend(wanted.iter().map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned()))));
-        self.commit(manifest, splices, &expected)
+        self.commit(splices, &BTreeMap::from([(manifest, expected)]))
+    }
+
+    /// Whether the value of an entry could be replaced.
+    ///
+    /// # Errors
+    /// See [`DocumentError`].
+    pub(crate) fn check_replaceable(&self, manifest: usize, key: &str) -> Result<(), DocumentError> {
+        self.replacement(manifest, key, "AAAA", &mut Vec::new())
+    }
+
+    /// Replaces values of entries that are there, of any number of SealedSecrets, and reads the file once for all of them.
+    ///
+    /// # Errors
+    /// See [`DocumentError`]; the document is then unchanged.
+    pub(crate) fn replace_all(&mut self, values: &[Replacement]) -> Result<(), DocumentError> {
+        let mut splices = Vec::with_capacity(values.len());
+        let mut expected = BTreeMap::new();
+        for Replacement { manifest, key, value } in values {
+            self.replacement(*manifest, key, value, &mut splices)?;
+            let entries = expected.entry(*manifest).or_insert_with(|| self.expected(*manifest));
+            entries.insert(key.clone(), Some(value.clone()));
+        }
+        self.commit(splices, &expected)
+    }
+
+    fn replacement(
+        &self,
+        manifest: usize,
+        key: &str,
+        value: &str,
+        splices: &mut Vec<Splice>,
+    ) -> Result<(), DocumentError> {
+        let object = self.sealed_secret(manifest)?;
+        let no_key = || DocumentError::NoKey { key: key.to_owned() };
+        let spec = &object.find("spec").ok_or_else(no_key)?.value;
+        let data = &spec.find("encryptedData").ok_or_else(no_key)?.value;
+        for node in [spec, data] {
+            edit::refuse_shared(node)?;
+            edit::refuse_merge(node)?;
+        }
+        edit::replace(&self.text, data.find(key).ok_or_else(no_key)?, value, splices)
     }
 
     /// Removes one entry of a SealedSecret with its trailing comment and the comment lines directly above it. The
@@ -124,7 +181,7 @@ impl Document {
         remove::remove(&self.text, self.sealed_secret(manifest)?, key, &mut splices)?;
         let mut expected = self.expected(manifest);
         expected.remove(key);
-        self.commit(manifest, splices, &expected)
+        self.commit(splices, &BTreeMap::from([(manifest, expected)]))
     }
 
     fn sealed_secret(&self, manifest: usize) -> Result<&Node, DocumentError> {
@@ -140,8 +197,9 @@ impl Document {
         self.manifests.get(manifest).map(expected_of).unwrap_or_default()
     }
 
-    /// Makes the edit, reads the result and keeps it only if it says what it should.
-    fn commit(&mut self, manifest: usize, splices: Vec<Splice>, expected: &Expected) -> Result<(), DocumentError> {
+    /// Makes the edit, reads the result and keeps it only if it says what it should: what is expected of the manifests
+    /// that are named, and what it said before of all others.
+    fn commit(&mut self, splices: Vec<Splice>, expected: &BTreeMap<usize, Expected>) -> Result<(), DocumentError> {
         let text = edit::apply(&self.text, splices)?;
         let after = match Self::parse(text) {
             Ok(after) => after,
@@ -157,8 +215,11 @@ impl Document {
                     && after.name == before.name
                     && after.namespace == before.namespace
                     && after.annotations == before.annotations;
-                let entries = expected_of(after);
-                is_same_object && if index == manifest { entries == *expected } else { entries == expected_of(before) }
+                let is_as_expected = match expected.get(&index) {
+                    Some(expected) => expected_of(after) == *expected,
+                    None => expected_of(after) == expected_of(before),
+                };
+                is_same_object && is_as_expected
             });
         if !is_right {
             return Err(DocumentError::Unsafe);

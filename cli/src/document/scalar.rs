@@ -44,7 +44,7 @@ pub(super) fn is_plain(text: &str) -> bool {
 }
 
 /// Does plain `text` mean null, a boolean or a number to some reader?
-pub(super) fn is_typed(text: &str) -> bool {
+pub(crate) fn is_typed(text: &str) -> bool {
     const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", ""];
     text.len() <= 5 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) || is_number(text)
 }

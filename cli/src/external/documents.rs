@@ -18,8 +18,8 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::check::Finding;
 use super::fields;
-use crate::document::Document;
 use crate::failure::{OrFail as _, Outcome, refuse};
+use crate::outline::{Outline, View};
 use crate::{input, recipients};
 
 /// Where an object is written.
@@ -83,6 +83,8 @@ pub(crate) struct Documents {
 pub(crate) enum Take {
     /// Everything.
     All,
+    /// Everything but Secrets and ConfigMaps, whose values a check has no use for.
+    Checked,
     /// Stores and what they name; ExternalSecrets in it are somebody else's.
     Stores,
 }
@@ -151,6 +153,7 @@ impl Documents {
                 self.findings.extend(unknown.into_iter().map(|field| Finding::of(&place, field.path, field.message)));
                 self.external(file, place, &kind, namespace, Value::Object(object))?;
             }
+            (None, "Secret" | "ConfigMap") if file.take == Take::Checked => {}
             (None, "Secret") => {
                 self.secrets.insert((namespace, name), secret_values(&place, &mut object)?);
             }
@@ -216,6 +219,16 @@ impl Documents {
         self.externals.push(External { place, object });
     }
 
+    /// Adds what another one has read.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.externals.append(&mut other.externals);
+        self.stores.append(&mut other.stores);
+        self.namespaces.append(&mut other.namespaces);
+        self.findings.append(&mut other.findings);
+        self.secrets.append(&mut other.secrets);
+        self.config_maps.append(&mut other.config_maps);
+    }
+
     /// The store that `reference` means in `namespace`.
     pub(crate) fn store(&self, reference: &StoreRef, namespace: &str) -> Option<&Store> {
         let is_cluster = reference.kind() == StoreKind::ClusterSecretStore;
@@ -273,8 +286,11 @@ fn flatten(document: Value, objects: &mut Vec<Map<String, Value>>) {
 
 /// The line of each object, in the same order. What the reader of lines cannot follow has none.
 fn lines(text: &str) -> Vec<usize> {
-    let document = Document::parse(text.to_owned());
-    document.map(|document| document.manifests().iter().map(|manifest| manifest.line).collect()).unwrap_or_default()
+    let outline = Outline::parse(text);
+    let is_object =
+        |view: &View<'_, '_>| ["apiVersion", "kind"].iter().all(|key| view.get(key).and_then(View::text).is_some());
+    let lines = |outline: Outline<'_>| outline.objects().into_iter().filter(is_object).map(View::line).collect();
+    outline.map(lines).unwrap_or_default()
 }
 
 /// A map's strings, taken out so that they can be wiped.

@@ -124,10 +124,7 @@ fn identities(
     user: &str,
     offline: &Offline,
 ) -> Outcome<Vec<Identity>> {
-    let mut found = Vec::new();
-    for file in &offline.identities {
-        found.extend(identities::read(file)?);
-    }
+    let mut found = identities::read(&offline.identities)?;
     if let Some(selector) = &settings.identity_secret_ref {
         let values = documents.secret(namespace(store, selector.namespace.as_deref(), user), &selector.name);
         let key = selector.key.as_deref().filter(|key| !key.is_empty()).unwrap_or("identity");

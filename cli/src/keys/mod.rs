@@ -3,6 +3,7 @@
 //! Three sources: ConfigMap `bulla-sealing-keys` (public keys), the metadata of the key Secrets (states; asked for as
 //! metadata, so that no private key leaves the API server), and the SealedSecrets' status (which key opened what).
 
+mod renew;
 mod secrets;
 mod uses;
 
@@ -11,7 +12,8 @@ use bulla_crds::names;
 use jiff::Timestamp;
 use kube::Client;
 
-pub(crate) use self::secrets::{KeySecret, Secrets, mark};
+pub(crate) use self::renew::Renewal;
+pub(crate) use self::secrets::{KeySecret, LEGACY, Secrets, mark};
 pub(crate) use self::uses::{Use, UsedIn, Uses, Wanted};
 
 use crate::cluster::{self, PublishedKey};

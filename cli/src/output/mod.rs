@@ -1,16 +1,18 @@
 //! The one door to the terminal: colours that respect `NO_COLOR`, and files written whole or not at all.
 
+mod progress;
 mod table;
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
 use crate::failure::{Failure, OrFail as _, Outcome};
 
+pub(crate) use self::progress::Progress;
 pub(crate) use self::table::{Cell, Column, Table, width};
 
 /// Something went well.
@@ -74,6 +76,11 @@ pub(crate) fn error(text: &str) {
     to_stderr(&format!("{BAD}error:{BAD:#} {text}\n"));
 }
 
+/// Asks, on standard error; the answer is typed on the same line.
+pub(crate) fn ask(text: &str) {
+    to_stderr(text);
+}
+
 fn to_stderr(text: &str) {
     // If standard error is closed there is nobody left to tell.
     drop(anstream::stderr().lock().write_all(text.as_bytes()));
@@ -119,15 +126,21 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], access: Access) -> Outcome {
     Ok(())
 }
 
-/// Creates a private file that must not exist yet.
+/// Creates a private file that must not exist yet, whole or not at all.
 pub(crate) fn create_private_file(path: &Path, bytes: &[u8]) -> Outcome {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .or_usage(format!("creating {} (an existing key is never overwritten)", path.display()))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).or_usage(format!("writing {}", path.display()))
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let failed = |error: io::Error| Failure::usage(error).at(format!("writing {}", path.display()));
+    let taken = |error: io::Error| {
+        Failure::usage(error).at(format!("creating {} (an existing key is never overwritten)", path.display()))
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".bulla-")
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)
+        .map_err(taken)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist_noclobber(path).map_err(|error| taken(error.error))?;
+    Ok(())
 }
 
 /// The process's umask. Reading it means setting it, so it is put back at once; the command line has one thread here.

@@ -11,12 +11,19 @@
 //! ```
 //! The file is looked for in the folder of the manifest and upwards, to the root of the Git repository.
 
+mod book;
+mod committed;
+pub(crate) mod rewrite;
+
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use bulla::seal::Scope;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
+
+pub(crate) use self::book::{Book, Rulebook};
+pub(crate) use self::committed::Namespaces;
 
 /// The name of the file.
 pub(crate) const FILE_NAME: &str = ".bulla.yaml";
@@ -46,7 +53,17 @@ pub(crate) enum RulesError {
     #[error("{path} has more than {MAX_BYTES} bytes")]
     TooLarge { path: PathBuf },
     #[error("{path}{at}: {problem}")]
-    Malformed { path: PathBuf, at: String, problem: String },
+    Malformed { path: PathBuf, at: At, problem: String },
+}
+
+/// Line and column, from 1, where they are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct At(pub(crate) Option<(usize, usize)>);
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |(line, column)| write!(f, ":{line}:{column}"))
+    }
 }
 
 #[derive(Deserialize)]
@@ -57,7 +74,7 @@ struct Rules {
     rules: Vec<RawRule>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RawRule {
     path: String,
@@ -83,6 +100,11 @@ pub(crate) fn rule_for(file: &Path) -> Result<Option<Rule>, RulesError> {
         }
     }
     Ok(None)
+}
+
+/// The paths of the rules of a `.bulla.yaml`, in order.
+pub(crate) fn paths(file: &Path) -> Result<Vec<String>, RulesError> {
+    Ok(read(file)?.rules.into_iter().map(|rule| rule.path).collect())
 }
 
 /// The `.bulla.yaml` whose rules hold for `file`, whether one matches or not.
@@ -132,14 +154,18 @@ fn read(path: &Path) -> Result<Rules, RulesError> {
     if fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
         return Err(RulesError::TooLarge { path: path.to_path_buf() });
     }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    let malformed = |at: String, problem: String| RulesError::Malformed { path: path.to_path_buf(), at, problem };
-    let rules: Rules = serde_saphyr::from_str(&text).map_err(|error| {
-        let at = error.location().map_or_else(String::new, |at| format!(":{}:{}", at.line(), at.column()));
-        malformed(at, error.without_snippet().to_string())
+    parse(path, &fs::read_to_string(path).map_err(unreadable)?)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Rules, RulesError> {
+    let malformed = |at: At, problem: String| RulesError::Malformed { path: path.to_path_buf(), at, problem };
+    let rules: Rules = serde_saphyr::from_str(text).map_err(|error| {
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let at = error.location().map(|at| (number(at.line()), number(at.column())));
+        malformed(At(at), error.without_snippet().to_string())
     })?;
     if rules.version != 1 {
-        return Err(malformed(String::new(), format!("version {} is not known: this release reads 1", rules.version)));
+        return Err(malformed(At::default(), format!("version {} is not known: this release reads 1", rules.version)));
     }
     Ok(rules)
 }
@@ -149,7 +175,7 @@ fn matcher(pattern: &str, path: &Path) -> Result<GlobMatcher, RulesError> {
     let glob = GlobBuilder::new(pattern).literal_separator(true).build();
     glob.map(|glob| glob.compile_matcher()).map_err(|error| RulesError::Malformed {
         path: path.to_path_buf(),
-        at: String::new(),
+        at: At::default(),
         problem: format!("path {pattern:?} is not a glob: {}", error.kind()),
     })
 }

@@ -1,135 +1,181 @@
-//! The rules for SealedSecrets.
+//! SealedSecrets as they are written: what a check has to know of them, without their text.
 
-use bulla::seal::{self, Binding, Format, Place, Refusal, Scope};
-use bulla_crds::sealed_secret::API_VERSION;
-use jiff::civil::Date;
+use std::collections::BTreeMap;
 
-use super::finding::{At, Finding};
-use super::known::Known;
-use crate::document::{Entry, Manifest};
+use bulla::seal::{self, Inspection, Refusal, Scope};
+use bulla_crds::sealed_secret::{GROUP, KIND};
 
-/// The annotations that declare a scope.
-const SCOPES: [&str; 2] = [Scope::CLUSTER_WIDE_ANNOTATION, Scope::NAMESPACE_WIDE_ANNOTATION];
+use super::template;
+use crate::outline::View;
 
-/// What holds for every SealedSecret of a file.
-pub(super) struct Rules<'a> {
-    pub(super) file: &'a str,
-    /// The namespace of manifests that name none; `None` where nobody says.
-    pub(super) namespace: Option<&'a str>,
-    /// The keys that values may be sealed to; `None` is any.
-    pub(super) known: Option<&'a Known>,
-    pub(super) today: Date,
+/// Longer annotations are of no use to a check.
+const MAX_ANNOTATION: usize = 512;
+
+/// A place in a file: line and column, from 1.
+pub(super) type At = (usize, usize);
+
+/// One SealedSecret.
+#[derive(Clone, Debug)]
+pub(super) struct Sealed {
+    pub(super) at: At,
+    /// `apiVersion` and where it is, if it says one.
+    pub(super) api_version: Option<(String, At)>,
+    /// `None` if it says none, or a template does.
+    pub(super) name: Option<String>,
+    pub(super) namespace: Option<String>,
+    /// Whether a template has a say in name or namespace.
+    pub(super) is_named_by_template: bool,
+    pub(super) annotations: BTreeMap<String, Annotation>,
+    pub(super) labels: BTreeMap<String, String>,
+    /// Where `encryptedData` is.
+    pub(super) data_at: At,
+    pub(super) entries: Vec<Entry>,
+    /// A key that is there twice where only one can count.
+    pub(super) duplicate: Option<(String, At)>,
 }
 
-impl Rules<'_> {
-    /// Everything that is wrong with one.
-    pub(super) fn check(&self, manifest: &Manifest) -> Vec<Finding> {
-        let namespace = manifest.namespace.as_deref().or(self.namespace);
-        let name = manifest.name.as_deref().unwrap_or_default();
-        let full = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"));
-        let at =
-            |line| At { file: self.file.to_owned(), line: Some(line), object: Some(format!("SealedSecret {full}")) };
-        let mut findings = Vec::new();
-        if manifest.api_version != API_VERSION {
-            let message = format!("{} is not served: write {API_VERSION}", manifest.api_version);
-            findings.push(at(manifest.line).error("api-version", "apiVersion", message));
+/// An annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Annotation {
+    /// `None` if it is not a string, or a template writes it.
+    pub(super) value: Option<String>,
+    pub(super) is_template: bool,
+    pub(super) at: At,
+}
+
+/// One key of `spec.encryptedData`.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    /// Where the key stands.
+    pub(super) at: At,
+    /// What the value tells without a key; `None` if a template writes it.
+    pub(super) looked: Option<Result<Inspection, Refusal>>,
+}
+
+/// Whether an object is a SealedSecret of ours.
+pub(super) fn is_one(object: View<'_, '_>) -> bool {
+    let text = |field| object.get(field).and_then(View::text);
+    let group = text("apiVersion").map(|version| version.split_once('/').map_or("", |(group, _)| group));
+    // Others name the kind too, to say what they are for.
+    let is_whole = || object.get("spec").is_some_and(View::is_map);
+    text("kind") == Some(KIND)
+        && group.map_or_else(is_whole, |group| group == GROUP || template::known(group).is_none())
+}
+
+impl Sealed {
+    /// Reads an object that [`is_one`].
+    pub(super) fn read(object: View<'_, '_>) -> Self {
+        let metadata = object.get("metadata");
+        let field = |name: &str| metadata.and_then(|metadata| metadata.get(name));
+        let text = |name: &str| field(name).and_then(View::text);
+        let known =
+            |name: &str| text(name).and_then(template::known).filter(|text| !text.is_empty()).map(str::to_owned);
+        let spec = object.get("spec");
+        let data = spec.and_then(|spec| spec.entry("encryptedData"));
+        let data_at = data.map_or_else(|| object.place(), |(key, _)| key.place());
+        let data = data.map(|(_, value)| value);
+        let maps = [Some(object), metadata, spec, data];
+        let duplicate = maps.into_iter().flatten().find_map(View::duplicate);
+        let is_filled = |text: Option<&str>| text.is_some_and(|text| template::known(text).is_none());
+        let version = object.get("apiVersion");
+        Self {
+            at: object.place(),
+            api_version: version.and_then(|version| Some((version.text()?.to_owned(), version.place()))),
+            name: known("name"),
+            namespace: known("namespace"),
+            is_named_by_template: is_filled(text("name")) || is_filled(text("namespace")),
+            annotations: field("annotations").map(annotations).unwrap_or_default(),
+            labels: field("labels").map(strings).unwrap_or_default(),
+            data_at,
+            entries: data.map(entries).unwrap_or_default(),
+            duplicate: duplicate.and_then(|key| Some((template::known(key.text()?)?.to_owned(), key.place()))),
         }
-        if name.is_empty() {
-            findings.push(at(manifest.line).error("name", "metadata.name", "must be set: values are bound to it"));
-        }
-        for (path, message) in annotations(manifest) {
-            findings.push(at(manifest.line).error("scope", path, message));
-        }
-        let mut missing = Vec::new();
-        for entry in &manifest.entries {
-            let path = format!("spec.encryptedData.{}", entry.key);
-            for (rule, message) in self.value(entry, manifest, namespace, &mut missing) {
-                findings.push(at(entry.line).error(rule, path.clone(), message));
-            }
-        }
-        // One line an object: a recipient that was added later is missing in every value.
-        if let Some(known) = self.known.filter(|_| !missing.is_empty()) {
-            let ids: Vec<String> =
-                known.ids.iter().filter(|id| missing.contains(id)).map(ToString::to_string).collect();
-            let message = format!(
-                "some values are not sealed to {}, which {} names: whoever holds only that key cannot open them; seal them again",
-                ids.join(" and "),
-                known.by
-            );
-            findings.push(at(manifest.line).warning("missing-recipient", "spec.encryptedData", message));
-        }
-        findings
     }
 
-    /// What is wrong with one value: the rule that it breaks, and how.
-    fn value(
-        &self,
-        entry: &Entry,
-        manifest: &Manifest,
-        namespace: Option<&str>,
-        missing: &mut Vec<seal::KeyId>,
-    ) -> Vec<(&'static str, String)> {
-        let looked = entry.value.as_deref().map_or(Err(Refusal::NotAString), seal::inspect);
-        let inspection = match looked {
-            Ok(inspection) => inspection,
-            Err(refusal) => return vec![("sealed-value", refusal.to_string())],
+    /// The scope that the annotations declare; `None` if a template has a say in it.
+    pub(super) fn scope(&self) -> Option<Scope> {
+        scope(&self.annotations)
+    }
+
+    /// What a JSON patch puts at `path`: annotations or entries, as far as it is about them.
+    pub(super) fn of_value(path: &[String], operation: View<'_, '_>) -> Self {
+        let at = operation.place();
+        let value = operation.get("value");
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let mut read = Self {
+            at,
+            api_version: None,
+            name: None,
+            namespace: None,
+            is_named_by_template: false,
+            annotations: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            data_at: at,
+            entries: Vec::new(),
+            duplicate: None,
         };
-        let declared = manifest.scope();
-        let Some(binding) = inspection.binding else {
-            // kubeseal's values say nothing about their place; a plain age file is taken anywhere or nowhere.
-            let is_unbound = inspection.format == Format::Native && declared != Scope::ClusterWide;
-            return if is_unbound { vec![("wrong-place", Refusal::Unbound.to_string())] } else { Vec::new() };
-        };
-        let mut wrong = Vec::new();
-        if let Err(refusal) = admits(&binding, entry, manifest, namespace) {
-            let rule = if matches!(refusal, Refusal::ScopeDisagrees { .. }) { "scope" } else { "wrong-place" };
-            wrong.push((rule, refusal.to_string()));
-        }
-        if let Some(end) = binding.not_after.filter(|end| *end < self.today) {
-            let owner = binding.owner.as_ref().map(|owner| format!(" (owner {owner:?})")).unwrap_or_default();
-            wrong.push(("not-after", format!("should have been replaced by {end}{owner}: change it where it is from")));
-        }
-        if let Some(known) = self.known {
-            let unknown: Vec<String> =
-                binding.keys.iter().filter(|id| !known.ids.contains(id)).map(ToString::to_string).collect();
-            if !unknown.is_empty() {
-                let message = format!("is sealed to {}, which {} does not name", unknown.join(" and "), known.by);
-                wrong.push(("unknown-key", message));
+        match (path.as_slice(), value) {
+            (["metadata", "annotations"], Some(map)) => read.annotations = annotations(map),
+            (["spec"], Some(spec)) => read.entries = spec.get("encryptedData").map(entries).unwrap_or_default(),
+            (["spec", "encryptedData"], Some(data)) => read.entries = entries(data),
+            (["spec", "encryptedData", key], Some(value)) => {
+                let looked = value.string().map_or(Err(Refusal::NotAString), seal::inspect);
+                read.entries.push(Entry { key: (*key).to_owned(), at: value.place(), looked: Some(looked) });
             }
-            if known.is_complete {
-                missing.extend(known.ids.iter().filter(|id| !binding.keys.contains(id)));
-            }
+            _ => {}
         }
-        wrong
+        read
+    }
+
+    /// The same, with every place where it is in another text.
+    pub(super) fn moved(mut self, moved: &impl Fn(At) -> At) -> Self {
+        let places = [&mut self.at, &mut self.data_at];
+        let entries = self.entries.iter_mut().map(|entry| &mut entry.at);
+        let annotations = self.annotations.values_mut().map(|annotation| &mut annotation.at);
+        for at in places.into_iter().chain(entries).chain(annotations) {
+            *at = moved(*at);
+        }
+        self
     }
 }
 
-/// Whether the value belongs where it is. Where nobody says the namespace, the value's own is taken.
-fn admits(binding: &Binding, entry: &Entry, manifest: &Manifest, namespace: Option<&str>) -> Result<(), Refusal> {
-    let namespace = namespace.or(binding.namespace.as_deref()).unwrap_or_default();
-    let name = manifest.name.as_deref().or(binding.name.as_deref()).unwrap_or_default();
-    binding.admits(Place { namespace, name, key: &entry.key }, manifest.scope())
+/// The scope that annotations declare; `None` if a template has a say in it.
+pub(super) fn scope(annotations: &BTreeMap<String, Annotation>) -> Option<Scope> {
+    let names = [Scope::CLUSTER_WIDE_ANNOTATION, Scope::NAMESPACE_WIDE_ANNOTATION];
+    if names.iter().filter_map(|name| annotations.get(*name)).any(|annotation| annotation.is_template) {
+        return None;
+    }
+    Some(Scope::from_annotations(|name| annotations.get(name)?.value.as_deref()))
 }
 
-/// What is wrong with the annotations that declare a scope.
-fn annotations(manifest: &Manifest) -> Vec<(String, String)> {
-    let mut wrong = Vec::new();
-    for name in SCOPES {
-        let path = format!("metadata.annotations.{name}");
-        if manifest.odd_annotations.iter().any(|odd| odd == name) {
-            wrong.push((
-                path,
-                "must be a string: write \"true\" in quotes, or an API server refuses the object".to_owned(),
-            ));
-        } else if let Some(value) =
-            manifest.annotations.get(name).filter(|value| !matches!(value.as_str(), "true" | "false"))
-        {
-            wrong.push((path, format!("is {value:?}: only \"true\" counts, so the object is {}", manifest.scope())));
+/// The entries of a map of sealed values.
+pub(super) fn entries(data: View<'_, '_>) -> Vec<Entry> {
+    let pairs = data.pairs().into_iter();
+    let entry = |(key, value): (View<'_, '_>, View<'_, '_>)| {
+        let name = key.text().unwrap_or_default();
+        let is_template = template::known(name).is_none() || value.text().is_some_and(|t| template::known(t).is_none());
+        let looked = || value.string().map_or(Err(Refusal::NotAString), seal::inspect);
+        Entry { key: template::shown(name).into_owned(), at: key.place(), looked: (!is_template).then(looked) }
+    };
+    pairs.map(entry).collect()
+}
+
+fn annotations(map: View<'_, '_>) -> BTreeMap<String, Annotation> {
+    let pairs = map.pairs().into_iter();
+    let read = |(key, value): (View<'_, '_>, View<'_, '_>)| {
+        let text = value.string();
+        if text.is_some_and(|text| text.len() > MAX_ANNOTATION) {
+            return None;
         }
-    }
-    if SCOPES.iter().all(|name| manifest.annotations.get(*name).is_some_and(|value| value == "true")) {
-        let path = format!("metadata.annotations.{}", Scope::NAMESPACE_WIDE_ANNOTATION);
-        wrong.push((path, "is without effect beside cluster-wide: keep the one that is meant".to_owned()));
-    }
-    wrong
+        let is_template = value.text().is_some_and(|text| template::known(text).is_none());
+        let value = text.filter(|_| !is_template).map(str::to_owned);
+        Some((key.text()?.to_owned(), Annotation { value, is_template, at: key.place() }))
+    };
+    pairs.filter_map(read).collect()
+}
+
+fn strings(map: View<'_, '_>) -> BTreeMap<String, String> {
+    let pairs = map.pairs().into_iter();
+    pairs.filter_map(|(key, value)| Some((key.text()?.to_owned(), value.text()?.to_owned()))).collect()
 }

@@ -1,6 +1,61 @@
-//! Files that are no YAML before somebody renders them.
+//! Files that are no YAML before somebody renders them: as far as they can be read.
+
+use std::borrow::Cow;
 
 use zeroize::Zeroizing;
+
+use crate::leaks::FILLED;
+
+/// The text with its template actions filled in, so that the rest can be read where it stands: an action that has its
+/// lines to itself leaves them empty, any other one becomes [`FILLED`]. Lines keep their numbers.
+pub(super) fn filled(text: &str) -> Zeroizing<String> {
+    let mut out = Zeroizing::new(String::with_capacity(text.len() + 16));
+    let mut rest = text;
+    // Whether nothing but white space is before it on the line.
+    let mut is_first = true;
+    while let Some(start) = rest.find("{{") {
+        let Some(length) = action(&rest[start..]) else { break };
+        let (before, action, after) = (&rest[..start], &rest[start..start + length], &rest[start + length..]);
+        out.push_str(before);
+        let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
+        is_first = line.trim().is_empty() && (is_first || line.len() < before.len());
+        let is_last = || {
+            let line = after.split('\n').next().unwrap_or_default().trim();
+            line.is_empty() || line.starts_with('#')
+        };
+        let breaks = action.bytes().filter(|byte| *byte == b'\n').count();
+        out.extend(std::iter::repeat_n('\n', breaks));
+        if !(is_first && is_last()) {
+            out.push(FILLED);
+            is_first = false;
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The length of the action that the text begins with: to the braces that end it, past those in quotes.
+fn action(text: &str) -> Option<usize> {
+    if text.starts_with("{{/*") || text.starts_with("{{- /*") {
+        let end = text.find("*/")?;
+        return text[end..].find("}}").map(|braces| end + braces + 2);
+    }
+    let mut quote = None;
+    let mut letters = text.char_indices().skip(2);
+    while let Some((at, letter)) = letters.next() {
+        match (quote, letter) {
+            (None, '"' | '`') => quote = Some(letter),
+            (Some('"'), '\\') => drop(letters.next()),
+            (Some(mark), _) if mark == letter => quote = None,
+            // Only raw strings go over lines; a quote that is left open is none.
+            (Some('"'), '\n') => quote = None,
+            (None, '}') if text[at..].starts_with("}}") => return Some(at + 2),
+            (None | Some(_), _) => {}
+        }
+    }
+    None
+}
 
 /// The documents of a text, each after as many line ends as it has lines before it: so lines keep their numbers.
 pub(super) fn apart(text: &str) -> impl Iterator<Item = Zeroizing<String>> {
@@ -27,34 +82,46 @@ pub(super) fn apart(text: &str) -> impl Iterator<Item = Zeroizing<String>> {
 /// Whether the reason why a document cannot be read may be that it is a template: `{{` stands outside quotes and
 /// comments, or what it encloses ends the quotes that it stands in.
 pub(super) fn is_one(text: &str) -> bool {
-    text.lines().any(|line| {
-        let mut quote = None;
-        let mut before = ' ';
-        for (at, letter) in line.char_indices() {
-            let opens = matches!(before, ' ' | '\t' | '[' | '{' | ',' | ':' | '(');
-            match (quote, letter) {
-                (None, '#') if matches!(before, ' ' | '\t') => return false,
-                (None, '"' | '\'') if opens => quote = Some(letter),
-                (Some(mark), _) if mark == letter && !(mark == '"' && before == '\\') => quote = None,
-                (_, '{') => {
-                    if let Some(rest) = line[at..].strip_prefix("{{") {
-                        let inside = rest.split("}}").next().unwrap_or(rest);
-                        if quote.is_none_or(|mark| inside.contains(mark)) {
-                            return true;
-                        }
+    text.contains("{{") && text.lines().any(is_one_in)
+}
+
+fn is_one_in(line: &str) -> bool {
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, letter) in line.char_indices() {
+        let opens = matches!(before, ' ' | '\t' | '[' | '{' | ',' | ':' | '(');
+        match (quote, letter) {
+            (None, '#') if matches!(before, ' ' | '\t') => return false,
+            (None, '"' | '\'') if opens => quote = Some(letter),
+            (Some(mark), _) if mark == letter && !(mark == '"' && before == '\\') => quote = None,
+            (_, '{') => {
+                if let Some(rest) = line[at..].strip_prefix("{{") {
+                    let inside = rest.split("}}").next().unwrap_or(rest);
+                    if quote.is_none_or(|mark| inside.contains(mark)) {
+                        return true;
                     }
                 }
-                (None | Some(_), _) => {}
             }
-            before = letter;
+            (None | Some(_), _) => {}
         }
-        false
-    })
+        before = letter;
+    }
+    false
+}
+
+/// A text for messages: what a template puts in is not known.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
+    if text.contains(FILLED) { Cow::Owned(text.replace(FILLED, "{{...}}")) } else { Cow::Borrowed(text) }
+}
+
+/// The text, unless a template has a say in it.
+pub(super) fn known(text: &str) -> Option<&str> {
+    (!text.contains(FILLED)).then_some(text)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{apart, is_one};
+    use super::{apart, filled, is_one};
 
     #[test]
     fn braces_in_quotes_and_comments_make_no_template() {
@@ -72,5 +139,22 @@ mod tests {
     fn documents_keep_their_lines() {
         let parts: Vec<String> = apart("a: 1\n---\nb: |\n  ---\n--- # c\nd: 2").map(|part| part.to_string()).collect();
         assert_eq!(parts, ["a: 1\n", "\n---\nb: |\n  ---\n", "\n\n\n\n--- # c\nd: 2"]);
+    }
+
+    #[test]
+    fn actions_are_filled_and_lines_keep_their_numbers() {
+        for (text, expected) in [
+            ("{{- if .a }}\na: b\n{{- end }}\n", "\na: b\n\n"),
+            ("a: {{ .b }}\n", "a: \u{e000}\n"),
+            ("a: \"{{ .b | default \"}}\" }}x\"\n", "a: \"\u{e000}x\"\n"),
+            ("a: {{ `}}` }}{{ \"\\\"}}\" }}\n", "a: \u{e000}\u{e000}\n"),
+            ("{{/* a \" b\n }} */}}\nc: d\n", "\n\nc: d\n"),
+            ("  {{ include \"x\"\n . }} # why\na: b\n", "  \n # why\na: b\n"),
+            ("a: {{\n", "a: {{\n"),
+            ("- {{ .a }}: {{ .b }}\n", "- \u{e000}: \u{e000}\n"),
+            ("é{{}}ü", "é\u{e000}ü"),
+        ] {
+            assert_eq!(filled(text).as_str(), expected, "{text}");
+        }
     }
 }

@@ -11,6 +11,8 @@ mod world;
 
 mod auditing;
 mod baselines;
+mod checkout;
+mod cluster_custody;
 mod custody;
 mod disaster;
 mod drilling;

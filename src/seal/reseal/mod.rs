@@ -1,47 +1,21 @@
-//! Sealing the values of one object again, to the newest keys, and only those that are not sealed to them yet.
+//! Sealing the values of one object again, and only those that are not sealed to whom they should be yet.
 //!
-//! A value keeps its format, its binding (scope, place, `notAfter`, `owner`) and its other recipients; a value that is
-//! sealed to the newest active key of its kind, and to no retired or compromised one, keeps its bytes. Nothing is dropped silently: what cannot be sealed
-//! again as it was is refused with the reason, and the other values of the object are not affected.
+//! A value keeps its binding (scope, place, `notAfter`, `owner`) and, unless [`Targets`] say otherwise, its format and
+//! its other recipients; a value that is sealed to the newest active key of its kind, and to no retired or compromised
+//! one, keeps its bytes. Nothing is dropped silently: what cannot be sealed again as it was is refused with the reason,
+//! and the other values of the object are not affected.
+
+mod targets;
 
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
-use super::{Binding, Format, KeyId, KeyState, Keyring, MAX_VALUE, Place, Recipient, Refusal, Scope, SealError};
+pub use self::targets::{Standing, Targets};
+
+use super::{Binding, Format, KeyId, Keyring, MAX_VALUE, Place, Recipient, Refusal, Scope, SealError};
 use super::{Opened, inspect, open, open_evenly, seal};
 use crate::secret::Plaintext;
-
-/// What values are sealed to from now on.
-#[derive(Clone, Debug, Default)]
-pub struct Targets {
-    /// For values in the native format.
-    pub native: Option<Recipient>,
-    /// For values in kubeseal's format: a certificate.
-    pub certificate: Option<Recipient>,
-    /// Public halves of further recipients, such as other clusters and people: a value that is sealed to one of them
-    /// stays sealed to it.
-    pub others: Vec<Recipient>,
-}
-
-impl Targets {
-    /// The newest active key of either kind, and nobody else.
-    #[must_use]
-    pub fn newest(keyring: &Keyring) -> Self {
-        Self {
-            native: keyring.active().cloned(),
-            certificate: keyring.active_certificate().cloned(),
-            others: Vec::new(),
-        }
-    }
-
-    fn of(&self, format: Format) -> Option<&Recipient> {
-        match format {
-            Format::Native => self.native.as_ref(),
-            Format::Kubeseal => self.certificate.as_ref(),
-        }
-    }
-}
 
 /// For whom the work is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +94,17 @@ pub enum ResealRefusal {
         /// How many it has.
         count: usize,
     },
+    /// A native value where only a certificate is named: kubeseal's format has no room for what it says about itself.
+    #[error(
+        "is a native value, and would lose its binding to the data key, its dates and its owner in kubeseal's format: name native recipients (age1...), or seal it afresh"
+    )]
+    Downgrade,
+    /// Several recipients for a value of kubeseal's format.
+    #[error("is in kubeseal's format, which has one recipient: move it to the native format to add others")]
+    OneRecipientOnly,
+    /// Nobody would be left.
+    #[error("would be sealed to nobody: every recipient that it has is to be removed")]
+    NobodyLeft,
     /// The deprecated form that seals a whole Secret as one value.
     #[error(
         "is the deprecated form that seals a whole Secret at once, which is opened but never written: seal the Secret afresh with bulla or kubeseal"
@@ -199,6 +184,11 @@ impl Reseal<'_> {
     #[must_use]
     pub fn value(&self, key: &str, sealed: &str) -> Outcome {
         let place = Place { namespace: self.namespace, name: self.name, key };
+        if self.pace == Pace::Quick
+            && let Some(kept) = self.kept(sealed)
+        {
+            return kept;
+        }
         let opened = match self.pace {
             Pace::Quick => open(self.keyring, sealed, place, self.declared),
             Pace::Even => open_evenly(self.keyring, sealed, place, self.declared),
@@ -213,63 +203,42 @@ impl Reseal<'_> {
         outcome
     }
 
-    fn opened(&self, opened: &Opened, sealed: &str, place: Place<'_>) -> Result<Outcome, ResealRefusal> {
-        let inspection = inspect(sealed).map_err(ResealRefusal::Open)?;
-        let format = inspection.format;
-        let target = self.targets.of(format).ok_or(ResealRefusal::NoActiveKey { format })?;
-        let is_current = match &opened.binding {
-            // A recipient that may open nothing any more is to be got rid of too.
-            Some(binding) => {
-                binding.keys.contains(&target.key_id())
-                    && binding.keys.iter().all(|id| self.keyring.refusal(id).is_none())
-            }
-            None => opened.key_id == target.key_id(),
-        };
-        if is_current {
-            return Ok(Outcome::Kept { key: opened.key_id });
-        }
-        let (recipients, binding) = match &opened.binding {
-            Some(binding) => {
-                (self.recipients(target, &binding.keys)?, Binding { sealed: self.today, ..binding.clone() })
-            }
-            None if format == Format::Native && inspection.kinds.len() > 1 => {
-                return Err(ResealRefusal::UnnamedRecipients { count: inspection.kinds.len() });
-            }
-            None => (vec![target.clone()], Binding::new(self.declared, place, self.today)),
-        };
-        let sealed = seal(&recipients, &opened.plaintext, &binding).map_err(ResealRefusal::Seal)?;
-        Ok(Outcome::Resealed { from: opened.key_id, to: target.key_id(), sealed })
+    /// What says by itself that it is sealed as it should be is not opened: its word suffices to leave it alone.
+    fn kept(&self, sealed: &str) -> Option<Outcome> {
+        let inspection = inspect(sealed).ok()?;
+        let binding = inspection.binding.as_ref()?;
+        let is_met = self.targets.are_met(inspection.format, &binding.keys, self.keyring);
+        let newest = self.targets.newest_of(inspection.format).map(Recipient::key_id);
+        let key = newest.filter(|newest| binding.keys.contains(newest)).or(binding.keys.first().copied())?;
+        is_met.then_some(Outcome::Kept { key })
     }
 
-    /// Whom a native value is sealed to from now on. The newest key takes the place of the one of ours that it was
-    /// sealed to, and of ours that nothing may be sealed to any more. Two active keys of ours in one value are there on
-    /// purpose, such as one that several clusters share: both stay.
-    fn recipients(&self, target: &Recipient, keys: &[KeyId]) -> Result<Vec<Recipient>, ResealRefusal> {
-        let (mut recipients, mut ours, mut unknown) = (vec![target.clone()], Vec::new(), Vec::new());
-        for id in keys.iter().filter(|id| **id != target.key_id()) {
-            if let Some(other) = self.targets.others.iter().find(|other| other.key_id() == *id) {
-                recipients.push(other.clone());
-            } else if let Some((recipient, state)) = self.keyring.recipient_of(id) {
-                if state == KeyState::Active {
-                    ours.push(recipient.clone());
-                }
-            } else if self.keyring.refusal(id).is_none() {
-                unknown.push(*id);
-            }
+    fn opened(&self, opened: &Opened, sealed: &str, place: Place<'_>) -> Result<Outcome, ResealRefusal> {
+        let inspection = inspect(sealed).map_err(ResealRefusal::Open)?;
+        let keys = opened.binding.as_ref().map(|binding| binding.keys.as_slice());
+        let names_no_key = (inspection.format == Format::Kubeseal || inspection.kinds.len() == 1)
+            .then_some(std::slice::from_ref(&opened.key_id));
+        let keys = keys.or(names_no_key).unwrap_or_default();
+        if keys.is_empty() {
+            return Err(ResealRefusal::UnnamedRecipients { count: inspection.kinds.len() });
         }
-        if !unknown.is_empty() {
-            return Err(ResealRefusal::UnknownRecipients { ids: unknown });
+        if self.targets.are_met(inspection.format, keys, self.keyring) {
+            return Ok(Outcome::Kept { key: opened.key_id });
         }
-        if ours.len() > 1 {
-            recipients.append(&mut ours);
-        }
-        Ok(recipients)
+        let recipients = self.targets.recipients(inspection.format, keys, self.keyring)?;
+        let to = recipients.first().map(Recipient::key_id).ok_or(ResealRefusal::NobodyLeft)?;
+        let binding = match &opened.binding {
+            Some(binding) => Binding { sealed: self.today, ..binding.clone() },
+            None => Binding::new(self.declared, place, self.today),
+        };
+        let sealed = seal(&recipients, &opened.plaintext, &binding).map_err(ResealRefusal::Seal)?;
+        Ok(Outcome::Resealed { from: opened.key_id, to, sealed })
     }
 
     /// The sealing that a value did not need or did not come to, so that it costs what the others cost.
     fn stand_in(&self, sealed: &str, place: Place<'_>) {
         let Ok(inspection) = inspect(sealed) else { return };
-        let Some(target) = self.targets.of(inspection.format) else { return };
+        let Some(target) = self.targets.newest_of(inspection.format) else { return };
         let nothing = Plaintext::new(vec![0; inspection.bytes.min(MAX_VALUE)]);
         let binding = Binding::new(self.declared, place, self.today);
         // Only its time is wanted.

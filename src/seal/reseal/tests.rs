@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 
 use super::*;
-use crate::seal::Identity;
+use crate::seal::{Identity, KeyState};
 
 const PLACE: Place<'static> = Place { namespace: "prod", name: "db", key: "password" };
 const SCOPES: [Scope; 3] = [Scope::Strict, Scope::NamespaceWide, Scope::ClusterWide];

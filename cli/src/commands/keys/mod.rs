@@ -5,9 +5,11 @@ mod backup;
 mod export;
 mod import;
 mod list;
+mod placing;
 mod restore;
 mod retire;
 mod rotate;
+mod share;
 
 use std::path::Path;
 
@@ -32,6 +34,7 @@ pub(super) fn run(verb: KeysVerb) -> Outcome {
         KeysVerb::Export(arguments) => export::run(&arguments),
         KeysVerb::Backup(arguments) => backup::run(&arguments),
         KeysVerb::Restore(arguments) => restore::run(&arguments),
+        KeysVerb::Share(verb) => share::run(&verb),
         KeysVerb::Retire(arguments) => retire::retire(&arguments),
         KeysVerb::Compromised(arguments) => retire::compromised(&arguments),
     }

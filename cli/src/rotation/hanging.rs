@@ -1,0 +1,216 @@
+//! What still needs an old key: the branch where the run began, other branches, and the objects of the cluster.
+
+use std::collections::BTreeMap;
+
+use bulla::seal::KeyId;
+use serde::Serialize;
+
+use super::board::count;
+use super::keys::is_rsa;
+use super::prepare::{Manifests, wanted};
+use super::state::{Committed, State, ids};
+use super::survey::{Survey, Wanted};
+use crate::cluster::{self, PublishedKey};
+use crate::failure::{OrFail as _, Outcome};
+use crate::git::Checkout;
+use crate::keys::{Uses, Wanted as WantedObjects};
+
+/// Branches that are looked at, the newest first: old ones live for ever, and nobody merges them.
+const BRANCHES: usize = 100;
+/// Files and objects that are named.
+const NAMED: usize = 50;
+
+/// Everything that needs an old key; the names of the fields are part of the output.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Hanging {
+    /// Where the run began, and what it is pushed to; the last one decides.
+    pub(super) base: Vec<Branch>,
+    /// Whether the run's commit is in that one.
+    pub(super) merged: bool,
+    /// Other branches with values that are sealed to an old key: they will not open after the key is retired.
+    pub(super) branches: Vec<Branch>,
+    /// Live values by key, where there is a cluster.
+    pub(super) live: BTreeMap<String, Live>,
+    /// Live objects with kubeseal's values that no key has opened, so that nobody knows which they need.
+    pub(super) unopened: u64,
+}
+
+/// A branch with such values.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Branch {
+    pub(super) name: String,
+    /// Values that are sealed to an old key.
+    pub(super) values: u64,
+    /// Values that do not say to which key.
+    pub(super) unnamed: u64,
+    /// The first files with such values.
+    pub(super) files: Vec<String>,
+    #[serde(skip)]
+    by_key: BTreeMap<KeyId, u64>,
+}
+
+/// What of a cluster needs a key.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Live {
+    pub(super) values: u64,
+    pub(super) objects: u64,
+    /// The first of them, as `namespace/name`.
+    pub(super) named: Vec<String>,
+}
+
+impl Hanging {
+    /// Looks everywhere.
+    pub(super) fn look(checkout: &Checkout, state: &State) -> Outcome<Self> {
+        let manifests = Manifests::read(checkout, &state.wish)?;
+        let wanted = wanted(&state.old, &state.wish);
+        let mut seen = BTreeMap::new();
+        let mut survey = |name: &str, commit: &str| -> Outcome<Branch> {
+            let found = Survey::of_commit(checkout, commit, &wanted, |path| manifests.takes(path), &mut seen)?;
+            Ok(Branch::of(name, &found, &wanted))
+        };
+        let mut hanging = Self::default();
+        let bases = bases(checkout, state)?;
+        let mut tips = Vec::new();
+        for (name, commit) in &bases {
+            hanging.base.push(survey(name, commit)?);
+            tips.push(commit.as_str());
+        }
+        if let (Some((_, tip)), Some(branch)) = (bases.last(), hanging.base.last()) {
+            hanging.merged = has_commit(checkout, state, tip)? || branch.holds_no_more_than(state);
+        }
+        for (name, commit) in branches(checkout)? {
+            let is_looked_at = bases.iter().any(|(base, _)| *base == name) || tips.contains(&commit.as_str());
+            if !is_looked_at && Some(&name) != state.branch.as_ref() {
+                let branch = survey(&name, &commit)?;
+                if branch.values > 0 {
+                    hanging.branches.push(branch);
+                }
+            }
+        }
+        if !state.wish.is_offline() {
+            hanging.ask_cluster(state)?;
+        }
+        Ok(hanging)
+    }
+
+    fn ask_cluster(&mut self, state: &State) -> Outcome {
+        let all = ids(&state.old).iter().map(ToString::to_string).collect();
+        let wanted = WantedObjects { ids: all, is_rsa: state.old.iter().any(is_rsa) };
+        let uses = cluster::block_on(async {
+            let client = cluster::connect(&state.wish.cluster().connection).await?;
+            Uses::read(&client, wanted).await
+        })?;
+        for key in &state.old {
+            let used = uses.of(&key.id);
+            if used.values > 0 {
+                let needs = uses.objects.iter().filter(|object| object.needs_it);
+                let named = needs.map(|object| format!("{}/{}", object.namespace, object.name)).take(NAMED).collect();
+                self.live.insert(key.id.clone(), Live { values: used.values, objects: used.objects, named });
+            }
+        }
+        if state.old.iter().any(is_rsa) {
+            self.unopened = uses.unknown.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Where the run began: what decides.
+    pub(super) fn decisive(&self) -> Option<&Branch> {
+        self.base.last()
+    }
+
+    /// Why a key cannot be retired yet, in words.
+    pub(super) fn reasons(&self, key: &PublishedKey) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if let (Some(branch), Ok(id)) = (self.decisive(), key.id.parse::<KeyId>()) {
+            let values = branch.by_key.get(&id).copied().unwrap_or_default();
+            if values > 0 {
+                reasons.push(format!("{} in Git on {}", count(values, "value"), branch.name));
+            }
+        }
+        if let Some(live) = self.live.get(&key.id) {
+            reasons.push(format!(
+                "{} in {} of the cluster",
+                count(live.values, "live value"),
+                count(live.objects, "object")
+            ));
+        }
+        if is_rsa(key) && self.unopened > 0 {
+            reasons.push(format!("{} of the cluster that no key has opened yet", count(self.unopened, "object")));
+        }
+        reasons
+    }
+}
+
+impl Branch {
+    fn of(name: &str, found: &Survey, wanted: &Wanted) -> Self {
+        let by_key: BTreeMap<KeyId, u64> = wanted.ids.iter().map(|id| (*id, found.values_of(id))).collect();
+        let files = found.files.iter().take(NAMED).map(|(path, _)| path.display().to_string()).collect();
+        Self { name: name.to_owned(), values: found.values(), unnamed: found.unnamed(), files, by_key }
+    }
+
+    /// Whether all that the run has sealed again is in it.
+    fn holds_no_more_than(&self, state: &State) -> bool {
+        let failed = state.sealed.unwrap_or_default().failed;
+        self.values <= failed && (self.unnamed == 0 || state.committed == Some(Committed::Nothing))
+    }
+}
+
+/// The branch where the run began, and the one that it is pushed to. Without a branch, what the remote has checked out;
+/// without that, what is checked out here. None where nobody can tell.
+fn bases(checkout: &Checkout, state: &State) -> Outcome<Vec<(String, String)>> {
+    let mut bases = Vec::new();
+    let mut add = |name: &str, reference: &str| -> Outcome {
+        if let Some(commit) = checkout.commit_of(reference)? {
+            bases.push((name.to_owned(), commit));
+        }
+        Ok(())
+    };
+    match &state.origin.branch {
+        Some(branch) => {
+            add(branch, &format!("refs/heads/{branch}"))?;
+            if let Some(upstream) = checkout.upstream_of(branch)? {
+                add(upstream.trim_start_matches("refs/remotes/"), &upstream)?;
+            }
+        }
+        None => add("origin/HEAD", "refs/remotes/origin/HEAD")?,
+    }
+    // The run's own branch does not say where it is merged.
+    if bases.is_empty() && (state.branch.is_none() || checkout.branch()? != state.branch) {
+        let head = checkout.head()?;
+        bases.extend(head.map(|commit| ("HEAD".to_owned(), commit)));
+    }
+    Ok(bases)
+}
+
+/// Whether a branch has the run's commit, as it is or in another one that repeats its message.
+fn has_commit(checkout: &Checkout, state: &State, tip: &str) -> Outcome<bool> {
+    let Some(Committed::As(commit)) = &state.committed else { return Ok(false) };
+    Ok(checkout.is_ancestor(commit, tip)?
+        || checkout.mentions(&state.origin.commit, tip, &super::commit::trailer(state))?)
+}
+
+/// Local and remote branches by name, with their commits.
+fn branches(checkout: &Checkout) -> Outcome<Vec<(String, String)>> {
+    let number = format!("--count={BRANCHES}");
+    let said = checkout.ask(
+        "for-each-ref",
+        [
+            "--sort=-committerdate",
+            &number,
+            "--format=%(objectname) %(symref) %(refname:short)",
+            "refs/heads",
+            "refs/remotes",
+        ],
+    )?;
+    let said = String::from_utf8(said).or_usage("listing the branches")?;
+    let branch = |line: &str| {
+        let mut words = line.splitn(3, ' ');
+        let (commit, symbolic, name) = (words.next()?, words.next()?, words.next()?);
+        symbolic.is_empty().then(|| (name.to_owned(), commit.to_owned()))
+    };
+    Ok(said.lines().filter_map(branch).collect())
+}

@@ -1,0 +1,95 @@
+//! ExternalSecrets and stores: what takes the files together, and where in a file it is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::rules;
+use crate::external::{self, Documents};
+use crate::findings::Finding;
+use crate::input;
+use crate::outline::{Outline, View};
+
+/// The ExternalSecrets and stores of all files.
+#[derive(Default)]
+pub(super) struct External {
+    documents: Documents,
+    stdin: Option<Zeroizing<String>>,
+}
+
+impl External {
+    /// Adds those of one file.
+    pub(super) fn add(&mut self, documents: Documents, stdin: Option<Zeroizing<String>>) {
+        self.documents.append(documents);
+        self.stdin = self.stdin.take().or(stdin);
+    }
+
+    /// How many ExternalSecrets and stores there are.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.documents.externals.len(), self.documents.stores.len())
+    }
+
+    /// Everything that is wrong with them.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        let mut found = external::check(&self.documents);
+        for finding in external::check_stores(&self.documents) {
+            if !found.contains(&finding) {
+                found.push(finding);
+            }
+        }
+        let mut by_file: BTreeMap<String, Vec<external::Finding>> = BTreeMap::new();
+        for one in found {
+            by_file.entry(one.file.clone()).or_default().push(one);
+        }
+        by_file.into_iter().flat_map(|(file, found)| self.placed(&file, found)).collect()
+    }
+
+    /// Findings of a file at the line and column of the field that they are about.
+    fn placed(&self, file: &str, found: Vec<external::Finding>) -> Vec<Finding> {
+        // Read again rather than kept: few files have any.
+        let path = Path::new(file);
+        let read = if path.is_file() { input::manifest(path).ok() } else { self.stdin.clone() };
+        placed(&read.unwrap_or_default(), found)
+    }
+}
+
+fn placed(text: &str, found: Vec<external::Finding>) -> Vec<Finding> {
+    let outline = Outline::parse(text).ok();
+    let objects = outline.as_ref().map(Outline::objects).unwrap_or_default();
+    let place = |one: &external::Finding| {
+        let line = one.line?;
+        let object = objects.iter().find(|object| object.line() == line);
+        Some(object.map_or((line, 1), |object| field(*object, &one.path)))
+    };
+    found.into_iter().map(|one| (place(&one), one)).map(|(place, one)| finding(one, place)).collect()
+}
+
+/// The place of a field, or of the closest around it that is there.
+fn field(object: View<'_, '_>, path: &str) -> (usize, usize) {
+    let mut place = object.place();
+    let mut view = object;
+    for part in path.split('.') {
+        let (name, indices) = part.split_once('[').map_or((part, ""), |(name, rest)| (name, rest));
+        let Some((key, value)) = view.entry(name) else { break };
+        (place, view) = (key.place(), value);
+        for index in indices.split(['[', ']']).filter(|text| !text.is_empty()) {
+            let Some(item) = index.parse().ok().and_then(|index: usize| view.items().nth(index)) else { return place };
+            (place, view) = (item.place(), item);
+        }
+    }
+    place
+}
+
+fn finding(found: external::Finding, place: Option<(usize, usize)>) -> Finding {
+    let external::Finding { file, object, path, message, is_missing_store, .. } = found;
+    // In a repository, a store may be somewhere else: with another team, or made by hand.
+    let (rule, message) = if is_missing_store {
+        let given = "in the given files: name the file that has it with --store";
+        (&rules::MISSING_STORE, message.replace(given, "in the files that were checked"))
+    } else {
+        (&rules::EXTERNAL_SECRET, message)
+    };
+    let found = Finding::new(rule, file, message).of(object).field(path);
+    place.map_or(found.clone(), |(line, column)| found.at(line, column))
+}

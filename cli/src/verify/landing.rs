@@ -1,0 +1,94 @@
+//! What is wrong with values because of where a kustomization makes them land.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::check::Shared;
+use super::judge::{self, Landing, Wrong};
+use super::kustomize::{Build, By, Held, Item, Kind, Tree};
+use super::{duplicates, file, rules};
+use crate::findings::{Finding, Note, Related};
+
+/// Everything that is wrong with what comes out of a kustomization.
+pub(super) fn check(build: &Build, tree: &Tree, root: usize, shared: &Shared<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = build
+        .refusals
+        .iter()
+        .map(|(file, (line, column), field, problem)| {
+            Finding::new(&rules::KUSTOMIZATION, file.to_string(), problem.as_str())
+                .at(*line, *column)
+                .field(field.as_str())
+        })
+        .collect();
+    let ruled =
+        tree.file(root).and_then(|(path, _)| shared.book.rule_for(path)).and_then(|rule| rule.namespace.clone());
+    for item in build.items.iter().filter(|item| item.kind == Kind::SealedSecret && !item.is_doubtful) {
+        let namespace = Some(item.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+        let namespace = namespace.or(shared.namespace).or(ruled.as_deref());
+        for held in &item.entries {
+            findings.extend(landed(held, item, namespace, shared));
+        }
+    }
+    findings.extend(duplicates::in_build(&build.items));
+    findings
+}
+
+fn landed(held: &Held, item: &Item, namespace: Option<&str>, shared: &Shared<'_>) -> Option<Finding> {
+    let entry = held.entry()?;
+    let of_file = match namespace {
+        None => shared.book.rule_for(std::path::Path::new(&*held.file)).and_then(|rule| rule.namespace.clone()),
+        Some(_) => None,
+    };
+    let name = Some(item.name.as_str()).filter(|name| !name.is_empty());
+    let namespace = namespace.or(of_file.as_deref());
+    let wrong = judge::place(entry, Landing { namespace, name, scope: item.scope() })?;
+    let message = match by(&item.by) {
+        Some(by) => format!("{} ({by})", wrong.message),
+        None => wrong.message,
+    };
+    let object = file::full_name(namespace, name);
+    let field = format!("spec.encryptedData.{}", entry.key);
+    let mut found = Wrong { message, ..wrong }.found(&held.file, entry.at, Some(object), field);
+    for By { file, at, what } in &item.by {
+        let related = Related { file: file.to_string(), line: Some(at.0), column: Some(at.1), message: what.clone() };
+        if !found.related.contains(&related) {
+            found = found.see(related);
+        }
+    }
+    Some(found)
+}
+
+/// Which kustomizations did it, in a sentence.
+fn by(all: &[By]) -> Option<String> {
+    let mut said: Vec<String> = Vec::new();
+    for By { file, what, .. } in all {
+        let one = format!("{file}: {what}");
+        if !said.contains(&one) {
+            said.push(one);
+        }
+    }
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+/// What is wrong with kustomizations themselves, and what of them is not understood.
+pub(super) fn problems(tree: &Tree, own: &BTreeSet<usize>) -> (Vec<Finding>, Vec<Note>) {
+    let (mut findings, mut notes) = (Vec::new(), Vec::new());
+    for index in own {
+        let Some((file, problems)) = tree.problems(*index) else { continue };
+        for problem in problems {
+            let file: &Arc<str> = file;
+            let (line, column) = problem.at;
+            if problem.is_wrong {
+                let found = Finding::new(&rules::KUSTOMIZATION, file.to_string(), problem.message.as_str());
+                findings.push(found.at(line, column).field(problem.field.as_str()));
+            } else {
+                let message = format!(
+                    "line {line}: {}: {}. Check what it builds: kustomize build FOLDER | bulla verify -",
+                    problem.field, problem.message
+                );
+                notes.push(Note { file: file.to_string(), message });
+            }
+        }
+    }
+    (findings, notes)
+}

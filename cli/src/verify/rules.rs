@@ -1,0 +1,198 @@
+//! What `bulla verify` can find.
+
+use crate::findings::{Level, Rule};
+
+/// Every rule, in the order of the documentation.
+pub(crate) static RULES: [&Rule; 20] = [
+    &PLAIN_SECRET,
+    &SYNTAX,
+    &SEALED_VALUE,
+    &WRONG_PLACE,
+    &SCOPE,
+    &NAME,
+    &API_VERSION,
+    &UNKNOWN_KEY,
+    &RETIRED_KEY,
+    &COMPROMISED_KEY,
+    &RECIPIENT,
+    &MISSING_RECIPIENT,
+    &MIXED_KINDS,
+    &NOT_AFTER,
+    &EXPIRES_SOON,
+    &EXTERNAL_SECRET,
+    &MISSING_STORE,
+    &DUPLICATE,
+    &KUSTOMIZATION,
+    &BULLA_YAML,
+];
+
+pub(crate) static PLAIN_SECRET: Rule = Rule {
+    id: "plain-secret",
+    level: Level::Error,
+    summary: "a Secret with values in the clear",
+    why: "Whoever can read the repository, a fork, a clone, a backup or a build log reads the value. Base64 is no \
+          protection, and deleting the file later leaves the value in the history.",
+    mend: "seal it with `bulla seal -f FILE -o FILE`, and change the secret itself if this was ever pushed",
+};
+
+pub(crate) static SYNTAX: Rule = Rule {
+    id: "syntax",
+    level: Level::Error,
+    summary: "a file with our kinds that is neither YAML nor JSON",
+    why: "What cannot be read cannot be checked, and the cluster would not take it either.",
+    mend: "correct the file at the place that is named",
+};
+
+pub(crate) static SEALED_VALUE: Rule = Rule {
+    id: "sealed-value",
+    level: Level::Error,
+    summary: "an entry of encryptedData that is no sealed value, or a damaged one",
+    why: "The controller cannot open it: the Secret would keep its old value or never come to be. If it is plain text \
+          that was meant to be sealed, it is in the clear.",
+    mend: "seal the value again: `bulla set FILE KEY`",
+};
+
+pub(crate) static WRONG_PLACE: Rule = Rule {
+    id: "wrong-place",
+    level: Level::Error,
+    summary: "a value that was sealed for another namespace, name or key than where it lands",
+    why: "A sealed value is bound to its place so that nobody can copy it to where they may read it. Renaming or \
+          moving the object, or a kustomization that sets namespace, namePrefix or nameSuffix, takes it out of that \
+          place, and the controller refuses it.",
+    mend: "seal the value for where it lands, or undo the move",
+};
+
+pub(crate) static SCOPE: Rule = Rule {
+    id: "scope",
+    level: Level::Error,
+    summary: "annotations that say another scope than the value, or nothing at all",
+    why: "The scope is part of what was sealed. An object that declares another one is refused; an annotation that is \
+          not exactly the string \"true\" declares nothing.",
+    mend: "write the annotation that fits the value, in quotes, or seal the value with the scope that is meant",
+};
+
+pub(crate) static NAME: Rule = Rule {
+    id: "name",
+    level: Level::Error,
+    summary: "a SealedSecret without a name",
+    why: "Values are bound to the name of their object, and an API server takes none without.",
+    mend: "set metadata.name",
+};
+
+pub(crate) static API_VERSION: Rule = Rule {
+    id: "api-version",
+    level: Level::Error,
+    summary: "a version of the API that is not served",
+    why: "The API server refuses the object.",
+    mend: "write the version that the message names",
+};
+
+pub(crate) static UNKNOWN_KEY: Rule = Rule {
+    id: "unknown-key",
+    level: Level::Error,
+    summary: "a value sealed to a key that is not in the keyring",
+    why: "Nobody is known to hold the private half: the value may never open again, or opens for somebody who was not \
+          meant to.",
+    mend: "seal it again to the keys that are known: `bulla reseal FILE`, or name the key with --keyring",
+};
+
+pub(crate) static RETIRED_KEY: Rule = Rule {
+    id: "retired-key",
+    level: Level::Error,
+    summary: "a value that only retired keys open",
+    why: "A retired key opens nothing more: the controller refuses the value. Reverting a commit brings such values \
+          back.",
+    mend: "seal it again to an active key: `bulla reseal FILE --identity KEYFILE`, or `bulla set FILE KEY` with the value",
+};
+
+pub(crate) static COMPROMISED_KEY: Rule = Rule {
+    id: "compromised-key",
+    level: Level::Error,
+    summary: "a value sealed to a key that is compromised",
+    why: "Whoever has that key and the repository has read the value. Sealing it again helps nobody.",
+    mend: "change the secret itself where it comes from, then seal the new value: `bulla set FILE KEY`",
+};
+
+pub(crate) static RECIPIENT: Rule = Rule {
+    id: "recipient",
+    level: Level::Error,
+    summary: "a value sealed to a key that .bulla.yaml does not allow for this path",
+    why: "The rules say who may open what lies where. This value can be opened by somebody else, or not by those who \
+          should.",
+    mend: "seal it again to the recipients of the rule: `bulla reseal FILE`, or allow the key in .bulla.yaml",
+};
+
+pub(crate) static MISSING_RECIPIENT: Rule = Rule {
+    id: "missing-recipient",
+    level: Level::Warning,
+    summary: "values that are not sealed to every recipient of their rule",
+    why: "Whoever holds only the missing key cannot open them: a second cluster, or whoever recovers with the offline \
+          key.",
+    mend: "seal them again to all recipients: `bulla reseal FILE`",
+};
+
+pub(crate) static MIXED_KINDS: Rule = Rule {
+    id: "mixed-kinds",
+    level: Level::Warning,
+    summary: "keys of several kinds where one kind is wanted",
+    why: "One value cannot be sealed to post-quantum and other keys together, and an object is only as safe against a \
+          later quantum computer as the weakest value in it.",
+    mend: "seal all of them to keys of one kind: `bulla reseal FILE`",
+};
+
+pub(crate) static NOT_AFTER: Rule = Rule {
+    id: "not-after",
+    level: Level::Error,
+    summary: "a value that should have been replaced by now",
+    why: "Whoever sealed it said until when it is good.",
+    mend: "change the secret where it comes from, then seal the new value: `bulla set FILE KEY`",
+};
+
+pub(crate) static EXPIRES_SOON: Rule = Rule {
+    id: "expires-soon",
+    level: Level::Warning,
+    summary: "a value that has to be replaced soon",
+    why: "Whoever sealed it said until when it is good, and that day is near.",
+    mend: "change the secret where it comes from, then seal the new value: `bulla set FILE KEY`",
+};
+
+pub(crate) static EXTERNAL_SECRET: Rule = Rule {
+    id: "external-secret",
+    level: Level::Error,
+    summary: "an ExternalSecret or a store that the controller would refuse",
+    why: "A field that no schema knows, a store that the namespace may not use, or a combination that cannot work: the \
+          Secret would not come to be.",
+    mend: "correct the field that is named; `bulla plan FILE` shows what would be written",
+};
+
+pub(crate) static MISSING_STORE: Rule = Rule {
+    id: "missing-store",
+    level: Level::Warning,
+    summary: "an ExternalSecret that names a store which no file has",
+    why: "The store may be with another team or made by hand; if it is nowhere, the Secret does not come to be.",
+    mend: "correct secretStoreRef, or check the files with the store too",
+};
+
+pub(crate) static DUPLICATE: Rule = Rule {
+    id: "duplicate",
+    level: Level::Warning,
+    summary: "two objects that write the same Secret",
+    why: "They overwrite each other, or one of them is refused: which value counts is chance.",
+    mend: "keep one of them, or name them differently",
+};
+
+pub(crate) static KUSTOMIZATION: Rule = Rule {
+    id: "kustomization",
+    level: Level::Error,
+    summary: "a kustomization that cannot be built",
+    why: "What lands in the cluster cannot be told, and `kustomize build` would fail.",
+    mend: "correct the field that is named, then see `kustomize build FOLDER`",
+};
+
+pub(crate) static BULLA_YAML: Rule = Rule {
+    id: "bulla-yaml",
+    level: Level::Error,
+    summary: "a .bulla.yaml that cannot be followed",
+    why: "Nobody can say which keys its files may be sealed to.",
+    mend: "correct the place that is named",
+};
