@@ -1,6 +1,6 @@
 //! The whole check: which files, in which order, and what takes them all together.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -86,7 +86,12 @@ pub(super) struct Shared<'a> {
     pub(super) soon: Date,
     /// What files are called.
     pub(super) names: Names,
+    /// Texts that count instead of what the files hold.
+    texts: Texts,
 }
+
+/// Texts by file.
+pub(crate) type Texts = BTreeMap<PathBuf, Zeroizing<String>>;
 
 /// Checks files and folders (`-` is standard input), and what kustomizations make of them.
 ///
@@ -102,6 +107,21 @@ pub(crate) fn check(paths: &[PathBuf], options: &Options) -> Outcome<Check> {
     }
     let mut seen = HashSet::new();
     named.retain(|file| seen.insert(file.clone()));
+    of(paths, &named, &files, Texts::new(), options)
+}
+
+/// Checks texts as if they were what these files hold: what is staged, and may be nowhere in the work tree. They are
+/// read from memory and written nowhere; kustomizations are those of the work tree.
+///
+/// # Errors
+/// When the keyring cannot be read.
+pub(crate) fn check_texts(texts: Texts, options: &Options) -> Outcome<Check> {
+    let files = Files::without(&options.exclude)?;
+    let named: Vec<PathBuf> = texts.keys().filter(|path| files.takes(path)).cloned().collect();
+    of(&[PathBuf::from(".")], &named, &files, texts, options)
+}
+
+fn of(paths: &[PathBuf], named: &[PathBuf], files: &Files, texts: Texts, options: &Options) -> Outcome<Check> {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let shared = Shared {
         book: Book::default(),
@@ -111,9 +131,10 @@ pub(crate) fn check(paths: &[PathBuf], options: &Options) -> Outcome<Check> {
         today,
         soon: today.checked_add(i64::from(options.soon).days()).unwrap_or(Date::MAX),
         names: Names::new(std::iter::empty()),
+        texts,
     };
-    let kustomizations = kustomizations(paths, &named, &files)?;
-    let plan = if kustomizations.is_empty() { Plan::without(&named) } else { Plan::new(&named, &kustomizations) };
+    let kustomizations = kustomizations(paths, named, files)?;
+    let plan = if kustomizations.is_empty() { Plan::without(named) } else { Plan::new(named, &kustomizations) };
     Ok(run(plan, &shared))
 }
 
@@ -196,6 +217,9 @@ fn run(plan: Plan, shared: &Shared<'_>) -> Check {
 
 fn read(task: &Task, shared: &Shared<'_>) -> Seen {
     let named = shown(&task.path);
+    if let Some(text) = shared.texts.get(&task.path) {
+        return file::look(&task.path, &named, text, shared, task.look);
+    }
     let text: Zeroizing<String> = match input::manifest(&task.path) {
         Ok(text) => text,
         // Too long or not text: no manifest, whatever else it is. Being unable to read it is another matter.

@@ -205,7 +205,12 @@ impl Reader<'_> {
     fn leaks(&self, outline: &Outline<'_>) -> Vec<Finding> {
         let found = |leak: leaks::Leak| {
             let fields = leak.values.iter().map(|value| value.field.as_str()).collect::<Vec<_>>().join(", ");
-            let wrong = Wrong::new(&rules::PLAIN_SECRET, "in the clear");
+            let mut wrong = Wrong::new(&rules::PLAIN_SECRET, "in the clear");
+            if leak.is_generated {
+                let mend = "seal a Secret with these values, list the SealedSecret under resources, take the generator out, \
+                            and change the secret itself if this was ever pushed";
+                wrong.mend = Some(mend.to_owned());
+            }
             wrong.found(self.named, leak.place, Some(format!("Secret {}", leak.name)), fields)
         };
         leaks::look(self.path, outline).into_iter().map(found).collect()

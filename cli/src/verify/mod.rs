@@ -33,5 +33,5 @@ mod sealed;
 mod template;
 mod values;
 
-pub(crate) use self::check::{Check, Counts, Options, SOON, check};
+pub(crate) use self::check::{Check, Counts, Options, SOON, Texts, check, check_texts};
 pub(crate) use self::rules::RULES;

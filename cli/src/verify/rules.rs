@@ -33,7 +33,7 @@ pub(crate) static PLAIN_SECRET: Rule = Rule {
     summary: "a Secret with values in the clear",
     why: "Whoever can read the repository, a fork, a clone, a backup or a build log reads the value. Base64 is no \
           protection, and deleting the file later leaves the value in the history.",
-    mend: "seal it with `bulla seal -f FILE -o FILE`, and change the secret itself if this was ever pushed",
+    mend: "seal it: `bulla seal FILE -o sealed.yaml`, delete FILE, and change the secret itself if this was ever pushed",
 };
 
 pub(crate) static SYNTAX: Rule = Rule {
