@@ -20,7 +20,7 @@ use crate::git::Checkout;
 use crate::identities;
 use crate::output::{self, BAD, DIM, HEAD, Progress, WARN};
 use crate::repository::rewrite::{self, Replacement};
-use crate::reseal::{self, FileReport, Mode, Plan, Wanted, Way};
+use crate::reseal::{self, Controller, FileReport, Mode, Plan, Wanted, Way};
 
 /// Values and findings that are shown before the rest is only counted.
 const SHOWN: usize = 50;
@@ -509,12 +509,12 @@ fn plan(state: &State, rules: &Rules) -> Outcome<Plan> {
         ..Wanted::default()
     };
     let way = if state.wish.identity.is_empty() {
-        return Err(usage!("name private keys with --identity"));
+        let (controller, _) = Controller::connect(&state.wish.cluster(), state.wish.controller_service.as_deref())
+            .map_err(|failure| failure.at("no --identity, so the controller is asked to seal again"))?;
+        Way::Controller(Box::new(controller))
     } else {
-        // Later ones are newer.
-        Way::Identities(identities::keyring(
-            &[state.wish.identity.as_slice(), state.wish.new_identity.as_slice()].concat(),
-        )?)
+        let files = [state.wish.identity.as_slice(), state.wish.new_identity.as_slice()].concat();
+        Way::Identities(identities::keyring(&files)?)
     };
     let paths = state.files.iter().filter(|file| file.exists()).cloned().collect();
     Ok(Plan { paths, exclude: Vec::new(), namespace: None, wanted, way, mode: Mode::Write })

@@ -1,16 +1,23 @@
 //! The run with a cluster: the real API server and the real controller.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use bulla::controllers::{Controller, ControllerConfig, Namespaces};
+use bulla::server::{self, Answers, Listeners, ServerConfig};
 use bulla_crds::SealedSecret;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Resource};
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::team::{CANARY, Team};
+use crate::front::Front;
 use crate::harness::Run;
 use crate::world::{Running, World, json_of};
 
@@ -29,6 +36,11 @@ impl Shop {
     async fn open(files: usize) -> (Self, Running) {
         let world = World::new().await;
         let controller = world.controller();
+        (Self::set_up(world, files, &["recovery"]).await, controller)
+    }
+
+    /// The same, sealed to these keys beside the cluster's.
+    async fn set_up(world: World, files: usize, beside: &[&str]) -> Self {
         let team = tokio::task::block_in_place(|| Team::empty_with("hybrid"));
         let mut shop = Self { world, team, old: String::new() };
         shop.until("a first key", async |shop| shop.world.keys(&["show"]).code == 0).await;
@@ -36,14 +48,11 @@ impl Shop {
         shop.old = keys[0]["id"].as_str().unwrap().to_owned();
         shop.team.bench.write("cluster.pub", keys[0]["recipient"].as_str().unwrap());
         tokio::task::block_in_place(|| {
-            let recipients = [shop.team.public("cluster"), shop.team.public("recovery")];
-            shop.team.write(
-                ".bulla.yaml",
-                &format!(
-                    "version: 1\nrules:\n- path: '**'\n  namespace: {}\n  recipients:\n  - {}   # the cluster\n  - {}   # the bad day\n",
-                    shop.world.namespace, recipients[0], recipients[1]
-                ),
-            );
+            let head =
+                format!("version: 1\nrules:\n- path: '**'\n  namespace: {}\n  recipients:\n", shop.world.namespace);
+            let mut rules = head + &format!("  - {}   # the cluster\n", shop.team.public("cluster"));
+            beside.iter().for_each(|name| rules.push_str(&format!("  - {}   # {name}\n", shop.team.public(name))));
+            shop.team.write(".bulla.yaml", &rules);
             for number in 0..files {
                 shop.team.seal_in(&shop.world.namespace, &format!("app-{number}.yaml"), &format!("app-{number}"));
             }
@@ -51,7 +60,7 @@ impl Shop {
         });
         shop.deploy().await;
         shop.all_open_with(files, &shop.old.clone()).await;
-        (shop, controller)
+        shop
     }
 
     /// Waits until something holds.
@@ -191,7 +200,7 @@ async fn a_rotation_goes_from_the_new_key_to_the_retired_one_and_a_revert_back()
     assert_eq!(shop.label_of(&shop.old).await, "opening");
     let rules = shop.team.read(".bulla.yaml");
     let recipient = answer["newKeys"][0]["recipient"].as_str().unwrap();
-    assert!(rules.contains(&format!("- {recipient}   # the cluster\n")) && rules.contains("# the bad day"), "{rules}");
+    assert!(rules.contains(&format!("- {recipient}   # the cluster\n")) && rules.contains("# recovery\n"), "{rules}");
 
     // Merged, and not live yet.
     shop.merge();
@@ -289,5 +298,84 @@ async fn a_fresh_clone_goes_on_with_what_the_cluster_says() {
     assert_eq!(answer["resealed"]["values"], 0);
     let answer = report(&shop.rotate(&["--yes", "--no-new-key", "--output", "json"]).exits(0));
     assert_eq!((&answer["standing"], &answer["retired"]), (&json!("done"), &json!([])), "{answer}");
+    controller.stop().await;
+}
+
+/// A controller with its HTTP server, reached as people reach it: through the API server's service proxy.
+struct Served {
+    _front: Front,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Served {
+    async fn start(world: &mut World) -> Self {
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "bulla-controller"},
+            "spec": {"ports": [{"name": "http", "port": 8080}], "selector": {"app": "bulla"}},
+        });
+        let services: Api<Service> = world.objects();
+        services.patch("bulla-controller", &PatchParams::apply("test").force(), &Patch::Apply(&service)).await.unwrap();
+        let main = server::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let address = main.local_addr().unwrap();
+        let mut config = ControllerConfig::new(&*world.namespace);
+        config.namespaces = Namespaces::These(vec![world.namespace.clone()]);
+        config.keys.recheck = Duration::from_millis(300);
+        let mut registry = Registry::default();
+        let controller = Controller::new(world.api.client(), config, &mut registry);
+        let answers = Answers {
+            is_ready: controller.readiness(),
+            keys: controller.keys(),
+            keyring: controller.keyring(),
+            registry,
+        };
+        let mut config = ServerConfig::default();
+        config.shutdown_delay = Duration::ZERO;
+        config.rate = 0;
+        let stop = CancellationToken::new();
+        let (one, other) = (stop.clone(), stop.clone());
+        let listeners = Listeners { main, metrics: None };
+        let tasks = vec![
+            tokio::spawn(async move { controller.run(one).await.unwrap() }),
+            tokio::spawn(async move { server::serve(listeners, answers, config, other).await.unwrap() }),
+        ];
+        let front = Front::start(world.api, &world.namespace, "bulla-controller", address);
+        world.kubeconfig = front.kubeconfig(world.api, &world.namespace).display().to_string();
+        Self { _front: front, stop, tasks }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_controller_seals_again_and_no_value_leaves_the_cluster() {
+    let mut world = World::new().await;
+    let served = Served::start(&mut world).await;
+    let shop = Shop::set_up(world, 3, &[]).await;
+    let answer = report(&shop.rotate(&["--yes", "--output", "json"]).exits(0));
+    assert_eq!(answer["resealed"], json!({"values": 6, "files": 3, "failed": 0}), "{answer}");
+    let new = answer["newKeys"][0]["id"].as_str().unwrap().to_owned();
+    shop.merge();
+    shop.deploy().await;
+    shop.all_open_with(3, &new).await;
+    let answer = report(&shop.rotate(&["--yes", "--output", "json"]).exits(0));
+    assert_eq!((&answer["standing"], &answer["retired"]), (&json!("done"), &json!([shop.old])), "{answer}");
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_controller_cannot_do_is_said_before_a_key_is_made() {
+    let (shop, controller) = Shop::open(1).await;
+    let run = shop.rotate(&["--yes"]).exits(1).says("such as the recovery key");
+    assert!(run.err.contains(&tokio::task::block_in_place(|| shop.team.id_of("recovery"))), "{}", run.err);
+    assert_eq!(shop.keys().as_array().unwrap().len(), 1);
+    // With that key it goes.
+    let run = shop.rotate(&["--yes", "--identity", "recovery.key"]).exits(0);
+    assert!(run.out.contains("✓ seal again  2 values in 1 file\n"), "{}", run.out);
     controller.stop().await;
 }

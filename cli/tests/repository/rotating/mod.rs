@@ -5,3 +5,4 @@ mod kills;
 mod offline;
 mod refusals;
 mod team;
+mod terminal;
