@@ -35,17 +35,17 @@ pub(super) fn run(arguments: &VerifyArguments) -> Outcome {
         output::note(&format!("{count} finding(s) written to {}", file.display()));
         return Ok(());
     }
-    if let Some(revision) = &arguments.changed_since {
-        let changed = changed_since(revision)?;
-        let is_new = |file: &str| changed.contains(&root.name(file));
-        findings.retain(|one| is_new(&one.file) || one.related.iter().any(|other| is_new(&other.file)));
-        notes.retain(|note| is_new(&note.file));
-    }
     let mut known = 0;
     if let Some(file) = &arguments.baseline {
         let (count, stale) = Baseline::read(file)?.apply(file, &mut findings, was_checked);
         known = count;
         notes.extend(stale);
+    }
+    if let Some(revision) = &arguments.changed_since {
+        let changed = changed_since(revision)?;
+        let is_new = |file: &str| changed.contains(&root.name(file));
+        findings.retain(|one| is_new(&one.file) || one.related.iter().any(|other| is_new(&other.file)));
+        notes.retain(|note| is_new(&note.file));
     }
     let report = Report {
         rules: &RULES,
@@ -68,7 +68,8 @@ fn changed_since(revision: &str) -> Outcome<BTreeSet<String>> {
     // Without a common ancestor, everything that differs is new.
     let base = checkout.ask("merge-base", [commit.as_str(), "HEAD"]);
     let base = base.map_or(commit, |base| String::from_utf8_lossy(&base).trim().to_owned());
-    let said = checkout.ask("diff", ["--name-only", "-z", "--no-renames", "--no-ext-diff", "--diff-filter=d", base.as_str()])?;
+    let said = checkout
+        .ask("diff", ["--name-only", "-z", "--no-renames", "--no-ext-diff", "--diff-filter=d", base.as_str()])?;
     let names = said.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     let mut changed: BTreeSet<String> = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
     changed.extend(checkout.untracked()?.iter().map(|path| path.to_string_lossy().into_owned()));
