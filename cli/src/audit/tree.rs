@@ -25,8 +25,8 @@ pub(crate) struct Known {
     pub(crate) keyring: Keyring,
     /// The key of kubeseal's values, by [`fingerprint`], as a cluster found out.
     pub(crate) opened_by: HashMap<u64, KeyId>,
-    /// Keys that open nothing any more.
-    pub(crate) dead: BTreeSet<KeyId>,
+    /// Whether a key opens anything; without it, every key does.
+    pub(crate) opens: Option<Box<dyn Fn(&KeyId) -> bool + Send + Sync>>,
     /// Namespace of manifests that name none, where `.bulla.yaml` does not say it.
     pub(crate) namespace: Option<String>,
 }
@@ -143,7 +143,7 @@ impl Audit {
             }
             let object = value.object.map(|object| named(object, namespace.as_deref()));
             for (at, id) in ids.iter().enumerate() {
-                let others = ids.iter().filter(|other| *other != id && !known.dead.contains(other));
+                let others = ids.iter().filter(|other| *other != id && known.opens.as_ref().is_none_or(|opens| opens(other)));
                 let is_lost = others.count() == 0;
                 let used = own.entry(*id).or_insert_with(|| FileUse {
                     file: file.clone(),

@@ -70,31 +70,28 @@ impl Live {
         let live = cluster::block_on(async {
             let client = cluster::connect(&arguments.connection.connection).await?;
             let keys = Keys::read(&client, &arguments.connection.controller_namespace).await?;
-            let rsa: BTreeMap<&str, KeyId> = keys
-                .keys
-                .iter()
-                .filter(|key| key.is_rsa())
-                .filter_map(|key| Some((key.id.as_str(), key.id.parse().ok()?)))
-                .collect();
             let uses = Uses::read_and(&client, Wanted::default(), |object, opened| {
-                let ours: Vec<&KeyId> = opened.iter().filter_map(|id| rsa.get(id.as_str())).collect();
-                // Of several nobody knows which one opened which value.
-                if let [one] = ours.as_slice() {
-                    attribute(object, **one, &mut known.opened_by);
-                }
+                attribute(object, opened, &keys, &mut known.opened_by);
             });
             let uses = uses.await?;
             Ok(Self { keys, uses })
         })?;
         let dead = live.keys.keys.iter().filter(|key| matches!(key.state.as_str(), "retired" | "compromised"));
-        known.dead = dead.filter_map(|key| key.id.parse().ok()).collect();
+        let dead: BTreeSet<KeyId> = dead.filter_map(|key| key.id.parse().ok()).collect();
+        known.opens = Some(Box::new(move |id| !dead.contains(id)));
         Ok(live)
     }
 }
 
-/// Notes the key of every value of kubeseal's in an object.
-fn attribute(object: &DynamicObject, key: KeyId, opened_by: &mut HashMap<u64, KeyId>) {
-    let values = object.data.pointer("/spec/encryptedData").and_then(Value::as_object);
+/// Notes the key of every value of kubeseal's in an object, where one such key has opened it. Of several nobody knows
+/// which one opened which value.
+pub(super) fn attribute(object: &DynamicObject, opened: &[String], keys: &Keys, opened_by: &mut HashMap<u64, KeyId>) {
+    let is_rsa = |id: &&String| keys.keys.iter().any(|key| key.id == **id && key.is_rsa());
+    let rsa: Vec<&String> = opened.iter().filter(is_rsa).collect();
+    let ([one], values) = (rsa.as_slice(), object.data.pointer("/spec/encryptedData").and_then(Value::as_object)) else {
+        return;
+    };
+    let Ok(key) = one.parse::<KeyId>() else { return };
     for sealed in values.into_iter().flatten().filter_map(|(_, value)| value.as_str()) {
         if seal::inspect(sealed).is_ok_and(|looked| looked.format == Format::Kubeseal) {
             opened_by.insert(audit::fingerprint(sealed), key);
