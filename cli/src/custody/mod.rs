@@ -28,6 +28,6 @@ pub(crate) use self::key_secret::KeySecret;
 pub(crate) use self::manifest::{list, title};
 pub(crate) use self::opening::{Document, identities_in, open, open_one, open_share};
 pub(crate) use self::place::{Fate, Placed, Placement, place};
-pub(crate) use self::sealed::{Sealed, armored, encrypt, is_recorded, to_any, to_custodians};
+pub(crate) use self::sealed::{Sealed, armored, encrypt, is_post_quantum, to_any, to_custodians};
 pub(crate) use self::shares::{Fingerprint, MOST, Share};
 pub(crate) use self::sources::{Source, sources};

@@ -83,6 +83,13 @@ pub(crate) fn open(files: &[PathBuf]) -> Outcome<Vec<Document>> {
                     documents[one.place] = document.sort(&mut keys, &mut shares)?;
                 }
                 Err(FileError::NoIdentity { .. }) => still.push(one),
+                Err(FileError::Passphrase) => {
+                    return Err(refuse!(
+                        "{0} is encrypted with a passphrase: `age -d {0}` asks for it, and what that prints can be piped into \
+                         `--identity -`",
+                        one.file
+                    ));
+                }
                 Err(error) => return Err(refuse!("{} {error}", one.file)),
             }
         }

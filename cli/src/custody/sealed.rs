@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use age::armor::{ArmoredWriter, Format};
-use bulla::seal::{Identity, KeyKind, Recipient, seal_file};
+use bulla::seal::{Identity, Recipient, seal_file};
 use bulla::secret::Plaintext;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -58,7 +58,7 @@ pub(crate) fn armored(file: &[u8]) -> Outcome<Vec<u8>> {
     armor().map_err(|error| usage!("writing an age file: {error}"))
 }
 
-/// Whether one of them is of a kind that a later quantum computer may open.
-pub(crate) fn is_recorded(recipients: &[Recipient]) -> bool {
-    recipients.iter().any(|recipient| recipient.kind() == KeyKind::X25519)
+/// Whether what is encrypted to them stays closed to a later quantum computer.
+pub(crate) fn is_post_quantum(recipients: &[Recipient]) -> bool {
+    recipients.iter().all(|recipient| recipient.kind().is_post_quantum())
 }

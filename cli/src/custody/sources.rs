@@ -214,3 +214,34 @@ impl KeySecret {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{ProptestConfig, proptest};
+
+    use super::blocks;
+
+    #[test]
+    fn pem_is_taken_apart_and_what_does_not_end_is_said() {
+        let text = "x\n-----BEGIN A-----\n1\n-----END A-----\ny\n-----BEGIN B C-----\n2\n-----END B C-----\n";
+        let found: Vec<_> = blocks(text).collect();
+        assert_eq!(
+            found,
+            [
+                Some(("A", "-----BEGIN A-----\n1\n-----END A-----")),
+                Some(("B C", "-----BEGIN B C-----\n2\n-----END B C-----"))
+            ]
+        );
+        assert_eq!(blocks("-----BEGIN A-----\n1\n-----END B-----").collect::<Vec<_>>(), [None]);
+        assert_eq!(blocks("-----BEGIN A").collect::<Vec<_>>(), [None]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn any_text_comes_to_an_end(text in "(-----BEGIN |-----END |A-----|A|\n|ü){0,40}") {
+            assert!(blocks(&text).count() <= 40);
+        }
+    }
+}

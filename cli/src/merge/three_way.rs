@@ -104,7 +104,7 @@ fn by_key(texts: &Texts<'_>, marks: &Marks, settings: &Settings) -> Outcome<ByKe
     let mut misplaced: Vec<BTreeMap<String, Side>> = vec![BTreeMap::new(); trios.len()];
     // At the second look, what the first one found misplaced is a conflict.
     for _ in 0..2 {
-        let attempt = Attempt { texts, documents: &documents, trios: &trios, nonce: &nonce };
+        let attempt = Attempt { documents: &documents, trios: &trios, nonce: &nonce };
         match attempt.run(&misplaced, marks, settings)? {
             Ok((verdict, found)) if found.iter().all(BTreeMap::is_empty) => return Ok(Ok(verdict)),
             Ok((_, found)) => misplaced = found,
@@ -115,7 +115,6 @@ fn by_key(texts: &Texts<'_>, marks: &Marks, settings: &Settings) -> Outcome<ByKe
 }
 
 struct Attempt<'a> {
-    texts: &'a Texts<'a>,
     documents: &'a Documents,
     trios: &'a [Trio<'a>],
     nonce: &'a str,
@@ -310,7 +309,7 @@ pub(crate) fn named(manifest: &Manifest) -> String {
 }
 
 /// Whether the value opens in one object and not in the other, as far as that can be seen from outside.
-fn loses_its_place(value: &str, key: &str, from: &Manifest, to: &Manifest) -> bool {
+pub(crate) fn loses_its_place(value: &str, key: &str, from: &Manifest, to: &Manifest) -> bool {
     match (seal::fits(value, from, key), seal::fits(value, to, key)) {
         (Some(before), Some(after)) => before && !after,
         // kubeseal's format does not say where it belongs: the object that it is from does.

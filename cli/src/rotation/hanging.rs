@@ -160,7 +160,7 @@ impl Branch {
 }
 
 /// The branch where the run began, and the one that it is pushed to. Without a branch, what the remote has checked out;
-/// without that, what is checked out here.
+/// without that, what is checked out here. None where nobody can tell.
 fn bases(checkout: &Checkout, state: &State) -> Outcome<Vec<(String, String)>> {
     let mut bases = Vec::new();
     let mut add = |name: &str, reference: &str| -> Outcome {
@@ -178,7 +178,8 @@ fn bases(checkout: &Checkout, state: &State) -> Outcome<Vec<(String, String)>> {
         }
         None => add("origin/HEAD", "refs/remotes/origin/HEAD")?,
     }
-    if bases.is_empty() {
+    // The run's own branch does not say where it is merged.
+    if bases.is_empty() && (state.branch.is_none() || checkout.branch()? != state.branch) {
         let head = checkout.head()?;
         bases.extend(head.map(|commit| ("HEAD".to_owned(), commit)));
     }

@@ -320,6 +320,41 @@ async fn a_file_that_somebody_made_up_cannot_place_other_secrets() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn restoring_takes_the_rights_that_the_guide_names_and_no_more() {
+    let world = world().await;
+    native(&world, "bulla-sealing-key-0001", "newest", "active", "2026-11-01T00:00:00Z").await;
+    keys(&world, &["backup", "--to", "recovery.pub", "-o", "keys.age"]).exits(0);
+    let secrets = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "create"]});
+    let namespaces = json!({"apiGroups": [""], "resources": ["namespaces"], "verbs": ["create"]});
+    let target = format!("{}-missing", world.namespace);
+    for (account, rules, place, code) in [
+        ("reader", json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"]}]), &target, 2),
+        ("keeper", json!([secrets]), &target, 2),
+        ("keeper", json!([secrets]), &world.api.namespace().await, 0),
+        ("founder", json!([secrets, namespaces]), &target, 0),
+    ] {
+        let token = world.api.service_account(&world.namespace, account).await;
+        world.api.allow(&world.namespace, account, &rules).await;
+        let name = format!("{}-{account}", world.namespace);
+        let kubeconfig = world.api.kubeconfig_as(&name, &token).display().to_string();
+        let restore = ["keys", "restore", "keys.age", "-i", "recovery.key", "--controller-namespace", place];
+        let restore = [&restore[..], &["--kubeconfig", &kubeconfig]].concat();
+        let began = Instant::now();
+        // The API server hears of new rights a moment later.
+        let run = loop {
+            let run = is_silent(tokio::task::block_in_place(|| world.bench.run(&restore)));
+            if run.code == code || began.elapsed() > Duration::from_secs(10) {
+                break run.exits(code);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        if code == 2 {
+            assert!(run.err.contains("namespace") && run.err.contains("forbidden"), "{account}: {}", run.err);
+        }
+    }
+}
+
 /// Waits until the controller publishes keys, and gives their ids and states.
 async fn published(world: &World) -> BTreeMap<String, String> {
     let began = Instant::now();

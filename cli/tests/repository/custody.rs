@@ -1,5 +1,6 @@
 //! `bulla keys backup`, `restore`, `export` and `import`, and what reads their files.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use base64::Engine as _;
@@ -51,6 +52,21 @@ fn an_age_file_of_keys_opens_values_with_the_key_that_opens_it() {
     run.says("backup.age is encrypted, and none of the 1 private key(s) given opens it");
     bench.write("cut.age", &bench.read("backup.age")[..400]);
     bench.run(&["open", "db.yaml", "-i", "cut.age", "-i", "cluster.key"]).exits(1).says("cut.age is damaged");
+}
+
+#[test]
+fn a_recovery_key_behind_a_passphrase_is_piped_in() {
+    let bench = people();
+    bench.run(&[&BACKUP[..], &["--to", "recovery.pub"]].concat()).exits(0);
+    let passphrase = age::secrecy::SecretString::from("correct horse".to_owned());
+    let mut recipient = age::scrypt::Recipient::new(passphrase);
+    recipient.set_work_factor(4);
+    let sealed = age::encrypt(&recipient, bench.read("recovery.key").as_bytes()).unwrap();
+    std::fs::File::create(bench.path("recovery.age")).and_then(|mut file| file.write_all(&sealed)).unwrap();
+    let check = ["keys", "backup", "--check", "keys.age", "--identity"];
+    let run = quiet(&bench, &[&check[..], &["recovery.age"]].concat()).exits(1);
+    run.says("`age -d recovery.age` asks for it").says("`--identity -`");
+    is_silent(bench.pipe(&[&check[..], &["-"]].concat(), &bench.read("recovery.key"))).exits(0);
 }
 
 /// Private keys do not show, in the clear or as base64; a message may say what one begins with.
@@ -116,9 +132,16 @@ fn without_a_cluster_identity_files_are_backed_up_and_plain_age_reads_them() {
     bench.run(&[&BACKUP[..], &["--to", "recovery.pub", "--overwrite"]].concat()).exits(0);
     assert_ne!(std::fs::read(bench.path("keys.age")).unwrap(), before);
     assert_eq!(mode(&bench, "keys.age"), 0o600);
-    // Nothing half done lies about.
-    let left = std::fs::read_dir(bench.path("")).unwrap().map(|entry| entry.unwrap().file_name());
-    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(".bulla-")));
+    // Nothing half done lies about, and nothing in the clear.
+    for entry in std::fs::read_dir(bench.path("")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(!path.file_name().unwrap().to_string_lossy().starts_with(".bulla-"));
+        let is_key = path.extension().is_some_and(|extension| extension == "key");
+        if path.is_file() && !is_key {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            assert!(!text.contains("AGE-SECRET-KEY") && !text.contains("QUdFLVNFQ1JFVC1LRVkt"), "{}", path.display());
+        }
+    }
 
     bench.run(&["keys", "backup", "--check", "keys.age"]).exits(1).says("give the private key that opens it");
     let run = quiet(&bench, &["keys", "backup", "--check", "keys.age", "-i", "recovery.key", "--output", "json"]);

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+#[path = "../../../tests/support/front.rs"]
+mod front;
 #[path = "../cli/harness.rs"]
 mod harness;
 #[path = "../../../tests/support/mod.rs"]

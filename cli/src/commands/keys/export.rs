@@ -60,7 +60,7 @@ fn warn(to: &[Recipient], inventory: &Inventory) {
     if !inventory.wrappers().is_empty() {
         output::note("wrapped keys stay wrapped: they take what wrapped them, too");
     }
-    if custody::is_recorded(to) && inventory.keys.iter().any(|key| key.r#type == "hybrid") {
+    if !custody::is_post_quantum(to) && inventory.keys.iter().any(|key| key.r#type == "hybrid") {
         output::note(
             "an X25519 key opens a hybrid (post-quantum) key here: better a hybrid one, `bulla keys generate`",
         );

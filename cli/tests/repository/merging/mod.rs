@@ -1,5 +1,12 @@
 //! `bulla git merge-driver` under the real git: values merge by data key, everything else as Git merges it.
 
+mod conflicts;
+mod layouts;
+mod plain;
+mod random;
+mod resolving;
+mod verbs;
+
 use crate::checkout::{Checkout, Key, manifest};
 use crate::harness::Run;
 
@@ -42,6 +49,12 @@ impl Story {
     fn result(&self) -> String {
         self.checkout.read(FILE)
     }
+
+    /// Merges, which must be clean, and gives the result.
+    fn merged(&self) -> String {
+        self.merge().exits(0);
+        self.result()
+    }
 }
 
 fn joined(lines: &[&str]) -> String {
@@ -51,8 +64,7 @@ fn joined(lines: &[&str]) -> String {
 #[test]
 fn two_branches_that_change_neighbouring_keys_merge() {
     let story = Story::new();
-    let [a, b, a2, b2] =
-        [("a", "1"), ("b", "1"), ("a", "2"), ("b", "2")].map(|(key, value)| story.line(key, value));
+    let [a, b, a2, b2] = [("a", "1"), ("b", "1"), ("a", "2"), ("b", "2")].map(|(key, value)| story.line(key, value));
     let version = |a: &str, b: &str| manifest("prod/db", &joined(&[a, b]));
     story.tell(&version(&a, &b), &version(&a2, &b), &version(&a, &b2));
     story.merge().exits(0);

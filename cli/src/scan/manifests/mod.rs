@@ -1,0 +1,121 @@
+//! Kubernetes Secrets by their structure: in YAML and JSON, in lists and in texts within texts, also where templates
+//! or mistakes keep a parser from reading the file.
+//!
+//! | module | what it reads |
+//! | --- | --- |
+//! | `parsed` | what a parser can read |
+//! | `lines` | block YAML, line by line, of what it cannot |
+//! | `braces` | JSON and flow YAML, piece by piece, of what it cannot |
+//! | `value` | whether one value gives something away |
+
+mod braces;
+mod lines;
+mod parsed;
+mod value;
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::hit::Hit;
+use super::rules::PLAIN_SECRET;
+
+/// Texts within texts within texts are not followed any further.
+const MAX_DEPTH: usize = 3;
+
+/// Where a text says that something is a Secret.
+static KIND: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"\bkind\\{0,3}["']?[ \t]*:\s{0,64}\\{0,3}["']?Secret(?:List)?\b"#).ok());
+
+/// A Secret in the clear.
+#[derive(Default)]
+struct Found {
+    namespace: Option<String>,
+    name: Option<String>,
+    /// Where it says what it is, and where it begins.
+    starts: Vec<usize>,
+    values: Vec<Value>,
+}
+
+/// One value of a Secret.
+struct Value {
+    /// Whether it is of `data`, in base64, or of `stringData`.
+    is_data: bool,
+    key: String,
+    text: String,
+    /// Where it is written.
+    span: Range<usize>,
+}
+
+/// Every value in the clear of the Secrets, generators and templates of a text.
+pub(super) fn find(text: &str) -> Vec<Hit> {
+    within(text, 0)
+}
+
+fn within(text: &str, depth: usize) -> Vec<Hit> {
+    let kinds: Vec<Range<usize>> = match KIND.as_ref() {
+        Some(kind) if text.contains("Secret") => kind
+            .find_iter(text)
+            .map(|found| found.range())
+            .filter(|range| {
+                !text[range.end..].starts_with(|next: char| next.is_ascii_alphanumeric() || matches!(next, '-' | '_'))
+            })
+            .collect(),
+        Some(_) | None => Vec::new(),
+    };
+    let has_generator = text.contains("secretGenerator");
+    let has_template = may_have_template(text);
+    if kinds.is_empty() && !has_generator && !has_template {
+        return Vec::new();
+    }
+    let mut read = parsed::read(text, depth);
+    for found in &read.secrets {
+        read.hits.extend(hits(found));
+    }
+    // What the parser did not get to see, or not as a Secret.
+    let is_unread = |kind: &&Range<usize>| !read.seen.iter().any(|seen| seen.contains(&kind.start));
+    let left: Vec<&Range<usize>> = kinds.iter().filter(is_unread).collect();
+    if !left.is_empty() {
+        let is_quoted =
+            |kind: &&Range<usize>| text[..kind.start].ends_with('"') || text[kind.start..kind.end].contains("\\");
+        let (quoted, bare): (Vec<_>, Vec<_>) = left.into_iter().partition(|kind| is_quoted(kind));
+        if !quoted.is_empty() || bare.iter().any(|kind| text[..kind.start].trim_end().ends_with(['{', ','])) {
+            let is_new =
+                |found: &Found| !found.starts.iter().any(|start| read.seen.iter().any(|seen| seen.contains(start)));
+            read.hits.extend(braces::read(text).iter().filter(|found| is_new(found)).flat_map(hits));
+        }
+        let blocks = bare.into_iter().filter_map(|kind| lines::secret(text, kind.start));
+        read.hits.extend(blocks.flat_map(|found| hits(&found)));
+    }
+    if has_generator && !read.is_whole {
+        read.hits.extend(lines::generators(text));
+    }
+    read.hits
+}
+
+/// Whether there may be a template with values: most sealed values have one, and nothing but names in it.
+fn may_have_template(text: &str) -> bool {
+    let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    // `encryptedData` has a capital.
+    let has_values = || has(" data:") || has("\"data\"") || has("stringData");
+    has("template") && (has("SealedSecret") || has("ExternalSecret")) && has_values()
+}
+
+fn hits(found: &Found) -> Vec<Hit> {
+    let name = |part: &Option<String>| {
+        part.as_deref().filter(|name| !name.is_empty() && !name.contains("{{")).map(str::to_owned)
+    };
+    let object = match (name(&found.namespace), name(&found.name)) {
+        (Some(namespace), Some(name)) => format!("Secret {namespace}/{name}"),
+        (None, Some(name)) => format!("Secret {name}"),
+        (_, None) => "Secret".to_owned(),
+    };
+    let given = |value: &Value| {
+        let (what, secret) = value::given_away(&value.key, &value.text, value.is_data)?;
+        let field = if value.is_data { "data" } else { "stringData" };
+        let hit = Hit::new(&PLAIN_SECRET, value.span.clone(), what, &secret);
+        Some(hit.within(Some(object.clone()), format!("{field}.{}", value.key)).starting(&found.starts))
+    };
+    found.values.iter().filter_map(given).collect()
+}
