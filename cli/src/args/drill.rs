@@ -37,6 +37,9 @@ pub(crate) struct DrillArguments {
     /// Namespace of manifests that name none [default: what the committed .bulla.yaml says for the file]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
+    /// Leave out files that match, such as 'tests/**'. Repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
     /// Write the JSON report into this file too: for the audit
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Report, ToArguments};
+use crate::findings::Format;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GitVerb {
@@ -135,7 +136,14 @@ Example:
   bulla git pre-commit        what the hook runs; fails where a commit would put a secret into the clear
 
 It looks at the content that is staged, not at the files of the work tree, and writes it nowhere.")]
-pub(crate) struct PreCommitArguments {}
+pub(crate) struct PreCommitArguments {
+    /// Leave out files that match, such as 'tests/**'. Repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  git config diff.bulla.textconv 'bulla git diff-text'")]

@@ -3,6 +3,7 @@
 use crate::args::{DrillArguments, Report};
 use crate::drill::{Drill, Verdict};
 use crate::failure::{OrFail as _, Outcome, refuse, usage};
+use crate::files::Files;
 use crate::git::Git;
 use crate::identities;
 use crate::output::{self, Access};
@@ -14,11 +15,13 @@ pub(super) fn run(arguments: &DrillArguments) -> Outcome {
     if keyring.is_empty() {
         return Err(usage!("none of the files has a private key that opens anything"));
     }
+    let files = Files::without(&arguments.exclude)?;
     let drill = Drill {
         git: &git,
         keyring: &keyring,
         revisions: &arguments.rev,
         older: arguments.history,
+        files: &files,
         namespace: arguments.namespace.as_deref(),
     };
     let report = drill.run()?;

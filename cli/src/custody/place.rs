@@ -85,8 +85,8 @@ pub(crate) async fn place(cluster: &Cluster, secrets: Vec<KeySecret>, is_dry: bo
     for secret in secrets {
         let arrival = match Arrival::new(secret) {
             Ok(arrival) => arrival,
-            Err(refused) => {
-                placement.placed.push(refused);
+            Err((name, why)) => {
+                placement.placed.push(Placed::refused(&name, Vec::new(), why));
                 continue;
             }
         };
@@ -122,17 +122,17 @@ impl Resident {
 }
 
 impl Arrival {
-    fn new(mut secret: KeySecret) -> Result<Self, Placed> {
-        let refused = |secret: &KeySecret, note: String| Placed::refused(&secret.name, Vec::new(), note);
+    /// What may be put into a cluster; else the name of the Secret, and why not.
+    fn new(mut secret: KeySecret) -> Result<Self, (String, String)> {
         let keys = match held(&secret) {
             Ok(keys) => keys,
-            Err(problem) => return Err(refused(&secret, problem)),
+            Err(problem) => return Err((secret.name, problem)),
         };
         if secret.kind.as_deref().is_some_and(|kind| !TYPES.contains(&kind)) {
-            return Err(refused(&secret, "its type is not one of a key Secret".to_owned()));
+            return Err((secret.name, "its type is not one of a key Secret".to_owned()));
         }
         if secret.state().is_none() {
-            return Err(refused(&secret, format!("its label {} is no state", names::SEALING_KEY)));
+            return Err((secret.name, format!("its label {} is no state", names::SEALING_KEY)));
         }
         if secret.name != LEGACY {
             secret.label();

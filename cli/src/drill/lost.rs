@@ -1,5 +1,6 @@
 //! What does not open, by what is missing.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bulla::seal::{KeyId, Refusal};
@@ -25,6 +26,7 @@ pub(crate) struct Cause {
 }
 
 impl Cause {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of all others the message names neither a place nor a number")]
     pub(super) fn of(refusal: &Refusal) -> Self {
         let (mut keys, message) = match refusal {
             Refusal::UnknownKey { ids } => (ids.clone(), refusal.to_string()),
@@ -218,7 +220,7 @@ impl Losses {
                 }
             })
             .collect();
-        losses.sort_by(|a, b| (b.in_newest, b.values).cmp(&(a.in_newest, a.values)));
+        losses.sort_by_key(|loss| Reverse((loss.in_newest, loss.values)));
         losses
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | `object` | the SealedSecrets of a file, as far as opening them goes |
 //! | `opening` | the values of a file, opened and let go |
 //! | `lost` | what does not open, by what is missing, with its files and commits |
 //! | `outside` | what is in no commit: values that come from stores elsewhere |
@@ -11,11 +12,13 @@
 //! versions of a file is opened once.
 
 mod lost;
+mod object;
 mod opening;
 mod outside;
 mod report;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Instant;
 
 use bulla::seal::Keyring;
@@ -26,6 +29,7 @@ use self::outside::Outside;
 pub(crate) use self::report::{Report, Verdict};
 use crate::args::Older;
 use crate::failure::{OrFail as _, Outcome, usage};
+use crate::files::Files;
 use crate::git::{Git, Left, ObjectId, Revisions};
 use crate::output::Progress;
 use crate::repository::Namespaces;
@@ -37,6 +41,8 @@ pub(crate) struct Drill<'a> {
     /// Instead of HEAD and every ref.
     pub(crate) revisions: &'a [String],
     pub(crate) older: Older,
+    /// Which files are looked at: those that `bulla verify` looks at.
+    pub(crate) files: &'a Files,
     /// Of manifests that name none.
     pub(crate) namespace: Option<&'a str>,
 }
@@ -57,7 +63,7 @@ impl Drill<'_> {
     /// # Errors
     /// The repository cannot be read, or is not all there.
     pub(crate) fn run(&self) -> Outcome<Report> {
-        let Self { git, keyring, revisions, older, namespace } = *self;
+        let Self { git, keyring, revisions, older, namespace, files: wanted } = *self;
         let named = revisions.first().map_or("HEAD", String::as_str);
         let newest = git.commit_named(named).map_err(|failure| match revisions {
             [] => failure.at("the repository has no commit to prove"),
@@ -66,7 +72,7 @@ impl Drill<'_> {
         let mut files: Vec<(String, ObjectId)> = git.files_of(newest)?.into_iter().collect();
         files.sort();
         let namespaces = namespaces(git, &files)?;
-        files.retain(|(path, _)| is_manifest(path));
+        files.retain(|(path, _)| wanted.takes(Path::new(path)));
         let opener = Opener::new(keyring, namespaces, namespace);
 
         let begin = Instant::now();
@@ -102,7 +108,7 @@ impl Drill<'_> {
     ) -> Outcome {
         let walking = Progress::spinner("reading the history");
         let mut history = self.git.history(&Revisions { named: self.revisions.to_vec(), with_reflogs: false })?;
-        history.keep(is_manifest);
+        history.keep(|path| self.files.takes(Path::new(path)));
         walking.done();
         if let Some(note) =
             history.notes().iter().find(|note| note.contains("not here") || note.contains("not in this"))
@@ -141,12 +147,6 @@ impl Drill<'_> {
         report.told_of_history(history.commits().len(), opener.every_count(), history.notes());
         Ok(())
     }
-}
-
-/// What a file is looked at for by its name: as `bulla verify` does.
-fn is_manifest(path: &str) -> bool {
-    let extension = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
-    extension.is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
 /// The rules of the newest commit; those of older commits are not looked up one by one.

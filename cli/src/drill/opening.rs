@@ -1,18 +1,19 @@
 //! The values of a file, opened and let go.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bulla::seal::{self, KeyId, Keyring, Place, Refusal, Scope};
+use bulla::seal::{self, Binding, KeyId, Keyring, Place, Refusal, Scope};
 use jiff::civil::Date;
 
 use super::Counts;
 use super::lost::Cause;
+use super::object::{self, Object};
 use super::outside::Found;
-use crate::document::{Document, Manifest};
 use crate::git::ObjectId;
+use crate::outline::Outline;
 use crate::repository::Namespaces;
 
 /// Into how many parts what was seen is divided, so that threads seldom wait for each other.
@@ -21,6 +22,9 @@ const SHARDS: usize = 64;
 const REMEMBERED: usize = (1 << 20) / SHARDS;
 /// How many places of values that do not open are told apart; those beyond are counted.
 const TOLD: usize = 100_000;
+
+/// How every native value begins: the first words of an age file, in base64.
+const NATIVE: &str = "YWdlLWVuY3J5cHRpb24ub3JnL3Yx";
 
 /// A sealed value at a place, without any of it.
 pub(super) type Fingerprint = [u64; 2];
@@ -59,7 +63,6 @@ pub(super) struct Opener<'a> {
     every: Tally,
     told: AtomicUsize,
     untold: AtomicUsize,
-    templates: AtomicUsize,
 }
 
 /// What is counted on every core.
@@ -69,6 +72,7 @@ struct Tally {
     objects: AtomicUsize,
     values: AtomicUsize,
     opened: AtomicUsize,
+    templates: AtomicUsize,
 }
 
 impl Tally {
@@ -91,6 +95,14 @@ struct Version<'a> {
     in_newest: bool,
 }
 
+/// What is made of a version of a file.
+struct Made<'a> {
+    version: &'a Version<'a>,
+    used: BTreeMap<KeyId, usize>,
+    failing: Vec<Failing>,
+    is_template: bool,
+}
+
 impl<'a> Opener<'a> {
     pub(super) fn new(keyring: &'a Keyring, namespaces: Namespaces, namespace: Option<&'a str>) -> Self {
         Self {
@@ -104,7 +116,6 @@ impl<'a> Opener<'a> {
             every: Tally::default(),
             told: AtomicUsize::new(0),
             untold: AtomicUsize::new(0),
-            templates: AtomicUsize::new(0),
         }
     }
 
@@ -148,123 +159,157 @@ impl<'a> Opener<'a> {
         self.untold.load(Ordering::Relaxed)
     }
 
-    /// How many files are templates that name SealedSecrets and cannot be read before they are rendered.
+    /// How many files, or versions of them, are templates with SealedSecrets, of which only a part can be read before
+    /// they are rendered.
     pub(super) fn templates(&self) -> usize {
-        self.templates.load(Ordering::Relaxed)
+        let [newest, every] = [&self.newest, &self.every].map(|tally| tally.templates.load(Ordering::Relaxed));
+        newest.max(every)
     }
 
     fn file(&self, version: &Version<'_>, text: &str) -> Vec<Failing> {
-        let mut failing = Vec::new();
-        if !text.contains("SealedSecret") {
-            return failing;
+        let mut made = Made { version, used: BTreeMap::new(), failing: Vec::new(), is_template: false };
+        let (is_native, is_manifest) = (text.contains(NATIVE), text.contains("SealedSecret"));
+        if !is_native && !is_manifest {
+            return made.failing;
         }
         let tally = if version.in_newest { &self.newest } else { &self.every };
-        let document = match Document::parse(text.to_owned()) {
-            Ok(document) => document,
-            Err(_) if text.contains("{{") => {
-                self.templates.fetch_add(1, Ordering::Relaxed);
-                return failing;
+        let mut has_any = is_native;
+        // Native values that stand somewhere else than in a SealedSecret: in the values of a chart, in a patch.
+        let mut elsewhere: HashSet<&str> = if is_native { natives(text).collect() } else { HashSet::new() };
+        match Outline::parse(if is_manifest { text } else { "" }) {
+            Ok(outline) => {
+                for object in object::all(&outline) {
+                    has_any = true;
+                    tally.objects.fetch_add(1, Ordering::Relaxed);
+                    self.object(&object, text, &mut made);
+                    for value in object.values.iter().filter_map(|(_, value)| *value) {
+                        elsewhere.remove(value);
+                    }
+                }
             }
+            Err(_) if text.contains("{{") => made.is_template = true,
             Err(error) if text.contains("encryptedData") => {
-                tally.files.fetch_add(1, Ordering::Relaxed);
-                let cause = Arc::new(Cause::unreadable());
+                has_any = true;
+                let line = error.place().map_or_else(String::new, |(line, _)| format!("line {line}"));
                 let value = self.fingerprint(&[text]);
-                let what = error.line().map_or_else(String::new, |line| format!("line {line}"));
-                self.tell(version, what, String::new(), value, cause, None, &mut failing);
-                return failing;
+                self.tell(line, "", value, Arc::new(Cause::unreadable()), None, &mut made);
             }
-            Err(_) => return failing,
-        };
-        let mut used: BTreeMap<KeyId, usize> = BTreeMap::new();
-        let mut is_ours = false;
-        for manifest in document.manifests().iter().filter(|manifest| manifest.is_sealed_secret()) {
-            is_ours = true;
-            tally.objects.fetch_add(1, Ordering::Relaxed);
-            self.object(version, manifest, &mut used, &mut failing);
+            Err(_) => {}
         }
-        tally.files.fetch_add(usize::from(is_ours), Ordering::Relaxed);
-        if !used.is_empty() {
+        let mut elsewhere: Vec<&str> = elsewhere.into_iter().collect();
+        elsewhere.sort_unstable();
+        elsewhere.into_iter().for_each(|sealed| self.alone(sealed, &mut made));
+        tally.templates.fetch_add(usize::from(made.is_template), Ordering::Relaxed);
+        tally.files.fetch_add(usize::from(has_any), Ordering::Relaxed);
+        if !made.used.is_empty() {
             let mut all = locked(&self.used);
-            used.into_iter().for_each(|(key, count)| *all.entry(key).or_default() += count);
+            made.used.into_iter().for_each(|(key, count)| *all.entry(key).or_default() += count);
         }
-        failing
+        made.failing
     }
 
-    fn object(
-        &self,
-        version: &Version<'_>,
-        manifest: &Manifest,
-        used: &mut BTreeMap<KeyId, usize>,
-        failing: &mut Vec<Failing>,
-    ) {
-        let name = manifest.name.as_deref().unwrap_or_default();
+    fn object(&self, object: &Object<'_>, text: &str, made: &mut Made<'_>) {
+        let Object { name, namespace, scope, values } = object;
         // Where a file was at several paths, one may say another namespace than the other.
-        let mut namespaces: Vec<&str> = match (manifest.namespace.as_deref(), self.namespace) {
+        let mut namespaces: Vec<&str> = match (namespace, self.namespace) {
             (Some(own), _) => vec![own],
             (None, Some(typed)) => vec![typed],
-            (None, None) => version.paths.iter().filter_map(|path| self.namespaces.of(path)).collect(),
+            (None, None) => made.version.paths.iter().filter_map(|path| self.namespaces.of(path)).collect(),
         };
         namespaces.dedup();
-        let scope = manifest.scope();
-        for entry in &manifest.entries {
-            let sealed = entry.value.as_deref().unwrap_or_default();
-            let place = namespaces.join("/");
-            let value = self.fingerprint(&[sealed, scope.as_str(), &place, name, &entry.key]);
-            let shard = &self.seen[value[0] as usize % SHARDS];
-            let known = locked(shard).get(&value).cloned();
-            let is_new = known.is_none();
-            let cause = known.unwrap_or_else(|| {
-                let found = match entry.value.as_deref() {
-                    Some(sealed) => self.open(sealed, name, &entry.key, &namespaces, scope),
-                    None => Err(Refusal::NotAString),
-                };
-                let cause = match found {
-                    Ok(key) => {
-                        *used.entry(key).or_default() += 1;
-                        None
-                    }
-                    Err(refusal) => Some(Arc::new(Cause::of(&refusal))),
-                };
-                let mut seen = locked(shard);
-                if seen.len() >= REMEMBERED {
-                    seen.clear();
-                }
-                seen.insert(value, cause.clone());
-                cause
-            });
-            if is_new {
-                self.every.value(cause.is_none());
+        let object = match namespaces.first() {
+            Some(namespace) => format!("{namespace}/{name}"),
+            None => (*name).to_owned(),
+        };
+        for (key, sealed) in values {
+            // A place that a template leaves for a value.
+            let is_left = sealed.map_or_else(|| text.contains("{{"), |value| value.contains("{{"));
+            if is_left {
+                made.is_template = true;
+                continue;
             }
-            if version.in_newest {
-                self.newest.value(cause.is_none());
-            }
-            if let Some(cause) = cause {
-                let sealed = seal::inspect(sealed).ok().and_then(|told| told.binding).map(|binding| binding.sealed);
-                let namespace = namespaces.first().copied().unwrap_or_default();
-                let object = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
-                self.tell(version, object, entry.key.clone(), value, cause, sealed, failing);
-            }
+            let value =
+                self.fingerprint(&[sealed.unwrap_or_default(), scope.as_str(), &namespaces.join("/"), name, key]);
+            let open = || match sealed {
+                Some(sealed) => self.open(sealed, name, key, &namespaces, *scope),
+                None => Err(Refusal::NotAString),
+            };
+            self.value(&object, key, sealed.unwrap_or_default(), value, open, made);
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one thing, which is made here only")]
+    /// A native value that says itself where it belongs.
+    fn alone(&self, sealed: &str, made: &mut Made<'_>) {
+        let binding = seal::inspect(sealed).ok().and_then(|told| told.binding);
+        let part = |part: fn(&Binding) -> Option<&String>| binding.as_ref().and_then(part).map_or("", String::as_str);
+        let (namespace, name) = (part(|own| own.namespace.as_ref()), part(|own| own.name.as_ref()));
+        let key = part(|own| own.key.as_ref());
+        // A plain age file says nothing, and is taken where anything is.
+        let scope = binding.as_ref().map_or(Scope::ClusterWide, |binding| binding.scope);
+        let open = || {
+            let place = Place { namespace, name, key };
+            seal::open(self.keyring, sealed, place, scope).map(|opened| opened.key_id)
+        };
+        let object = if name.is_empty() { namespace.to_owned() } else { format!("{namespace}/{name}") };
+        self.value(&object, key, sealed, self.fingerprint(&[sealed]), open, made);
+    }
+
+    /// Opens a value, unless it was opened before, and counts it.
+    fn value(
+        &self,
+        object: &str,
+        key: &str,
+        sealed: &str,
+        value: Fingerprint,
+        open: impl FnOnce() -> Result<KeyId, Refusal>,
+        made: &mut Made<'_>,
+    ) {
+        let shard = &self.seen[value[0] as usize % SHARDS];
+        let known = locked(shard).get(&value).cloned();
+        let is_new = known.is_none();
+        let cause = known.unwrap_or_else(|| {
+            let cause = match open() {
+                Ok(key) => {
+                    *made.used.entry(key).or_default() += 1;
+                    None
+                }
+                Err(refusal) => Some(Arc::new(Cause::of(&refusal))),
+            };
+            let mut seen = locked(shard);
+            if seen.len() >= REMEMBERED {
+                seen.clear();
+            }
+            seen.insert(value, cause.clone());
+            cause
+        });
+        if is_new {
+            self.every.value(cause.is_none());
+        }
+        if made.version.in_newest {
+            self.newest.value(cause.is_none());
+        }
+        if let Some(cause) = cause {
+            let day = seal::inspect(sealed).ok().and_then(|told| told.binding).map(|binding| binding.sealed);
+            self.tell(object.to_owned(), key, value, cause, day, made);
+        }
+    }
+
     fn tell(
         &self,
-        version: &Version<'_>,
         object: String,
-        key: String,
+        key: &str,
         value: Fingerprint,
         cause: Arc<Cause>,
         sealed: Option<Date>,
-        failing: &mut Vec<Failing>,
+        made: &mut Made<'_>,
     ) {
         if self.told.fetch_add(1, Ordering::Relaxed) >= TOLD {
             self.untold.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let (blob, in_newest) = (version.blob, version.in_newest);
-        let path = version.paths.first().cloned().unwrap_or_default();
-        failing.push(Failing { value, blob, path, object, key, cause, sealed, in_newest });
+        let Version { blob, in_newest, .. } = *made.version;
+        let path = made.version.paths.first().cloned().unwrap_or_default();
+        made.failing.push(Failing { value, blob, path, object, key: key.to_owned(), cause, sealed, in_newest });
     }
 
     /// Opens a value where it stands. The plaintext is wiped here.
@@ -293,6 +338,17 @@ impl<'a> Opener<'a> {
     fn fingerprint(&self, parts: &[&str]) -> Fingerprint {
         self.hashers.each_ref().map(|hasher| hasher.hash_one(parts))
     }
+}
+
+/// Every native value in a text, whatever is around it.
+fn natives(text: &str) -> impl Iterator<Item = &str> {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    text.match_indices(NATIVE).filter_map(move |(at, _)| {
+        // Else it is inside of something longer.
+        let begins = !text[..at].ends_with(is_base64);
+        let rest = &text[at..];
+        begins.then(|| rest.split_once(|c| !is_base64(c)).map_or(rest, |(value, _)| value))
+    })
 }
 
 /// Whatever happened to another thread, what it had noted is true.

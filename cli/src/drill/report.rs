@@ -153,7 +153,7 @@ impl Report {
         }
         if opener.templates() > 0 {
             self.notes.push(format!(
-                "{} file(s) with SealedSecrets are templates, and cannot be read before they are rendered: not looked at",
+                "{} template(s) with SealedSecrets cannot be read before they are rendered: of them only sealed values were looked at that stand in them as they are",
                 opener.templates()
             ));
         }

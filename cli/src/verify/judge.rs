@@ -88,8 +88,12 @@ impl Judge<'_> {
         if sealed.name.is_none() && !sealed.is_named_by_template {
             findings.push(found(Wrong::new(&rules::NAME, "must be set"), sealed.at, "metadata.name"));
         }
-        for (name, at, message) in annotations(sealed) {
-            findings.push(found(Wrong::new(&rules::SCOPE, message), at, &format!("metadata.annotations.{name}")));
+        for (name, at, level, message) in annotations(sealed) {
+            findings.push(found(
+                Wrong { level, ..Wrong::new(&rules::SCOPE, message) },
+                at,
+                &format!("metadata.annotations.{name}"),
+            ));
         }
         findings.extend(self.values(&sealed.entries, sealed.data_at, Some(named), "spec.encryptedData"));
         findings
@@ -107,13 +111,13 @@ impl Judge<'_> {
                 Some(Ok(inspection)) => inspection,
                 Some(Err(refusal)) => {
                     let wrong = Wrong::new(&rules::SEALED_VALUE, refusal.to_string());
-                    findings.push(wrong.found(self.file, entry.at, named.clone(), format!("{path}.{}", entry.key)));
+                    findings.push(wrong.found(self.file, entry.at, named.clone(), within(path, &entry.key)));
                     continue;
                 }
             };
             classes.entry(class(inspection)).or_default().push(&entry.key);
             for wrong in self.value(inspection) {
-                findings.push(wrong.found(self.file, entry.at, named.clone(), format!("{path}.{}", entry.key)));
+                findings.push(wrong.found(self.file, entry.at, named.clone(), within(path, &entry.key)));
             }
             if let (Some(allowed), Some(binding)) = (self.allowed, &inspection.binding) {
                 missing.extend(allowed.ids.iter().filter(|id| !binding.keys.contains(id)));
@@ -258,19 +262,19 @@ fn sealing(scope: Scope, place: Place<'_>) -> Option<String> {
 }
 
 /// What is wrong with the annotations that declare a scope.
-fn annotations(sealed: &Sealed) -> Vec<(&'static str, At, String)> {
+fn annotations(sealed: &Sealed) -> Vec<(&'static str, At, Level, String)> {
     let mut wrong = Vec::new();
     for name in SCOPES {
         match sealed.annotations.get(name) {
             None | Some(Annotation { is_template: true, .. }) => {}
             Some(Annotation { value: None, at, .. }) => {
                 let message = "must be a string: write \"true\" in quotes, or an API server refuses the object";
-                wrong.push((name, *at, message.to_owned()));
+                wrong.push((name, *at, Level::Error, message.to_owned()));
             }
             Some(Annotation { value: Some(value), at, .. }) if !matches!(value.as_str(), "true" | "false") => {
                 let scope = sealed.scope().unwrap_or_default();
                 let message = format!("is {value:?}: only \"true\" counts, so the object is {scope}");
-                wrong.push((name, *at, message));
+                wrong.push((name, *at, Level::Error, message));
             }
             Some(Annotation { value: Some(_), .. }) => {}
         }
@@ -278,9 +282,14 @@ fn annotations(sealed: &Sealed) -> Vec<(&'static str, At, String)> {
     let is_on = |name: &str| sealed.annotations.get(name).filter(|one| one.value.as_deref() == Some("true"));
     if let [Some(_), Some(second)] = SCOPES.map(is_on) {
         let message = "is without effect beside cluster-wide: keep the one that is meant";
-        wrong.push((SCOPES[1], second.at, message.to_owned()));
+        wrong.push((SCOPES[1], second.at, Level::Warning, message.to_owned()));
     }
     wrong
+}
+
+/// A key of a map, as a path.
+pub(super) fn within(map: &str, key: &str) -> String {
+    if map.is_empty() { key.to_owned() } else { format!("{map}.{key}") }
 }
 
 /// The kind of key that a value is sealed to, for comparing values of one object.

@@ -57,7 +57,10 @@ pub(super) struct Entry {
 pub(super) fn is_one(object: View<'_, '_>) -> bool {
     let text = |field| object.get(field).and_then(View::text);
     let group = text("apiVersion").map(|version| version.split_once('/').map_or("", |(group, _)| group));
-    text("kind") == Some(KIND) && group.is_none_or(|group| group == GROUP || template::known(group).is_none())
+    // Others name the kind too, to say what they are for.
+    let is_whole = || object.get("spec").is_some_and(View::is_map);
+    text("kind") == Some(KIND)
+        && group.map_or_else(is_whole, |group| group == GROUP || template::known(group).is_none())
 }
 
 impl Sealed {

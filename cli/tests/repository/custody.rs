@@ -1,5 +1,6 @@
 //! `bulla keys backup`, `restore`, `export` and `import`, and what reads their files.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use base64::Engine as _;
@@ -51,6 +52,21 @@ fn an_age_file_of_keys_opens_values_with_the_key_that_opens_it() {
     run.says("backup.age is encrypted, and none of the 1 private key(s) given opens it");
     bench.write("cut.age", &bench.read("backup.age")[..400]);
     bench.run(&["open", "db.yaml", "-i", "cut.age", "-i", "cluster.key"]).exits(1).says("cut.age is damaged");
+}
+
+#[test]
+fn a_recovery_key_behind_a_passphrase_is_piped_in() {
+    let bench = people();
+    bench.run(&[&BACKUP[..], &["--to", "recovery.pub"]].concat()).exits(0);
+    let passphrase = age::secrecy::SecretString::from("correct horse".to_owned());
+    let mut recipient = age::scrypt::Recipient::new(passphrase);
+    recipient.set_work_factor(4);
+    let sealed = age::encrypt(&recipient, bench.read("recovery.key").as_bytes()).unwrap();
+    std::fs::File::create(bench.path("recovery.age")).and_then(|mut file| file.write_all(&sealed)).unwrap();
+    let check = ["keys", "backup", "--check", "keys.age", "--identity"];
+    let run = quiet(&bench, &[&check[..], &["recovery.age"]].concat()).exits(1);
+    run.says("`age -d recovery.age` asks for it").says("`--identity -`");
+    is_silent(bench.pipe(&[&check[..], &["-"]].concat(), &bench.read("recovery.key"))).exits(0);
 }
 
 /// Private keys do not show, in the clear or as base64; a message may say what one begins with.

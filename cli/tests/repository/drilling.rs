@@ -228,9 +228,26 @@ fn what_is_in_the_safe_may_be_an_age_file_and_the_key_that_opens_it() {
     vault.key("recovery.key", &recovery);
     let keys = format!("{}\n{}\n", vault.old.text, vault.new.text);
     let sealed = tools::stdout_of(tools::age(&["-r", &recovery.recipient().to_string()], keys.as_bytes()));
-    std::fs::write(vault.checkout.bench.path("keys.age"), sealed).unwrap();
+    let mut file = std::fs::File::create(vault.checkout.bench.path("keys.age")).unwrap();
+    std::io::Write::write_all(&mut file, &sealed).unwrap();
     vault.drill(&["keys.age", "recovery.key"], &[]).exits(0);
     vault.drill(&["keys.age"], &[]).exits(1).says("is encrypted");
+
+    // The same as `bulla keys backup` makes it, for one custodian and for two of three.
+    let at = |name: &str| vault.checkout.bench.path(name).display().to_string();
+    let (to, old, new) = (recovery.recipient().to_string(), at("old.key"), at("new.key"));
+    let backup = ["keys", "backup", "-i", &old, "-i", &new, "--to", &to];
+    vault.checkout.bulla(&[&backup[..], &["-o", &at("backup.age")]].concat()).exits(0);
+    vault.drill(&["backup.age", "recovery.key"], &[]).exits(0);
+    let (ann, ben) = (Key::new(), Key::new());
+    vault.key("ann.key", &ann);
+    vault.key("ben.key", &ben);
+    let (ann, ben) = (ann.recipient().to_string(), ben.recipient().to_string());
+    let shared = ["--to", &ann, "--to", &ben, "--threshold", "2", "-o", &at("shared.age")];
+    vault.checkout.bulla(&[&backup[..], &shared].concat()).exits(0);
+    let shares = ["shared.age", "shared.age.share-1", "shared.age.share-2"];
+    vault.drill(&[&shares[..], &["recovery.key", "ann.key"]].concat(), &[]).exits(0);
+    vault.drill(&[&shares[..2], &["ann.key"]].concat(), &[]).exits(1).says("shared.age");
 }
 
 #[test]
@@ -253,10 +270,47 @@ fn what_cannot_be_proven_is_not_called_proven() {
     let run = vault.drill_at(&other, &keys, &[]).exits(1);
     assert!(run.out.starts_with("There is no sealed value in it"), "{}", run.out);
     // A template is said, not proven.
-    let template = "kind: SealedSecret\nmetadata:\n  {{- include \"labels\" . }}\nspec:\n  encryptedData: {}\n";
+    let template = "{{- if .Values.db }}\nkind: SealedSecret\nmetadata: {name: db}\n{{- end }}\n";
     vault.commit("chart/templates/x.yaml", template);
     let run = vault.drill(&keys, &[]).exits(0);
-    assert!(run.out.contains("1 file(s) with SealedSecrets are templates"), "{}", run.out);
+    assert!(run.out.contains("1 template(s) with SealedSecrets cannot be read"), "{}", run.out);
+}
+
+#[test]
+fn values_in_charts_and_patches_open_where_they_say_that_they_belong() {
+    let mut vault = Vault::rotated();
+    let keys = ["old.key", "new.key"];
+    let (ours, lost) =
+        (vault.new.seal("password", CANARY, "2026-01-02"), Key::new().seal("token", CANARY, "2026-01-02"));
+    let chart = "kind: SealedSecret\napiVersion: bitnami.com/v1alpha1\nmetadata:\n  name: db\nspec:\n  encryptedData:\n    password: {{ .Values.password }}\n";
+    vault.commit("chart/templates/db.yaml", chart);
+    vault.commit("chart/values.yaml", &format!("# of the chart\npassword: \"{ours}\"\n"));
+    let run = vault.drill(&keys, &[]).exits(0);
+    assert!(run.out.contains("5 of 5 values open") && run.out.contains("template(s) with"), "{}", run.out);
+    vault.commit("tests/values.yaml", &format!("{{{{ if x }}}}\ntoken: {lost}\n"));
+    let told = vault.told(&keys, &[], 1);
+    assert_eq!(told["lost"][0]["files"][0]["values"], serde_json::json!([{"object": "prod/db", "key": "token"}]));
+    vault.drill(&keys, &["--exclude", "tests/**"]).exits(0);
+}
+
+#[test]
+fn the_whole_secret_form_and_values_behind_an_alias_are_values_too() {
+    let mut vault = Vault::rotated();
+    let keys = ["old.key", "new.key"];
+    let sealed = vault.new.seal_for(Scope::ClusterWide, "prod/x", "spec.data", "{}", "2026-01-02");
+    let whole = |name: &str, sealed: &str| {
+        format!(
+            "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata:\n  name: {name}\n  annotations: {{sealedsecrets.bitnami.com/cluster-wide: \"true\"}}\nspec:\n  {sealed}\n"
+        )
+    };
+    vault.commit("whole.yaml", &whole("whole", &format!("data: {sealed}")));
+    vault.commit("alias.yaml", &whole("alias", &format!("encryptedData: {{a: &same {sealed}, b: *same}}")));
+    let run = vault.drill(&keys, &[]).exits(0);
+    assert!(run.out.contains("7 of 7 values open, in 4 SealedSecrets"), "{}", run.out);
+    let lost = Key::new().seal_for(Scope::ClusterWide, "prod/x", "spec.data", "{}", "2026-01-02");
+    vault.commit("whole.yaml", &whole("whole", &format!("data: {lost}")));
+    let told = vault.told(&keys, &[], 1);
+    assert_eq!(told["lost"][0]["files"][0]["values"][0]["key"], "spec.data");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod diff;
 mod diff_text;
 mod install;
 mod merge_driver;
+mod pre_commit;
 mod resolve;
 
 use crate::args::GitVerb;
@@ -16,7 +17,7 @@ pub(super) fn run(verb: &GitVerb) -> Outcome {
         GitVerb::Install(arguments) => install::run(arguments),
         GitVerb::Diff(arguments) => diff::run(arguments),
         GitVerb::DiffText(arguments) => diff_text::run(arguments),
-        GitVerb::PreCommit(_) => Ok(()),
+        GitVerb::PreCommit(arguments) => pre_commit::run(arguments),
         GitVerb::Resolve(arguments) => resolve::run(arguments),
     }
 }

@@ -1,6 +1,6 @@
 //! What `transformers` do that are files or objects of their own.
 
-use super::read::{Kustomization, Step, strings};
+use super::read::{Kustomization, Step, Text, strings};
 use crate::outline::View;
 use crate::verify::sealed::At;
 
@@ -9,7 +9,7 @@ const HARMLESS: [&str; 5] =
     ["ImageTagTransformer", "ReplicaCountTransformer", "LabelTransformer", "HashTransformer", "ValueAddTransformer"];
 
 /// Reads one object of a kustomization's `transformers`; `at` is where it is named.
-pub(super) fn read(into: &mut Kustomization, object: View<'_, '_>, text: &str, at: At) {
+pub(super) fn read(into: &mut Kustomization, object: View<'_, '_>, text: &Text<'_>, at: At) {
     let value =
         |path: &[&str]| object.find(path).and_then(View::text).filter(|text| !text.is_empty()).map(str::to_owned);
     let is_builtin = object.get("apiVersion").and_then(View::text) == Some("builtin");
