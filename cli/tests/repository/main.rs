@@ -16,6 +16,7 @@ mod baselines;
 mod checkout;
 mod cluster_custody;
 mod custody;
+mod diffing;
 mod disaster;
 mod drilling;
 mod editing;

@@ -34,8 +34,9 @@ pub(super) fn run(arguments: &MergeDriverArguments) -> Outcome {
 
 /// What `merge.conflictStyle` and `diff.algorithm` are here.
 fn settings() -> Outcome<(Style, Settings)> {
-    let style = program::setting("merge.conflictStyle")?;
-    Ok((Style::from_setting(style.as_deref()), Settings { algorithm: program::setting("diff.algorithm")? }))
+    let mut settings = program::settings(&["merge.conflictstyle", "diff.algorithm"])?;
+    let style = Style::from_setting(settings.get("merge.conflictstyle").map(String::as_str));
+    Ok((style, Settings { algorithm: settings.remove("diff.algorithm") }))
 }
 
 fn marks(arguments: &MergeDriverArguments) -> Marks {

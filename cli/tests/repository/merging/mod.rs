@@ -1,5 +1,12 @@
 //! `bulla git merge-driver` under the real git: values merge by data key, everything else as Git merges it.
 
+mod conflicts;
+mod layouts;
+mod plain;
+mod random;
+mod resolving;
+mod verbs;
+
 use crate::checkout::{Checkout, Key, manifest};
 use crate::harness::Run;
 
@@ -41,6 +48,12 @@ impl Story {
 
     fn result(&self) -> String {
         self.checkout.read(FILE)
+    }
+
+    /// Merges, which must be clean, and gives the result.
+    fn merged(&self) -> String {
+        self.merge().exits(0);
+        self.result()
     }
 }
 
