@@ -139,15 +139,15 @@ fn of(paths: &[PathBuf], named: &[PathBuf], files: &Files, texts: Texts, options
 }
 
 /// Every kustomization that may have to do with the files: those among them, and those of their repositories.
-fn kustomizations(paths: &[PathBuf], named: &[PathBuf], files: &Files) -> Outcome<Vec<PathBuf>> {
+fn kustomizations(paths: &[PathBuf], named: &[PathBuf], files: &Files) -> Vec<PathBuf> {
     let mut found: BTreeSet<PathBuf> =
         named.iter().filter(|file| kustomize::is_kustomization(file)).map(|file| resolved(file)).collect();
     let roots: BTreeSet<PathBuf> =
         paths.iter().filter(|path| *path != Path::new("-")).filter_map(|p| repository(p)).collect();
     for root in roots {
-        found.extend(files.named(&root, kustomize::is_kustomization)?);
+        found.extend(files.named(&root, kustomize::is_kustomization));
     }
-    Ok(found.into_iter().collect())
+    found.into_iter().collect()
 }
 
 /// The root of the repository that a path is in.
