@@ -133,7 +133,7 @@ fn of(paths: &[PathBuf], named: &[PathBuf], files: &Files, texts: Texts, options
         names: Names::new(std::iter::empty()),
         texts,
     };
-    let kustomizations = kustomizations(paths, named, files)?;
+    let kustomizations = kustomizations(paths, named, files);
     let plan = if kustomizations.is_empty() { Plan::without(named) } else { Plan::new(named, &kustomizations) };
     Ok(run(plan, &shared))
 }
