@@ -22,4 +22,5 @@ mod merging;
 mod resealing;
 mod rotating;
 mod scanning;
+mod specimens;
 mod verifying;
