@@ -57,6 +57,18 @@ pub(crate) enum Phase {
     Tree,
 }
 
+impl Phase {
+    /// The verb.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Audit => "keys audit",
+            Self::Reseal => "reseal",
+            Self::History | Self::Tree => "scan",
+        }
+    }
+}
+
 impl Arguments {
     pub(crate) fn wants(&self, phase: Phase) -> bool {
         self.only.is_empty() || self.only.contains(&phase)

@@ -76,7 +76,8 @@ impl Files {
 }
 
 /// Whether the name is that of a manifest; a kustomization may do without an ending.
-fn is_manifest(path: &Path) -> bool {
+/// Whether a file is called as manifests are.
+pub(crate) fn is_manifest(path: &Path) -> bool {
     if path.file_name().is_some_and(|name| name == "Kustomization") {
         return true;
     }

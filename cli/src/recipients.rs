@@ -62,6 +62,15 @@ pub(crate) fn of_rule(rule: &Rule) -> Outcome<Vec<Recipient>> {
     Ok(recipients)
 }
 
+/// The recipients of one age file: what `--to` names, which is never a certificate.
+pub(crate) fn of_file(to: &str) -> Outcome<Vec<Recipient>> {
+    let recipients = typed(to, "--to")?;
+    if recipients.iter().any(|recipient| recipient.certificate().is_some()) {
+        return Err(refuse!("--to {to} is a certificate, and age files are for age recipients: `bulla keys generate`"));
+    }
+    Ok(recipients)
+}
+
 /// The newest active key that the cluster publishes: native before certificates.
 fn of_cluster(to: &ToArguments) -> Outcome<Vec<Recipient>> {
     let published = cluster::block_on(cluster::published_keys(&to.cluster)).map_err(|failure| {
@@ -94,7 +103,7 @@ pub(crate) fn from_file(path: &Path) -> Outcome<Vec<Recipient>> {
 }
 
 /// A file of recipients: certificates in PEM, or one recipient a line with `#` comments.
-fn parse_file(text: &str, name: &str) -> Outcome<Vec<Recipient>> {
+pub(crate) fn parse_file(text: &str, name: &str) -> Outcome<Vec<Recipient>> {
     if text.contains("-----BEGIN ") {
         if text.contains("PRIVATE KEY-----") {
             return Err(refuse!("{name} holds a private key: seal to the certificate, and keep the key out of here"));

@@ -23,6 +23,16 @@ pub(crate) fn kubeseal(arguments: &[&str], stdin: &[u8]) -> Output {
     run("kubeseal", arguments, stdin)
 }
 
+/// Runs the real `kustomize`.
+pub(crate) fn kustomize(arguments: &[&str]) -> Output {
+    run("kustomize", arguments, &[])
+}
+
+/// Runs the real `helm`.
+pub(crate) fn helm(arguments: &[&str]) -> Output {
+    run("helm", arguments, &[])
+}
+
 /// Runs the real `gitleaks`, which searches for secrets.
 pub(crate) fn gitleaks(arguments: &[&str], stdin: &[u8]) -> Output {
     run("gitleaks", arguments, stdin)

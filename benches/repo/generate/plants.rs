@@ -33,7 +33,13 @@ pub(crate) enum Class {
 
 impl Class {
     pub(crate) const ALL: [Self; 8] = [
-        Self::Data, Self::StringData, Self::Json, Self::Among, Self::PrivateKey, Self::EncodedKey, Self::AgeIdentity,
+        Self::Data,
+        Self::StringData,
+        Self::Json,
+        Self::Among,
+        Self::PrivateKey,
+        Self::EncodedKey,
+        Self::AgeIdentity,
         Self::Token,
     ];
 
@@ -102,7 +108,11 @@ fn plant(words: &mut Words, class: Class, number: usize) -> anyhow::Result<Plant
             let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
             (format!("backup/{name}.json"), format!("{list:#}\n"), WHOLE)
         }
-        Class::PrivateKey => (format!("{folder}/{}", ["tls.key", "id_ed25519", "server.pem"][number % 3]), private_key(words, number)?, WHOLE),
+        Class::PrivateKey => (
+            format!("{folder}/{}", ["tls.key", "id_ed25519", "server.pem"][number % 3]),
+            private_key(words, number)?,
+            WHOLE,
+        ),
         Class::EncodedKey => {
             let key = STANDARD.encode(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?.serialize_pem());
             let text = format!(
@@ -117,7 +127,8 @@ fn plant(words: &mut Words, class: Class, number: usize) -> anyhow::Result<Plant
         }
         Class::Token => {
             let (kind, folder, extension) =
-                [(Kind::Go, "services", "go"), (Kind::TypeScript, "web", "ts"), (Kind::Settings, "deploy", "env")][number % 3];
+                [(Kind::Go, "services", "go"), (Kind::TypeScript, "web", "ts"), (Kind::Settings, "deploy", "env")]
+                    [number % 3];
             let line = token(words, number);
             let path = format!("{folder}/{namespace}/{name}.{extension}");
             let length = words.between(20, 200);
@@ -142,8 +153,7 @@ fn secret(words: &mut Words, namespace: &str, name: &str, encoded: bool) -> Stri
 
 fn secret_json(words: &mut Words, namespace: &str, name: &str, encoded: bool) -> serde_json::Value {
     let password = words.password();
-    let (field, password) =
-        if encoded { ("data", STANDARD.encode(password)) } else { ("stringData", password) };
+    let (field, password) = if encoded { ("data", STANDARD.encode(password)) } else { ("stringData", password) };
     json!({
         "apiVersion": "v1",
         "kind": "Secret",

@@ -142,6 +142,16 @@ fn value(words: &mut Words) -> Vec<u8> {
 }
 
 const KEYS: [&str; 12] = [
-    "username", "password", "DATABASE_URL", "API_KEY", "clientSecret", "smtp-password", "SESSION_SECRET", "redis-auth",
-    "webhook.token", "license", "signing-key", "ADMIN_PASSWORD",
+    "username",
+    "password",
+    "DATABASE_URL",
+    "API_KEY",
+    "clientSecret",
+    "smtp-password",
+    "SESSION_SECRET",
+    "redis-auth",
+    "webhook.token",
+    "license",
+    "signing-key",
+    "ADMIN_PASSWORD",
 ];

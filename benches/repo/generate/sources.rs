@@ -201,7 +201,11 @@ fn markdown(words: &mut Words) -> String {
     match words.below(12) {
         0 => format!("## {}", words.name()),
         1 => format!("- {} (`{}`)", words.sentence(), words.hex(7)),
-        2 => format!("    export {}_TOKEN=$(vault read -field=token secret/{})", words.word().to_uppercase(), words.name()),
+        2 => format!(
+            "    export {}_TOKEN=$(vault read -field=token secret/{})",
+            words.word().to_uppercase(),
+            words.name()
+        ),
         3 => "    aws configure set aws_access_key_id AKIAIOSFODNN7EXAMPLE".to_owned(),
         4 => "| name | password | what for |".to_owned(),
         5 => "    psql postgres://user:password@localhost:5432/app".to_owned(),

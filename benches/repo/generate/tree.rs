@@ -50,7 +50,8 @@ impl Tree {
                 // As many on average as it takes, two more or less by turns.
                 let average = left / (size.files - tree.sealed.len());
                 let last = tree.sealed.len() + 1 == size.files;
-                let values = if last { left } else { (average + tree.sealed.len() % 5).saturating_sub(2).clamp(1, left) };
+                let values =
+                    if last { left } else { (average + tree.sealed.len() % 5).saturating_sub(2).clamp(1, left) };
                 left -= values;
                 let name = format!("{}-{}", folder.name, ["db", "api", "mail", "auth"][file]);
                 let sealed = SealedFile::new(&mut words, &folder.path, &folder.namespace, name, values);

@@ -60,6 +60,10 @@ const BRANCH_EVERY: usize = 50;
 const BRANCH_LENGTH: usize = 3;
 /// Every so many branches one is never merged.
 const UNMERGED_EVERY: usize = 4;
+/// How often every value is sealed to a new key.
+const ROTATIONS: usize = 5;
+/// Every so many commits, somebody else's code.
+const VENDORED_EVERY: usize = 100;
 /// Commits that a secret stays before somebody notices, at most.
 const NOTICED_AFTER: usize = 150;
 
@@ -92,11 +96,11 @@ impl Years {
         let bundle = lock("web/dist/app.min.js", Kind::Bundle, 20);
         let mut sealed = Vec::new();
         let mut applications = Vec::new();
-        for number in 0..60 {
+        for number in 0..100 {
             let (namespace, name) = (words.word().to_owned(), format!("{}-{number}", words.name()));
             let folder = format!("clusters/production/apps/{namespace}/{name}");
             for part in ["db", "api"] {
-                let values = words.between(2, 8);
+                let values = words.between(3, 12);
                 sealed.push(SealedFile::new(&mut words, &folder, &namespace, format!("{name}-{part}"), values));
             }
             applications.push((namespace, name));
@@ -104,8 +108,19 @@ impl Years {
         let mut waiting = Self::scheduled(&mut words, length)?;
         waiting.sort_by_key(|(commit, _)| std::cmp::Reverse(*commit));
         Ok(Self {
-            words, commits: length.commits, sources, locks, definitions, bundle, sealed, applications, waiting,
-            leaving: Vec::new(), planted: Vec::new(), tip: 0, side: None,
+            words,
+            commits: length.commits,
+            sources,
+            locks,
+            definitions,
+            bundle,
+            sealed,
+            applications,
+            waiting,
+            leaving: Vec::new(),
+            planted: Vec::new(),
+            tip: 0,
+            side: None,
         })
     }
 
@@ -180,11 +195,8 @@ impl Years {
 
     fn on_side(&mut self, number: usize, mark: usize, branch: usize, merged: bool) -> Commit {
         let tip = self.tip;
-        let mut side = self.side.take().unwrap_or_else(|| Side {
-            name: format!("feature/{branch}"),
-            tip,
-            changes: Vec::new(),
-        });
+        let mut side =
+            self.side.take().unwrap_or_else(|| Side { name: format!("feature/{branch}"), tip, changes: Vec::new() });
         let path = format!("services/{}/feature{number}.go", self.words.word());
         let lines = self.words.between(40, 200);
         let text = Source::new(&mut self.words, path.clone(), Kind::Go, lines).text();
@@ -239,12 +251,12 @@ impl Years {
 
     /// What one commit does.
     fn work(&mut self, number: usize, changes: &mut Vec<(String, Body)>) -> String {
-        // Twice in all those years every value is sealed again, and a folder of somebody else's code comes every so often.
-        if number == self.commits / 3 || number == self.commits * 2 / 3 {
+        // A few times in all those years everything is sealed again, and somebody else's code comes every so often.
+        if number % self.commits.div_ceil(ROTATIONS + 1) == 0 {
             changes.extend(self.sealed.iter().map(|file| (file.path.clone(), Body::Sealed(file.clone()))));
             return "seal everything to the new key".to_owned();
         }
-        if number % 250 == 125 {
+        if number % VENDORED_EVERY == VENDORED_EVERY / 2 {
             return self.vendor(number, changes);
         }
         match self.words.below(1000) {
@@ -254,23 +266,23 @@ impl Years {
                     self.release(at, changes);
                 }
             }
-            300..480 => {
-                for _ in 0..self.words.between(1, 4) {
+            300..600 => {
+                for _ in 0..self.words.between(1, 6) {
                     let file = self.words.below(self.sealed.len());
                     let file = &self.sealed[file];
                     changes.push((file.path.clone(), Body::Sealed(file.clone())));
                 }
             }
-            480..570 => {
+            600..660 => {
                 let at = self.words.below(self.locks.len());
                 Self::change(&mut self.words, &mut self.locks[at], changes);
             }
-            570..580 => {
+            660..670 => {
                 let at = self.words.below(self.definitions.len());
                 Self::change(&mut self.words, &mut self.definitions[at], changes);
             }
-            580..584 => Self::change(&mut self.words, &mut self.bundle, changes),
-            584..592 => {
+            670..674 => Self::change(&mut self.words, &mut self.bundle, changes),
+            674..682 => {
                 let path = format!("docs/pictures/{}-{number}.png", self.words.name());
                 let length = self.words.between(20_000, 120_000);
                 changes.push((path, Body::Bytes(sources::picture(&mut self.words, length))));
@@ -309,7 +321,7 @@ impl Years {
     /// Somebody else's code, all at once.
     fn vendor(&mut self, number: usize, changes: &mut Vec<(String, Body)>) -> String {
         let folder = format!("vendor/{}{number}", self.words.name());
-        for file in 0..40 {
+        for file in 0..60 {
             let (kind, extension) = [(Kind::Go, "go"), (Kind::TypeScript, "js"), (Kind::Markdown, "md")][file % 3];
             let path = format!("{folder}/{}{file}.{extension}", self.words.name());
             let lines = self.words.between(100, 800);

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::ToArguments;
+use super::{Report, ToArguments};
+use crate::findings::Format;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GitVerb {
@@ -45,6 +46,9 @@ pub(crate) struct InstallArguments {
     /// Which files, as .gitattributes writes it [default: the rules of .bulla.yaml, else YAML files]. Repeatable
     #[arg(long, value_name = "PATTERN", conflicts_with = "uninstall")]
     pub(crate) pattern: Vec<String>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Report,
 }
 
 #[derive(Debug, Args)]
@@ -117,7 +121,7 @@ pub(crate) struct ResolveArguments {
     #[arg(long, group = "choice")]
     pub(crate) newest: bool,
     /// Private keys: both values are opened and compared, never printed. Repeatable
-    #[arg(short, long, value_name = "FILE", group = "how")]
+    #[arg(short, long, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
     /// Namespace, if the manifest has none
     #[arg(short, long, value_name = "NAMESPACE")]
@@ -132,7 +136,14 @@ Example:
   bulla git pre-commit        what the hook runs; fails where a commit would put a secret into the clear
 
 It looks at the content that is staged, not at the files of the work tree, and writes it nowhere.")]
-pub(crate) struct PreCommitArguments {}
+pub(crate) struct PreCommitArguments {
+    /// Leave out files that match, such as 'tests/**'. Repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  git config diff.bulla.textconv 'bulla git diff-text'")]

@@ -20,8 +20,10 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::audit::AuditArguments;
-pub(crate) use self::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments};
-pub(crate) use self::drill::DrillArguments;
+pub(crate) use self::custody::{
+    BackupArguments, BroughtState, ExportArguments, ExportFormat, ImportArguments, RestoreArguments, ShareVerb,
+};
+pub(crate) use self::drill::{DrillArguments, Older};
 pub(crate) use self::edit::EditArguments;
 pub(crate) use self::git::{
     DiffArguments, DiffReport, DiffTextArguments, GitVerb, InstallArguments, MergeDriverArguments, PreCommitArguments,
@@ -251,7 +253,7 @@ pub(crate) struct OpenArguments {
     /// SealedSecrets in YAML or JSON; - for standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub(crate) file: PathBuf,
-    /// Private keys: age identities, PEM, or Secrets that hold them. Repeatable
+    /// Private keys: age identities, PEM, Secrets that hold them, or a backup and what opens it. Repeatable
     #[arg(short, long, value_name = "FILE", required = true)]
     pub(crate) identity: Vec<PathBuf>,
     /// Namespace, if the manifest has none

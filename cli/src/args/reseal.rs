@@ -50,6 +50,9 @@ pub(crate) struct ResealArguments {
     /// Namespace of manifests that name none [default: what .bulla.yaml says for the file]
     #[arg(short, long, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
+    /// The controller's Service, in its namespace [default: bulla-controller, bulla or sealed-secrets-controller]
+    #[arg(long, value_name = "NAME", help_heading = "Cluster")]
+    pub(crate) controller_service: Option<String>,
     /// Leave out files that match, such as 'tests/**'. Repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,

@@ -83,6 +83,9 @@ pub(crate) struct RotationArguments {
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Report,
+    /// The controller's Service, in its namespace [default: bulla-controller, bulla or sealed-secrets-controller]
+    #[arg(long, value_name = "NAME", help_heading = "Cluster")]
+    pub(crate) controller_service: Option<String>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
 }

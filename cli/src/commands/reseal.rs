@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use bulla::seal::{KeyId, Recipient};
 
 use crate::args::{Report as Format, ResealArguments};
-use crate::failure::{Outcome, refuse, usage};
+use crate::failure::{Outcome, refuse};
 use crate::output::{self, BAD, DIM, GOOD, Progress, WARN};
-use crate::reseal::{self, FileReport, Mode, Plan, Report, Wanted, Way};
+use crate::reseal::{self, Controller, FileReport, Mode, Plan, Report, Wanted, Way};
 use crate::{identities, recipients};
 
 /// Stale values that are listed before the rest is only counted.
@@ -48,10 +48,15 @@ fn plan(arguments: &ResealArguments) -> Outcome<Plan> {
         let keyring = identities::keyring(&arguments.identity)?;
         wanted = wanted.newest_of(&keyring);
         Way::Identities(keyring)
-    } else if mode == Mode::Check {
-        Way::Outside
+    } else if mode == Mode::Write {
+        let service = arguments.controller_service.as_deref();
+        let (controller, published) = Controller::connect(&arguments.cluster, service)
+            .map_err(|failure| failure.at("no --identity, so the controller is asked"))?;
+        wanted = wanted.newest_of_cluster(&published)?;
+        Way::Controller(Box::new(controller))
     } else {
-        return Err(usage!("name private keys with --identity"));
+        wanted.cluster = Some(arguments.cluster.clone());
+        Way::Outside
     };
     Ok(Plan {
         paths: arguments.paths.clone(),

@@ -59,6 +59,14 @@ impl KeySecret {
         Some(secrets)
     }
 
+    /// The same of what the API server answers. Its data are not copied more often than they have to be.
+    pub(super) fn parse_json(text: &str) -> Option<Vec<Self>> {
+        let raw: Raw = serde_json::from_str(text).ok()?;
+        let mut secrets = Vec::new();
+        raw.add_to(&mut secrets)?;
+        Some(secrets)
+    }
+
     /// Whether it holds a private key, wrapped or not.
     pub(crate) fn is_of_keys(&self) -> bool {
         [IDENTITY, TLS_KEY].iter().chain(WRAPPED.iter().map(|(form, _)| form)).any(|key| self.data.contains_key(*key))
@@ -91,6 +99,20 @@ impl KeySecret {
     /// When it was made: by the controller's clock where that is said, else by the API server's.
     pub(crate) fn made(&self) -> Option<Timestamp> {
         self.annotations.get(names::KEY_CREATED_AT).and_then(|at| at.parse().ok()).or(self.stored)
+    }
+
+    /// Gives a native key the state in which it opens and nothing is sealed to it. An RSA key has no such state.
+    pub(crate) fn only_open(&mut self) {
+        if let Some(state) = self.labels.get_mut(names::SEALING_KEY) {
+            names::KEY_OPENING.clone_into(state);
+        }
+    }
+
+    /// Gives a native key the state in which it is sealed to.
+    pub(crate) fn activate(&mut self) {
+        if let Some(state) = self.labels.get_mut(names::SEALING_KEY) {
+            names::KEY_ACTIVE.clone_into(state);
+        }
     }
 
     /// Its keys.

@@ -1,22 +1,28 @@
 //! Files that hold private keys, whatever they are in: age identities, PEM, Secrets; and any of these in an age file,
 //! which another of the files opens, or shares of its key do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bulla::seal::{FileError, Identity, KeyId, KeyState, open_file};
+use bulla::secret::Plaintext;
+use bulla_crds::names;
 use zeroize::Zeroizing;
 
-use super::key_secret::{Key, KeySecret, WRAPPED_BY_AGE};
+use super::key_secret::{IDENTITY, Key, KeySecret, WRAPPED_BY_AGE};
 use super::shares::{self, Fingerprint, Share};
 use crate::failure::{Failure, OrFail as _, Outcome, refuse};
 use crate::input::{self, MAX_MANIFEST};
 
+/// The longest share, in bytes.
+const MAX_SHARE: usize = 64 * 1024;
 /// What an age file of version 1 begins with, binary and armored.
 const BINARY: &[u8] = b"age-encryption.org/";
 const ARMORED: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 
 /// A file that could be read.
 pub(crate) struct Document {
+    /// Which of the files it is, counted from 0.
+    pub(crate) place: usize,
     /// The file, for messages.
     pub(crate) file: String,
     pub(crate) text: Zeroizing<String>,
@@ -56,7 +62,7 @@ pub(crate) fn open(files: &[PathBuf]) -> Outcome<Vec<Document>> {
         match binary(&bytes, &file)? {
             Some(bytes) => locked.push(Locked { place, file, fingerprint: Fingerprint::of(&bytes), bytes }),
             None => {
-                let document = Document { text: input::text(bytes, path)?, file, fingerprint: None };
+                let document = Document { place, text: input::text(bytes, path)?, file, fingerprint: None };
                 documents[place] = document.sort(&mut keys, &mut shares)?;
             }
         }
@@ -72,10 +78,18 @@ pub(crate) fn open(files: &[PathBuf]) -> Outcome<Vec<Document>> {
                 Ok(plaintext) => {
                     let text = Zeroizing::new(plaintext.expose().to_vec());
                     let text = input::text(text, one.file.as_ref())?;
-                    let document = Document { file: one.file, text, fingerprint: Some(one.fingerprint) };
+                    let document =
+                        Document { place: one.place, file: one.file, text, fingerprint: Some(one.fingerprint) };
                     documents[one.place] = document.sort(&mut keys, &mut shares)?;
                 }
                 Err(FileError::NoIdentity { .. }) => still.push(one),
+                Err(FileError::Passphrase) => {
+                    return Err(refuse!(
+                        "{0} is encrypted with a passphrase: `age -d {0}` asks for it, and what that prints can be piped into \
+                         `--identity -`",
+                        one.file
+                    ));
+                }
                 Err(error) => return Err(refuse!("{} {error}", one.file)),
             }
         }
@@ -95,6 +109,38 @@ pub(crate) fn open(files: &[PathBuf]) -> Outcome<Vec<Document>> {
     }
     belong(&shares, &known)?;
     Ok(documents.into_iter().flatten().collect())
+}
+
+/// Opens one file with the keys and the shares in others.
+///
+/// # Errors
+/// As [`open`], and if the file is a share.
+pub(crate) fn open_one<'a>(file: &Path, openers: impl Iterator<Item = &'a PathBuf>) -> Outcome<Document> {
+    let files: Vec<PathBuf> = std::iter::once(file.to_path_buf()).chain(openers.cloned()).collect();
+    let found = open(&files)?.into_iter().find(|document| document.place == 0);
+    found.ok_or_else(|| refuse!("{} is a share of a backup's key, not a backup", file.display()))
+}
+
+/// Opens a share with its custodian's keys.
+///
+/// # Errors
+/// If none of them opens it, or it is something else.
+pub(crate) fn open_share(file: &Path, identities: &[PathBuf]) -> Outcome<Share> {
+    let name = file.display().to_string();
+    let documents = open(identities)?;
+    let keys = identities_in(&documents);
+    let bytes = input::whole(file)?;
+    let text = match binary(&bytes, &name)? {
+        None => input::text(bytes, file)?,
+        Some(bytes) => {
+            let opened = open_file(&keys, &bytes, MAX_SHARE).map_err(|error| refuse!("{name} {error}"))?;
+            input::text(Zeroizing::new(opened.expose().to_vec()), file)?
+        }
+    };
+    if !shares::is_one(&text) {
+        return Err(refuse!("{name} opens, but it is not a share of a backup's key"));
+    }
+    Share::parse(&text).map_err(|problem| refuse!("{name} {problem}"))
 }
 
 /// The keys in those of the documents that are identity files.
@@ -209,6 +255,17 @@ impl KeySecret {
     /// The file and the name, for messages.
     fn named(&self, file: &str) -> String {
         if self.name.is_empty() { file.to_owned() } else { format!("{file}: Secret {}", self.name) }
+    }
+
+    /// Puts the private half in the clear where it is wrapped by age and one of these opens it; whether that was so.
+    pub(crate) fn unwrap(&mut self, identities: &[Identity]) -> bool {
+        let keys = self.keys().unwrap_or_default();
+        let [Key { id, identity: None, .. }] = keys.as_slice() else { return false };
+        let Some(text) = self.unwrapped(identities, *id).and_then(|identity| identity.to_text()) else { return false };
+        self.data.remove(WRAPPED_BY_AGE);
+        self.annotations.remove(names::KEY_WRAPPED_BY);
+        self.data.insert(IDENTITY.to_owned(), Plaintext::copy_of(text.as_bytes()));
+        true
     }
 
     /// Its private half, where it is wrapped by age and one of these opens it.

@@ -99,6 +99,20 @@ impl Share {
         Ok(share)
     }
 
+    fn copy(&self) -> Self {
+        let Self { version, backup, made, number, of, threshold, key, share } = self;
+        Self {
+            version: version.clone(),
+            backup: backup.clone(),
+            made: made.clone(),
+            number: *number,
+            of: *of,
+            threshold: *threshold,
+            key: key.clone(),
+            share: Text(share.0.clone()),
+        }
+    }
+
     fn points(&self) -> Option<Zeroizing<Vec<u8>>> {
         STANDARD.decode(&self.share.0).ok().map(Zeroizing::new)
     }
@@ -141,7 +155,12 @@ pub(crate) fn split(
             share: Text(STANDARD.encode(&*points)),
         }
     });
-    Ok(shares.collect())
+    let shares: Vec<Share> = shares.collect();
+    // Before anybody relies on them: the last ones have to come to the key again.
+    let last = shares.iter().skip(usize::from(of - threshold)).map(Share::copy);
+    let named: Vec<(String, Share)> = last.map(|share| (format!("share {}", share.number), share)).collect();
+    combine(&named)?;
+    Ok(shares)
 }
 
 /// The key that shares of one backup come to.
@@ -182,4 +201,82 @@ pub(crate) fn combine(shares: &[(String, Share)]) -> Outcome<Identity> {
     let text = std::str::from_utf8(&secret).map_err(|_| damaged())?;
     let identity = Identity::parse_all(text).ok().and_then(|all| all.into_iter().next()).ok_or_else(damaged)?;
     if identity.key_id().to_string() == first.key { Ok(identity) } else { Err(damaged()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{ProptestConfig, any, proptest};
+
+    use super::*;
+
+    fn named(shares: Vec<Share>) -> Vec<(String, Share)> {
+        shares.into_iter().map(|share| (share.number.to_string(), share)).collect()
+    }
+
+    fn split_of(identity: &Identity, threshold: u8, of: u8) -> Vec<Share> {
+        split(identity, threshold, of, &Fingerprint::of(b"backup"), "today").unwrap_or_else(|_| panic!("split"))
+    }
+
+    #[test]
+    fn as_many_as_the_threshold_have_the_key_and_fewer_do_not() {
+        let identity = Identity::generate_hybrid().unwrap();
+        for (threshold, of) in [(2, 2), (2, 3), (3, 5), (5, 5), (2, MOST)] {
+            let texts: Vec<_> = split_of(&identity, threshold, of).iter().map(Share::to_text).collect();
+            let read = |skip: usize, count: usize| {
+                named(texts.iter().skip(skip).take(count).map(|text| Share::parse(text).unwrap()).collect())
+            };
+            for skip in 0..=usize::from(of - threshold) {
+                let whole = combine(&read(skip, threshold.into())).unwrap_or_else(|failure| panic!("{failure}"));
+                assert!(whole.to_text() == identity.to_text());
+                assert!(combine(&read(skip, usize::from(threshold) - 1)).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn shares_of_two_splits_of_one_key_do_not_mix() {
+        let identity = Identity::generate_x25519().unwrap();
+        let (one, two) = (split_of(&identity, 2, 3), split_of(&identity, 2, 3));
+        let mixed = one.into_iter().take(1).chain(two.into_iter().skip(1).take(1)).collect();
+        let failure = combine(&named(mixed)).err().unwrap().to_string();
+        assert!(failure.contains("do not come to the key"), "{failure}");
+    }
+
+    #[test]
+    fn coefficients_are_drawn_from_all_bytes() {
+        // RUSTSEC-2024-0398: where zero is left out, shares of several splits of one secret tell it.
+        let mut seen = [0_u32; 256];
+        for _ in 0..20_000 {
+            let first = Sharks(2).dealer(&[0x55]).next().map(|share| Vec::from(&share)).unwrap();
+            seen[usize::from(first[1])] += 1;
+        }
+        // 78 of each are expected.
+        assert!(seen.iter().all(|count| (20..200).contains(count)), "{seen:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_share_that_was_changed_is_refused_or_comes_to_nothing(at in any::<usize>(), byte in any::<u8>()) {
+            let identity = Identity::generate_x25519().unwrap();
+            let shares = split_of(&identity, 2, 2);
+            let mut bytes = shares[0].to_text().as_bytes().to_vec();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            is_one(&text);
+            if let Ok(changed) = Share::parse(&text)
+                && let Ok(whole) = combine(&named(vec![changed, shares[1].copy()]))
+            {
+                assert!(whole.to_text() == identity.to_text());
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_readers_panic(text in "(?s).{0,200}") {
+            drop(Share::parse(&format!("bullaShare: v1\n{text}")).err());
+            drop(super::super::KeySecret::parse_all(&text).is_some());
+        }
+    }
 }

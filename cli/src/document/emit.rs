@@ -93,6 +93,11 @@ pub(crate) fn push_map(fields: &mut Vec<(String, Tree)>, name: &str, map: &BTree
     }
 }
 
+/// A string as YAML writes it: bare where that reads back as the same string.
+pub(crate) fn string(text: &str) -> String {
+    scalar::written(text, Quote::Plain)
+}
+
 /// Writes YAML.
 pub(crate) fn yaml(tree: &Tree) -> String {
     let mut text = String::new();

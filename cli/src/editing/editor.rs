@@ -70,10 +70,8 @@ impl Editor {
         // vi may be a link to any of them.
         let real = fs::canonicalize(&program).unwrap_or_else(|_| program.clone());
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let family = match Family::of(&name(&real)) {
-            Family::Unknown => Family::of(&name(&program)),
-            family => family,
-        };
+        let family = [&real, &program].map(|path| Family::of(&name(path)));
+        let family = family.into_iter().find(|family| *family != Family::Unknown).unwrap_or(Family::Unknown);
         Self { named, program, arguments, family }
     }
 

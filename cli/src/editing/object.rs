@@ -211,14 +211,11 @@ impl Object {
                 let place = Place { namespace: &self.namespace, name: &self.name, key };
                 sealed.push((key, sealer.seal(self.scope, place, value, None)?));
             }
-            to_whom.extend(
-                sealer
-                    .recipients()
-                    .iter()
-                    .filter(|one| !ids(&to_whom).contains(&one.key_id()))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            );
+            for recipient in sealer.recipients() {
+                if !ids(&to_whom).contains(&recipient.key_id()) {
+                    to_whom.push(recipient.clone());
+                }
+            }
             sealer.finish();
         }
         let Some(text) = &self.text else { return Ok((self.manifest(sealed), to_whom)) };

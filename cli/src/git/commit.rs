@@ -24,6 +24,9 @@ const UNDER_WAY: [(&str, &str); 6] = [
     ("BISECT_LOG", "a bisection"),
 ];
 
+/// Files that git reads while it commits, in a folder of ours.
+pub(crate) const SCRATCH: [&str; 2] = ["paths", "message"];
+
 /// A working tree and its repository, driven by the `git` of the `PATH`.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkout {
@@ -56,11 +59,11 @@ pub(crate) enum TrackedKind {
 impl Checkout {
     /// The working tree that `path` is in.
     pub(crate) fn find(path: &Path) -> Outcome<Self> {
-        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        if !folder.exists() {
+        if !path.exists() {
             return Err(usage!("{} does not exist", path.display()));
         }
+        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let ask = |question| {
             let said = run(Command::new("git").arg("-C").arg(folder).args(["rev-parse", question]))?;
             if !said.status.success() {
@@ -219,7 +222,10 @@ impl Checkout {
 
     /// Whether Git ignores a path.
     pub(crate) fn is_ignored(&self, path: &Path) -> Outcome<bool> {
-        Ok(run(self.git().args(["check-ignore", "--quiet", "--"]).arg(path))?.status.success())
+        // It takes no option about patterns, and takes its paths as they are.
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&self.root).args(["check-ignore", "--quiet", "--"]).arg(path);
+        Ok(run(&mut command)?.status.success())
     }
 
     /// Whether `name` can be a branch.
@@ -282,8 +288,7 @@ impl Checkout {
     /// # Errors
     /// A hook that refuses, a signature that cannot be made, no identity: with what git said.
     pub(crate) fn commit(&self, paths: &[PathBuf], message: &str, scratch: &Path) -> Outcome<String> {
-        let list = scratch.join("paths");
-        let words = scratch.join("message");
+        let [list, words] = SCRATCH.map(|name| scratch.join(name));
         let mut names = Vec::new();
         for path in paths {
             names.extend_from_slice(path.as_os_str().as_bytes());

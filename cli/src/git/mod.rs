@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use gix::ObjectId;
 
 pub(crate) use self::changes::Change;
-pub(crate) use self::commit::{Checkout, Tracked, TrackedKind};
+pub(crate) use self::commit::{Checkout, SCRATCH, Tracked, TrackedKind};
 pub(crate) use self::commits::{Commit, Moment};
 pub(crate) use self::history::{Blob, History, Place};
 pub(crate) use self::reading::{Left, MAX_BYTES, is_text};

@@ -1,6 +1,7 @@
 //! Git itself, run as a program: what it alone knows (its configuration, its index, the merge of two texts) is asked of
 //! it, so that worktrees, submodules, hooks and `GIT_DIR` mean what they mean to it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -98,9 +99,14 @@ impl Program {
     }
 }
 
-/// A setting, as `git config` knows it here.
-pub(crate) fn setting(name: &str) -> Outcome<Option<String>> {
-    Program::here(&["config", "--get", name]).line()
+/// Settings by their names in small letters, as `git config` knows them here; those that are not set are left out.
+pub(crate) fn settings(names: &[&str]) -> Outcome<BTreeMap<String, String>> {
+    let pattern = names.iter().map(|name| name.replace('.', "\\.")).collect::<Vec<_>>().join("|");
+    let done = Program::here(&["config", "-z", "--get-regexp", &format!("^({pattern})$")]).finish()?;
+    let said = String::from_utf8_lossy(&done.stdout);
+    // The last one counts.
+    let pairs = said.split('\0').filter_map(|entry| entry.split_once('\n'));
+    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// A path that Git knows by this name (`hooks`, `info/attributes`), from the root of the file system.

@@ -97,6 +97,36 @@ impl Git {
         (all, left)
     }
 
+    /// Looks at every text among files, on every core; what `look` makes of them comes in order.
+    pub(crate) fn each_file<T: Send>(
+        &self,
+        files: &[(String, ObjectId)],
+        tick: impl Fn() + Sync,
+        look: impl Fn(&str, ObjectId, &[u8]) -> Option<T> + Sync,
+    ) -> (Vec<T>, Left) {
+        let looked = self.on_every_core(files, CHUNK, |repository, chunk| {
+            let (mut all, mut left) = (Vec::new(), Left::default());
+            for (path, id) in chunk {
+                match text(repository, *id, |bytes| look(path, *id, bytes)) {
+                    Read::Looked(made) => all.extend(made),
+                    Read::Large => left.large += 1,
+                    Read::Binary => left.binary += 1,
+                    Read::Missing => left.missing += 1,
+                }
+                tick();
+            }
+            (all, left)
+        });
+        let (mut all, mut left) = (Vec::new(), Left::default());
+        for (some, passed) in looked {
+            all.extend(some);
+            left.large += passed.large;
+            left.binary += passed.binary;
+            left.missing += passed.missing;
+        }
+        (all, left)
+    }
+
     /// Runs `work` on pieces of a list, on every core, each with a handle of its own; what comes of them is in order.
     pub(super) fn on_every_core<I: Sync, T: Send>(
         &self,

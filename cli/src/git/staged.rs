@@ -61,9 +61,23 @@ impl Git {
     /// # Errors
     /// An object is missing or damaged.
     pub(crate) fn head_files(&self) -> Outcome<Files> {
+        let tree = self.handle().head_tree_id_or_empty().map_err(unreadable)?.detach();
+        self.files_in(tree)
+    }
+
+    /// The files of a commit, by path.
+    ///
+    /// # Errors
+    /// An object is missing or damaged.
+    pub(crate) fn files_of(&self, commit: ObjectId) -> Outcome<Files> {
         let repository = self.handle();
-        let tree = repository.head_tree_id_or_empty().map_err(unreadable)?.detach();
-        let mut head = Files::new();
+        let found = repository.find_commit(commit).or_usage(format!("reading commit {commit}"))?;
+        self.files_in(found.tree_id().or_usage(format!("reading commit {commit}"))?.detach())
+    }
+
+    fn files_in(&self, tree: ObjectId) -> Outcome<Files> {
+        let repository = self.handle();
+        let mut files = Files::new();
         let mut queue = vec![(String::new(), tree)];
         while let Some((folder, tree)) = queue.pop() {
             let object = repository.find_object(tree).or_usage(format!("reading tree {tree}"))?;
@@ -76,10 +90,10 @@ impl Git {
                 if entry.mode.is_tree() {
                     queue.push((path + "/", entry.oid.to_owned()));
                 } else if entry.mode.is_blob() {
-                    head.insert(path, entry.oid.to_owned());
+                    files.insert(path, entry.oid.to_owned());
                 }
             }
         }
-        Ok(head)
+        Ok(files)
     }
 }

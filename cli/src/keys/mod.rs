@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use kube::Client;
 
 pub(crate) use self::renew::Renewal;
-pub(crate) use self::secrets::{KeySecret, Secrets, mark};
+pub(crate) use self::secrets::{KeySecret, LEGACY, Secrets, mark};
 pub(crate) use self::uses::{Use, UsedIn, Uses, Wanted};
 
 use crate::cluster::{self, PublishedKey};

@@ -12,7 +12,7 @@ use crate::cluster::PublishedKey;
 use crate::failure::{OrFail as _, Outcome};
 
 /// Name of upstream's first key Secret, which has no label.
-const LEGACY: &str = "sealed-secrets-key";
+pub(crate) const LEGACY: &str = "sealed-secrets-key";
 
 /// A key Secret.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub(crate) enum Secrets {
 
 impl Secrets {
     /// Lists them.
-    pub(super) async fn read(client: &Client, namespace: &str) -> Outcome<Self> {
+    pub(crate) async fn read(client: &Client, namespace: &str) -> Outcome<Self> {
         let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
         let mut known = Vec::new();
         for label in [names::SEALING_KEY, names::UPSTREAM_SEALING_KEY] {
@@ -65,7 +65,7 @@ impl Secrets {
 
     /// Fills in the ids of Secrets that do not name them, by the date that the controller publishes with each key: it is
     /// that of the key's Secret. Only where one Secret and one key have it, and both are of the same kind.
-    pub(super) fn recognise(&mut self, published: &[PublishedKey]) {
+    pub(crate) fn recognise(&mut self, published: &[PublishedKey]) {
         let Self::Known(known) = self else { return };
         let named: Vec<String> = known.iter().flat_map(|secret| secret.ids.clone()).collect();
         let date = |key: &PublishedKey| key.created.as_ref().and_then(|created| created.parse::<Timestamp>().ok());

@@ -19,15 +19,12 @@ pub(crate) struct Dispute<'a> {
     /// If it is shown.
     pub(crate) base: Option<&'a str>,
     pub(crate) theirs: &'a str,
-    /// What the sides are called.
-    pub(crate) labels: [&'a str; 2],
 }
 
 /// Which side to read a text with disputes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     Ours,
-    Base,
     Theirs,
 }
 
@@ -36,7 +33,6 @@ impl Dispute<'_> {
     pub(crate) fn read(&self, reading: Reading) -> &str {
         match reading {
             Reading::Ours => self.ours,
-            Reading::Base => self.base.unwrap_or_default(),
             Reading::Theirs => self.theirs,
         }
     }
@@ -78,7 +74,7 @@ pub(crate) fn resolved(text: &str, size: usize, reading: Reading) -> String {
 
 /// The conflict that begins with this text.
 fn dispute(text: &str, size: usize) -> Option<Dispute<'_>> {
-    let ours_label = label(text.lines().next()?, '<', size)?;
+    label(text.lines().next()?, '<', size)?;
     let mut at = next(text, 0);
     let (ours_at, mut base_at, mut theirs_at) = (at, None, None);
     let mut ends = (0, 0);
@@ -93,14 +89,13 @@ fn dispute(text: &str, size: usize) -> Option<Dispute<'_>> {
         } else if theirs_at.is_none() && label(line, '=', size) == Some("") {
             ends.1 = at;
             theirs_at = Some(after);
-        } else if let (Some(theirs_at), Some(theirs_label)) = (theirs_at, label(line, '>', size)) {
+        } else if let (Some(theirs_at), Some(_)) = (theirs_at, label(line, '>', size)) {
             let ours_end = if base_at.is_some() { ends.0 } else { ends.1 };
             return Some(Dispute {
                 whole: &text[..after],
                 ours: &text[ours_at..ours_end],
                 base: base_at.map(|base_at| &text[base_at..ends.1]),
                 theirs: &text[theirs_at..at],
-                labels: [ours_label, theirs_label],
             });
         }
         at = after;
@@ -123,11 +118,11 @@ fn next(text: &str, at: usize) -> usize {
 /// before it, and a comma behind it.
 pub(super) fn written(conflict: &Conflict, marks: &Marks, newline: &str, around: (&str, &str)) -> String {
     let mut out = String::new();
-    let mut line = |sign: u8, label: &str| marker(sign, label, marks.size) + newline;
+    let line = |sign: u8, label: &str| marker(sign, label, marks.size) + newline;
     let side = |piece: &Option<Piece>| {
-        let lines = piece.as_ref().map(|piece| {
-            format!("{}{}{}{}{}{newline}", piece.lead, around.0, piece.body, piece.trail, around.1)
-        });
+        let lines = piece
+            .as_ref()
+            .map(|piece| format!("{}{}{}{}{}{newline}", piece.lead, around.0, piece.body, piece.trail, around.1));
         lines.unwrap_or_default()
     };
     out.push_str(&line(b'<', &marks.ours));
@@ -151,18 +146,24 @@ mod tests {
     #[test]
     fn a_text_is_read_from_either_side() {
         assert_eq!(resolved(TEXT, 7, Reading::Ours), "a\nb\nf\n");
-        assert_eq!(resolved(TEXT, 7, Reading::Base), "a\nc\nf\n");
         assert_eq!(resolved(TEXT, 7, Reading::Theirs), "a\nd\ne\nf\n");
         let crlf = TEXT.replace('\n', "\r\n");
         assert_eq!(resolved(&crlf, 7, Reading::Ours), "a\r\nb\r\nf\r\n");
         let parts = parts(TEXT, 7);
         let Part::Dispute(dispute) = &parts[1] else { panic!("{parts:?}") };
-        assert_eq!((dispute.labels, parts.len()), (["HEAD", "x y"], 3));
+        assert_eq!((dispute.base, parts.len()), (Some("c\n"), 3));
     }
 
     #[test]
     fn what_is_no_whole_conflict_is_text() {
-        for text in ["<<<<<<< a\nb\n", "<<<<<<< a\n=======\n", ">>>>>>> a\n", "<<<<<<<a\n=======\n>>>>>>> b\n", "<<<<<<<< a\n=======\n>>>>>>> b\n", ""] {
+        for text in [
+            "<<<<<<< a\nb\n",
+            "<<<<<<< a\n=======\n",
+            ">>>>>>> a\n",
+            "<<<<<<<a\n=======\n>>>>>>> b\n",
+            "<<<<<<<< a\n=======\n>>>>>>> b\n",
+            "",
+        ] {
             assert_eq!(resolved(text, 7, Reading::Theirs), text);
         }
         // The inner of two is whole.

@@ -84,7 +84,11 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub(super) enum What {
     /// Key, value and comment, and whose value it is.
-    Entry { text: String, value: Option<String>, from: Side },
+    Entry {
+        text: String,
+        value: Option<String>,
+        from: Side,
+    },
     Conflict(Box<Conflict>),
 }
 
@@ -112,7 +116,8 @@ impl<'a> Block<'a> {
         let first = self.layout.entries.first()?;
         let is_flow = self.layout.is_flow;
         let lines = &self.text[self.layout.range()];
-        let newline = if lines.contains("\r\n") || (!lines.contains('\n') && self.text.contains("\r\n")) { "\r\n" } else { "\n" };
+        let newline =
+            if lines.contains("\r\n") || (!lines.contains('\n') && self.text.contains("\r\n")) { "\r\n" } else { "\n" };
         // The body of an entry in lines begins with its line.
         let indent = if is_flow { String::new() } else { self.text[first.body.start..][..first.indent].to_owned() };
         Some(Frame { is_flow, indent, newline })
@@ -122,7 +127,9 @@ impl<'a> Block<'a> {
         let piece = |entry| {
             let entry: &Placed = entry;
             let value = self.manifest.entry(&entry.key).and_then(|entry| entry.value.clone());
-            let text = |range: std::ops::Range<usize>| own.map_or_else(String::new, |own| refit(&self.text[range], own, frame));
+            let text = |range: std::ops::Range<usize>| {
+                own.map_or_else(String::new, |own| refit(&self.text[range], own, frame))
+            };
             // In braces there is only white space before an entry, and it belongs to the place, not to the entry.
             let lead = if frame.is_flow { String::new() } else { text(entry.lead.clone()) };
             let end = entry.value.end.max(entry.body.start);
@@ -163,8 +170,16 @@ pub(super) fn merge(
 ) -> Result<Entries, Reason> {
     let [own_base, own_ours, own_theirs] = [base, Some(ours), Some(theirs)].map(|block| block.and_then(Block::frame));
     let frame = match (&own_ours, &own_theirs) {
-        (Some(a), Some(b)) if a.is_flow != b.is_flow => return Err("one side writes the values in braces, the other in lines"),
-        (Some(a), Some(b)) => if own_base.as_ref() == Some(a) { b } else { a },
+        (Some(a), Some(b)) if a.is_flow != b.is_flow => {
+            return Err("one side writes the values in braces, the other in lines");
+        }
+        (Some(a), Some(b)) => {
+            if own_base.as_ref() == Some(a) {
+                b
+            } else {
+                a
+            }
+        }
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => return Err("there are no values"),
     }
@@ -312,7 +327,9 @@ fn conflict(key: &str, why: Why, base: Option<&Piece>, ours: Option<&Piece>, the
     let lead = |piece: Option<&Piece>| piece.map(|piece| piece.lead.clone());
     let agreed = match (lead(base), lead(ours), lead(theirs)) {
         (base, Some(a), Some(b)) => three_way(base.as_deref(), &a, &b).map(str::to_owned),
-        (base, Some(one), None) | (base, None, Some(one)) => (base.is_none() || base == Some(one.clone())).then_some(one),
+        (base, Some(one), None) | (base, None, Some(one)) => {
+            (base.is_none() || base == Some(one.clone())).then_some(one)
+        }
         (base, None, None) => base,
     };
     let without_lead = |piece: Option<&Piece>| {

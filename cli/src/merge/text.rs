@@ -1,13 +1,18 @@
 //! Three texts merged line by line, by Git itself.
 //!
 //! A merge driver replaces Git's own merge and cannot hand a file back to it. So that files without sealed values come
-//! out as they would without a driver, to the byte, `git merge` merges them in a repository of its own: the same code,
-//! the same algorithm, the same look of conflicts.
+//! out as they would without a driver, to the byte, Git merges them in a repository of its own: the same code, the same
+//! algorithm, the same look of conflicts. `git merge-tree` is enough where nothing is configured; it knows neither
+//! `merge.conflictStyle` nor `diff.algorithm`, and a Git older than 2.38 does not have it: then it is `git merge`.
 
 use std::fs;
 use std::path::PathBuf;
 
+use gix::objs::{Kind, Write as _};
+use gix::odb::loose::Store;
+
 use crate::failure::{OrFail as _, Outcome, usage};
+use crate::git::ObjectId;
 use crate::git::program::Program;
 
 /// How conflicts are shown.
@@ -79,13 +84,7 @@ pub(crate) struct Settings {
 }
 
 /// Merges `ours` and `theirs`, which both come from `base`, as Git does.
-pub(crate) fn merge(
-    base: &[u8],
-    ours: &[u8],
-    theirs: &[u8],
-    marks: &Marks,
-    settings: &Settings,
-) -> Outcome<Merged> {
+pub(crate) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], marks: &Marks, settings: &Settings) -> Outcome<Merged> {
     if ours == theirs || theirs == base {
         return Ok(Merged::clean(ours));
     }
@@ -94,14 +93,19 @@ pub(crate) fn merge(
     }
     let folder = tempfile::Builder::new().prefix("bulla-merge-").tempdir().or_usage("making a temporary folder")?;
     let texts = [base, ours, theirs];
-    let work = Work { git: folder.path().join("git"), tree: folder.path().join("tree"), size: unused_size(texts) };
-    work.prepare(texts)?;
-    let merged = work.merge(marks.style, settings)?;
+    let (git, tree) = (folder.path().join("git"), folder.path().join("tree"));
+    let work =
+        Work { objects: Store::at(git.join("objects"), gix::hash::Kind::Sha1), git, tree, size: unused_size(texts) };
+    let commits = work.prepare(texts)?;
+    let has_settings = marks.style != Style::Merge || settings.algorithm.is_some();
+    let quick = if has_settings { None } else { work.merge_tree(commits)? };
+    let merged = match quick {
+        Some(merged) => merged,
+        None => work.merge(commits, marks.style, settings)?,
+    };
     Ok(Merged { text: relabelled(&merged.text, work.size, marks), conflicts: merged.conflicts })
 }
 
-/// The branches, in the order of the texts.
-const NAMES: [&str; 3] = ["base", "ours", "theirs"];
 /// The one file in the repository.
 const FILE: &str = "file";
 /// What a marker is made of: ours, base, the middle, theirs.
@@ -121,33 +125,69 @@ fn unused_size(texts: [&[u8]; 3]) -> usize {
 struct Work {
     git: PathBuf,
     tree: PathBuf,
+    objects: Store,
     size: usize,
 }
 
 impl Work {
-    /// A branch for each text, the second and third on top of the first; the second is checked out.
-    fn prepare(&self, texts: [&[u8]; 3]) -> Outcome {
-        let attributes =
-            format!("* -text !eol !filter !working-tree-encoding merge=text conflict-marker-size={}\n", self.size);
+    /// A commit for each text, the second and third on top of the first.
+    fn prepare(&self, texts: [&[u8]; 3]) -> Outcome<[ObjectId; 3]> {
         for folder in ["objects", "refs", "info"] {
             fs::create_dir_all(self.git.join(folder))?;
         }
         fs::create_dir(&self.tree)?;
-        fs::write(self.git.join("HEAD"), "ref: refs/heads/ours\n")?;
+        let attributes =
+            format!("* -text !eol !filter !working-tree-encoding merge=text conflict-marker-size={}\n", self.size);
         fs::write(self.git.join("info/attributes"), attributes)?;
-        let import = ["-c", "fastimport.unpackLimit=0", "fast-import", "--quiet"];
-        self.run(&import).with_input(stream(texts)).output()?;
-        self.run(&["read-tree", "--reset", "-u", "ours"]).output().map(drop)
+        let [base, ours, theirs] = texts;
+        let base = self.commit(base, None, "base")?;
+        let (ours, theirs) = (self.commit(ours, Some(base), "ours")?, self.commit(theirs, Some(base), "theirs")?);
+        fs::write(self.git.join("HEAD"), format!("{ours}\n"))?;
+        Ok([base, ours, theirs])
     }
 
-    fn merge(&self, style: Style, settings: &Settings) -> Outcome<Merged> {
-        let style = format!("merge.conflictStyle={}", style.as_str());
+    fn commit(&self, text: &[u8], parent: Option<ObjectId>, message: &str) -> Outcome<ObjectId> {
+        let write = |kind, bytes: &[u8]| {
+            self.objects.write_buf(kind, bytes).map_err(|error| usage!("writing an object to merge with: {error}"))
+        };
+        let blob = write(Kind::Blob, text)?;
+        let tree = write(Kind::Tree, &[format!("100644 {FILE}\0").as_bytes(), blob.as_slice()].concat())?;
+        let parent = parent.map(|parent| format!("parent {parent}\n")).unwrap_or_default();
+        let who = "bulla <bulla@localhost> 0 +0000";
+        let commit = format!("tree {tree}\n{parent}author {who}\ncommitter {who}\n\n{message}\n");
+        write(Kind::Commit, commit.as_bytes())
+    }
+
+    /// `None` where this Git cannot.
+    fn merge_tree(&self, [_, ours, theirs]: [ObjectId; 3]) -> Outcome<Option<Merged>> {
+        let (ours, theirs) = (ours.to_string(), theirs.to_string());
+        let done = self.run(&["merge-tree", "--write-tree", &ours, &theirs]).finish()?;
+        let said = String::from_utf8_lossy(&done.stdout);
+        let tree = said.lines().next().and_then(|line| ObjectId::from_hex(line.as_bytes()).ok());
+        let (Some(tree), Some(code @ (0 | 1))) = (tree, done.status.code()) else { return Ok(None) };
+        let text = self.read(tree).and_then(|tree| {
+            // The one entry of the tree ends with the name of its blob.
+            let blob = tree.len().checked_sub(ours.len() / 2).and_then(|at| ObjectId::try_from(&tree[at..]).ok())?;
+            self.read(blob)
+        });
+        Ok(text.map(|text| Merged { text, conflicts: code == 1 }))
+    }
+
+    fn read(&self, id: ObjectId) -> Option<Vec<u8>> {
+        let mut buffer = Vec::new();
+        self.objects.try_find(&id, &mut buffer).ok()??;
+        Some(buffer)
+    }
+
+    fn merge(&self, [_, ours, theirs]: [ObjectId; 3], style: Style, settings: &Settings) -> Outcome<Merged> {
+        self.run(&["read-tree", "--reset", "-u", &ours.to_string()]).output()?;
+        let (style, theirs) = (format!("merge.conflictStyle={}", style.as_str()), theirs.to_string());
         let mut arguments = vec!["-c", &style, "-c", "user.name=bulla", "-c", "user.email=bulla@localhost"];
         let algorithm = settings.algorithm.as_ref().map(|algorithm| format!("diff.algorithm={algorithm}"));
         if let Some(algorithm) = &algorithm {
             arguments.extend(["-c", algorithm.as_str()]);
         }
-        arguments.extend(["-c", "core.hooksPath=/dev/null", "merge", "-q", "--no-commit", "--no-ff", "theirs"]);
+        arguments.extend(["-c", "core.hooksPath=/dev/null", "merge", "-q", "--no-commit", "--no-ff", &theirs]);
         let done = self.run(&arguments).finish()?;
         let code = done.status.code();
         if !matches!(code, Some(0 | 1)) {
@@ -160,24 +200,6 @@ impl Work {
     fn run(&self, arguments: &[&str]) -> Program {
         Program::apart(&self.git, &self.tree, arguments)
     }
-}
-
-fn stream(texts: [&[u8]; 3]) -> Vec<u8> {
-    let mut stream = Vec::with_capacity(texts.iter().map(|text| text.len()).sum::<usize>() + 1024);
-    for (mark, text) in (1..).zip(texts) {
-        stream.extend_from_slice(format!("blob\nmark :{mark}\ndata {}\n", text.len()).as_bytes());
-        stream.extend_from_slice(text);
-        stream.push(b'\n');
-    }
-    for (blob, name) in (1..).zip(NAMES) {
-        let (mark, from) = (blob + 3, if blob == 1 { "" } else { "from :4\n" });
-        let commit = format!(
-            "commit refs/heads/{name}\nmark :{mark}\ncommitter bulla <bulla@localhost> 0 +0000\n\
-             data 0\n{from}M 100644 :{blob} {FILE}\n"
-        );
-        stream.extend_from_slice(commit.as_bytes());
-    }
-    stream
 }
 
 /// Puts the markers in that were asked for, in place of those of `size` signs.
@@ -226,16 +248,26 @@ mod tests {
     fn changes_apart_merge_and_conflicts_bear_our_labels() {
         let ours = merged(b"A\nb\nc\nd\ne\n", b"a\nb\nc\nd\nE\n", &marks(Style::Merge));
         assert_eq!(ours, Merged::clean(b"A\nb\nc\nd\nE\n"));
-        for (style, middle) in [
-            (Style::Merge, ""),
-            (Style::Diff3, "||||||| before\nc\n"),
-            (Style::ZealousDiff3, "||||||| before\nc\n"),
-        ] {
+        for (style, middle) in
+            [(Style::Merge, ""), (Style::Diff3, "||||||| before\nc\n"), (Style::ZealousDiff3, "||||||| before\nc\n")]
+        {
             let merged = merged(b"a\nb\nX\nd\ne\n", b"a\nb\nY\nd\ne\n", &marks(style));
             let expected = format!("a\nb\n<<<<<<< HEAD\nX\n{middle}=======\nY\n>>>>>>> a branch\nd\ne\n");
             assert_eq!(String::from_utf8(merged.text).unwrap(), expected);
             assert!(merged.conflicts);
         }
+    }
+
+    #[test]
+    fn a_git_without_merge_tree_comes_to_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (git, tree) = (folder.path().join("git"), folder.path().join("tree"));
+        let work = Work { objects: Store::at(git.join("objects"), gix::hash::Kind::Sha1), git, tree, size: 9 };
+        let commits = work.prepare([BASE, b"a\nb\nX\nd\ne\n", b"a\nb\nY\nd\ne\n"]).ok().unwrap();
+        let of = |merged: Merged| (relabelled(&merged.text, 9, &marks(Style::Merge)), merged.conflicts);
+        let quick = work.merge_tree(commits).ok().unwrap().unwrap();
+        let slow = work.merge(commits, Style::Merge, &Settings::default()).ok().unwrap();
+        assert_eq!(of(quick), of(slow));
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn by_key(texts: &Texts<'_>, marks: &Marks, settings: &Settings) -> Outcome<ByKe
     let mut misplaced: Vec<BTreeMap<String, Side>> = vec![BTreeMap::new(); trios.len()];
     // At the second look, what the first one found misplaced is a conflict.
     for _ in 0..2 {
-        let attempt = Attempt { texts, documents: &documents, trios: &trios, nonce: &nonce };
+        let attempt = Attempt { documents: &documents, trios: &trios, nonce: &nonce };
         match attempt.run(&misplaced, marks, settings)? {
             Ok((verdict, found)) if found.iter().all(BTreeMap::is_empty) => return Ok(Ok(verdict)),
             Ok((_, found)) => misplaced = found,
@@ -115,7 +115,6 @@ fn by_key(texts: &Texts<'_>, marks: &Marks, settings: &Settings) -> Outcome<ByKe
 }
 
 struct Attempt<'a> {
-    texts: &'a Texts<'a>,
     documents: &'a Documents,
     trios: &'a [Trio<'a>],
     nonce: &'a str,
@@ -291,9 +290,8 @@ impl Attempt<'_> {
 
     fn dispute(&self, index: usize, conflict: &entries::Conflict) -> Dispute {
         let manifest = self.trios[index].ours.manifest;
-        let told = |piece: &Option<entries::Piece>| {
-            piece.as_ref().map(|piece| seal::Seal::of(piece.value.as_deref()).line())
-        };
+        let told =
+            |piece: &Option<entries::Piece>| piece.as_ref().map(|piece| seal::Seal::of(piece.value.as_deref()).line());
         Dispute {
             object: named(manifest),
             key: conflict.key.clone(),
@@ -311,7 +309,7 @@ pub(crate) fn named(manifest: &Manifest) -> String {
 }
 
 /// Whether the value opens in one object and not in the other, as far as that can be seen from outside.
-fn loses_its_place(value: &str, key: &str, from: &Manifest, to: &Manifest) -> bool {
+pub(crate) fn loses_its_place(value: &str, key: &str, from: &Manifest, to: &Manifest) -> bool {
     match (seal::fits(value, from, key), seal::fits(value, to, key)) {
         (Some(before), Some(after)) => before && !after,
         // kubeseal's format does not say where it belongs: the object that it is from does.
@@ -350,8 +348,7 @@ fn trios(documents: &Documents) -> Result<Vec<Trio<'_>>, Reason> {
     let mut found: Vec<(Option<usize>, usize, usize)> = Vec::new();
     if let Some(base) = &documents.base {
         let bases = list(base);
-        let to_ours: BTreeMap<usize, usize> =
-            pair((base, &bases), (&documents.ours, &ours)).into_iter().collect();
+        let to_ours: BTreeMap<usize, usize> = pair((base, &bases), (&documents.ours, &ours)).into_iter().collect();
         let to_theirs: BTreeMap<usize, usize> =
             pair((base, &bases), (&documents.theirs, &theirs)).into_iter().collect();
         for (at, index) in bases.iter().enumerate() {
@@ -369,7 +366,8 @@ fn trios(documents: &Documents) -> Result<Vec<Trio<'_>>, Reason> {
     for (a, b) in pair((&documents.ours, &new_ours), (&documents.theirs, &new_theirs)) {
         found.push((None, new_ours[a], new_theirs[b]));
     }
-    let block = |document, index| Block::of(document, index).map_err(|_| "values are written in a way that cannot be moved");
+    let block =
+        |document, index| Block::of(document, index).map_err(|_| "values are written in a way that cannot be moved");
     let mut trios = Vec::new();
     for (base, ours, theirs) in found {
         let base = base.zip(documents.base.as_ref()).map(|(index, base)| block(base, index)).transpose()?;

@@ -107,6 +107,22 @@ impl<'t> Outline<'t> {
     }
 }
 
+/// Where a place in a text that stands at `at` of another one is in that: in a block scalar exactly, in any other one
+/// where it begins.
+pub(crate) fn within(
+    text: &str,
+    (line, column): (usize, usize),
+    body: &str,
+) -> impl Fn((usize, usize)) -> (usize, usize) {
+    let first = body.lines().next().unwrap_or_default();
+    let own = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    let indent = own.len() - own.trim_start_matches(' ').len();
+    let is_block = own.get(indent..).is_some_and(|rest| rest.trim_end() == first.trim_end());
+    move |(inner_line, inner_column)| {
+        if is_block { (line + inner_line - 1, indent + inner_column) } else { (line, column) }
+    }
+}
+
 impl Drop for Outline<'_> {
     fn drop(&mut self) {
         for node in &mut self.nodes {

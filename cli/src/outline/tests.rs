@@ -28,7 +28,10 @@ fn aliases_and_merge_keys_are_followed_and_never_in_a_circle() {
     one(text, |root| {
         let keys = |name: &str| {
             let pairs = root.get(name).unwrap().pairs();
-            pairs.iter().map(|(key, value)| format!("{}{}", key.text().unwrap(), value.text().unwrap())).collect::<String>()
+            pairs
+                .iter()
+                .map(|(key, value)| format!("{}{}", key.text().unwrap(), value.text().unwrap()))
+                .collect::<String>()
         };
         assert_eq!((keys("one").as_str(), keys("many").as_str()), ("x3y2", "x1y2z4"));
         assert_eq!(root.get("one").unwrap().get("y").unwrap().string(), Some("2"));

@@ -5,7 +5,7 @@ mod table;
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
@@ -126,15 +126,21 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], access: Access) -> Outcome {
     Ok(())
 }
 
-/// Creates a private file that must not exist yet.
+/// Creates a private file that must not exist yet, whole or not at all.
 pub(crate) fn create_private_file(path: &Path, bytes: &[u8]) -> Outcome {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .or_usage(format!("creating {} (an existing key is never overwritten)", path.display()))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).or_usage(format!("writing {}", path.display()))
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let failed = |error: io::Error| Failure::usage(error).at(format!("writing {}", path.display()));
+    let taken = |error: io::Error| {
+        Failure::usage(error).at(format!("creating {} (an existing key is never overwritten)", path.display()))
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".bulla-")
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)
+        .map_err(taken)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist_noclobber(path).map_err(|error| taken(error.error))?;
+    Ok(())
 }
 
 /// The process's umask. Reading it means setting it, so it is put back at once; the command line has one thread here.

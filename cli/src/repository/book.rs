@@ -60,7 +60,8 @@ impl Book {
         let followed = if is_link { fs::canonicalize(file).ok() } else { None };
         let file = followed.as_deref().unwrap_or(file);
         let name = file.file_name()?;
-        let folder = self.folder(file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")));
+        let folder = self
+            .folder(file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")));
         let file = folder.resolved.join(name);
         Some((folder, file))
     }
@@ -127,11 +128,15 @@ mod tests {
         }
         std::os::unix::fs::symlink(root.join("b/z.yaml"), root.join("a/link.yaml")).unwrap();
         let book = Book::default();
-        for file in ["a/x.yaml", "a/../a/c/y.yaml", "b/z.yaml", "top.yaml", "other/x.yaml", "a/link.yaml", "a/new.yaml"] {
+        for file in ["a/x.yaml", "a/../a/c/y.yaml", "b/z.yaml", "top.yaml", "other/x.yaml", "a/link.yaml", "a/new.yaml"]
+        {
             let file = root.join(file);
             assert_eq!(book.rule_for(&file).as_deref(), rule_for(&file).unwrap().as_ref(), "{}", file.display());
         }
-        assert!(Arc::ptr_eq(&book.rule_for(&root.join("a/x.yaml")).unwrap(), &book.rule_for(&root.join("a/c/y.yaml")).unwrap()));
+        assert!(Arc::ptr_eq(
+            &book.rule_for(&root.join("a/x.yaml")).unwrap(),
+            &book.rule_for(&root.join("a/c/y.yaml")).unwrap()
+        ));
         assert_eq!(book.met().len(), 2);
     }
 }

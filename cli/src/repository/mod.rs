@@ -12,6 +12,7 @@
 //! The file is looked for in the folder of the manifest and upwards, to the root of the Git repository.
 
 mod book;
+mod committed;
 pub(crate) mod rewrite;
 
 use std::fs;
@@ -22,6 +23,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
 
 pub(crate) use self::book::{Book, Rulebook};
+pub(crate) use self::committed::Namespaces;
 
 /// The name of the file.
 pub(crate) const FILE_NAME: &str = ".bulla.yaml";
@@ -98,6 +100,11 @@ pub(crate) fn rule_for(file: &Path) -> Result<Option<Rule>, RulesError> {
         }
     }
     Ok(None)
+}
+
+/// The paths of the rules of a `.bulla.yaml`, in order.
+pub(crate) fn paths(file: &Path) -> Result<Vec<String>, RulesError> {
+    Ok(read(file)?.rules.into_iter().map(|rule| rule.path).collect())
 }
 
 /// The `.bulla.yaml` whose rules hold for `file`, whether one matches or not.

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use bulla::seal::{self, KeyId, Keyring, Pace, Place, Refusal, Reseal, Scope, Standing};
+use bulla::seal::{self, Format, KeyId, Keyring, Pace, Refusal, Reseal, ResealRefusal, Scope, Standing};
 use jiff::civil::Date;
 use rayon::prelude::*;
 
+use super::controller::{Answer, Controller, Object};
 use super::goal::{Goal, Goals};
 use super::report::{Failed, FileReport};
 use super::{Mode, Plan, Way};
@@ -28,10 +29,16 @@ struct Task<'a> {
     object: &'a Manifest,
     entry: &'a Entry,
     sealed: &'a str,
-    /// The keys that it names.
+    looked: Looked,
+}
+
+/// What is known of a value from the outside.
+struct Looked {
+    standing: Standing,
+    format: Format,
+    /// The keys that it names; none in kubeseal's format.
     keys: Vec<KeyId>,
     namespace: String,
-    standing: Standing,
 }
 
 /// What became of a value.
@@ -39,7 +46,12 @@ enum Fate {
     Current,
     Stale,
     Unknown,
-    Resealed { before: Vec<KeyId>, after: Vec<KeyId>, sealed: String },
+    Resealed {
+        /// The keys that are known to have opened it, and those that open it now.
+        before: Vec<KeyId>,
+        after: Vec<KeyId>,
+        sealed: String,
+    },
     Failed(String),
 }
 
@@ -67,7 +79,7 @@ impl Run<'_> {
         }
         let goal = match self.goals.of(path) {
             Ok(goal) => goal,
-            Err(failure) => return Some(report.broken(None, failure.to_string())),
+            Err(reason) => return Some(report.broken(None, reason)),
         };
         let replacements = self.values(&document, &goal, &mut report);
         if self.plan.mode == Mode::Write && !replacements.is_empty() {
@@ -89,15 +101,13 @@ impl Run<'_> {
                     continue;
                 };
                 match self.look(object, sealed, goal) {
-                    Ok((Standing::Current, ..)) => report.current += 1,
-                    Ok((standing, keys, namespace)) => {
-                        tasks.push(Task { manifest, object, entry, sealed, keys, namespace, standing });
-                    }
+                    Ok(Looked { standing: Standing::Current, .. }) => report.current += 1,
+                    Ok(looked) => tasks.push(Task { manifest, object, entry, sealed, looked }),
                     Err(refusal) => report.failed.push(failed(object, entry, refusal.to_string())),
                 }
             }
         }
-        let fates: Vec<Fate> = tasks.par_iter().map(|task| self.value(document, task, goal)).collect();
+        let fates = self.fates(document, &tasks, goal);
         let mut replacements = Vec::new();
         for (task, fate) in tasks.into_iter().zip(fates) {
             match fate {
@@ -107,19 +117,16 @@ impl Run<'_> {
                 Fate::Failed(reason) => report.failed.push(failed(task.object, task.entry, reason)),
                 Fate::Resealed { before, after, sealed } => {
                     report.resealed(&before, &after);
-                    replacements.push(Replacement {
-                        manifest: task.manifest,
-                        key: task.entry.key.clone(),
-                        value: sealed,
-                    });
+                    let key = task.entry.key.clone();
+                    replacements.push(Replacement { manifest: task.manifest, key, value: sealed });
                 }
             }
         }
+        report.failed.sort_by_key(|failed| failed.line);
         replacements
     }
 
-    /// How a value stands, the keys that it names, and its namespace.
-    fn look(&self, object: &Manifest, sealed: &str, goal: &Goal) -> Result<(Standing, Vec<KeyId>, String), Refusal> {
+    fn look(&self, object: &Manifest, sealed: &str, goal: &Goal) -> Result<Looked, Refusal> {
         let inspection = seal::inspect(sealed)?;
         let standing = goal.targets.standing(&inspection, self.keyring());
         let bound = inspection.binding.as_ref();
@@ -127,66 +134,111 @@ impl Run<'_> {
         let said = said.into_iter().find_map(Option::as_ref);
         // A value that says its namespace needs nobody else to say it.
         let namespace = said.or_else(|| bound?.namespace.as_ref()).cloned().unwrap_or_default();
+        let format = inspection.format;
         let keys = inspection.binding.map(|binding| binding.keys).unwrap_or_default();
-        Ok((standing, keys, namespace))
+        Ok(Looked { standing, format, keys, namespace })
     }
 
     fn keyring(&self) -> &Keyring {
         match &self.plan.way {
             Way::Identities(keyring) => keyring,
-            Way::Outside => &self.nobody,
+            Way::Controller(_) | Way::Outside => &self.nobody,
         }
     }
 
-    fn value(&self, document: &Document, task: &Task<'_>, goal: &Goal) -> Fate {
-        if self.plan.mode == Mode::Check && task.standing == Standing::Stale {
+    /// What becomes of each value.
+    fn fates(&self, document: &Document, tasks: &[Task<'_>], goal: &Goal) -> Vec<Fate> {
+        let is_refused = |task: &Task<'_>| document.check_replaceable(task.manifest, &task.entry.key).err();
+        let from_outside =
+            |task: &Task<'_>| if task.looked.standing == Standing::Stale { Fate::Stale } else { Fate::Unknown };
+        match (&self.plan.way, self.plan.mode) {
+            (Way::Identities(keyring), _) => {
+                let fate = |task: &Task<'_>| match is_refused(task) {
+                    Some(error) => Fate::Failed(error.to_string()),
+                    None => self.open_and_seal(keyring, task, goal),
+                };
+                tasks.par_iter().map(fate).collect()
+            }
+            (Way::Controller(controller), Mode::Write) => {
+                let objects = tasks.chunk_by(|one, other| one.manifest == other.manifest);
+                objects.flat_map(|tasks| self.ask(controller, document, tasks, goal)).collect()
+            }
+            // Asking is work for the controller: what values say about themselves has to do.
+            (Way::Controller(_), Mode::DryRun | Mode::Check) | (Way::Outside, _) => {
+                tasks.iter().map(from_outside).collect()
+            }
+        }
+    }
+
+    fn open_and_seal(&self, keyring: &Keyring, task: &Task<'_>, goal: &Goal) -> Fate {
+        if self.plan.mode == Mode::Check && task.looked.standing == Standing::Stale {
             return Fate::Stale;
         }
-        let keyring = match &self.plan.way {
-            Way::Identities(keyring) => keyring,
-            Way::Outside => return if task.standing == Standing::Stale { Fate::Stale } else { Fate::Unknown },
-        };
-        let key = task.entry.key.as_str();
+        let Looked { namespace, .. } = &task.looked;
         let declared = task.object.scope();
-        if let Err(error) = document.check_replaceable(task.manifest, key) {
-            return Fate::Failed(error.to_string());
-        }
-        let name = task.object.name.as_deref().unwrap_or_default();
         let reseal = Reseal {
             keyring,
             targets: &goal.targets,
-            namespace: &task.namespace,
-            name,
+            namespace,
+            name: task.object.name.as_deref().unwrap_or_default(),
             declared,
             today: self.today,
             pace: Pace::Quick,
         };
-        match reseal.value(key, task.sealed) {
+        match reseal.value(&task.entry.key, task.sealed) {
             seal::Outcome::Kept { .. } => Fate::Current,
             seal::Outcome::Resealed { .. } if self.plan.mode == Mode::Check => Fate::Stale,
             seal::Outcome::Resealed { from, to, sealed } => {
                 let named = |keys: Vec<KeyId>, other| if keys.is_empty() { vec![other] } else { keys };
-                let after = seal::inspect(&sealed).ok().and_then(|new| new.binding).map(|new| new.keys);
-                Fate::Resealed {
-                    before: named(task.keys.clone(), from),
-                    after: named(after.unwrap_or_default(), to),
-                    sealed,
-                }
+                let (before, after) = (named(task.looked.keys.clone(), from), named(keys_of(&sealed), to));
+                Fate::Resealed { before, after, sealed }
             }
             seal::Outcome::Refused(refusal) => {
-                Fate::Failed(self.explain(&refusal, task, Place { namespace: &task.namespace, name, key }))
+                let is_lost = matches!(refusal, ResealRefusal::Open(Refusal::NoKeyOpens { .. }));
+                let hint = if is_lost && namespace.is_empty() && declared != Scope::ClusterWide {
+                    "; nothing says the namespace that it is bound to: pass --namespace"
+                } else {
+                    ""
+                };
+                Fate::Failed(format!("{refusal}{hint}"))
             }
         }
     }
 
-    /// What to do about a refusal, where the refusal does not say it.
-    fn explain(&self, refusal: &seal::ResealRefusal, task: &Task<'_>, place: Place<'_>) -> String {
-        let said = refusal.to_string();
-        let is_open = matches!(refusal, seal::ResealRefusal::Open(Refusal::NoKeyOpens { .. }));
-        if is_open && place.namespace.is_empty() && task.object.scope() != Scope::ClusterWide {
-            return format!("{said}; nothing says the namespace that it is bound to: pass --namespace");
+    /// The values of one object, sealed again by the controller.
+    fn ask(&self, controller: &Controller, document: &Document, tasks: &[Task<'_>], goal: &Goal) -> Vec<Fate> {
+        let Some(first) = tasks.first() else { return Vec::new() };
+        let mut object = Object {
+            namespace: &first.looked.namespace,
+            name: first.object.name.as_deref().unwrap_or_default(),
+            annotations: &first.object.annotations,
+            values: Vec::new(),
+        };
+        let mut fates: Vec<Option<Fate>> = Vec::new();
+        for task in tasks {
+            let refused =
+                document.check_replaceable(task.manifest, &task.entry.key).err().map(|error| error.to_string());
+            let refused = refused.or_else(|| controller.cannot(&goal.targets, task.looked.format, &task.looked.keys));
+            if refused.is_none() {
+                object.values.push((&task.entry.key, task.sealed));
+            }
+            fates.push(refused.map(Fate::Failed));
         }
-        said
+        let answers =
+            if object.values.is_empty() { Vec::new() } else { controller.reseal(&object, &goal.targets, self.today) };
+        let mut answers = answers.into_iter().map(|answer| match answer {
+            Answer::Kept => Fate::Current,
+            Answer::Sealed(sealed) => Fate::Resealed { before: Vec::new(), after: keys_of(&sealed), sealed },
+            Answer::Refused(reason) => Fate::Failed(reason),
+        });
+        let next = |(fate, task): (Option<Fate>, &Task<'_>)| match fate
+            .or_else(|| answers.next())
+            .unwrap_or(Fate::Unknown)
+        {
+            Fate::Resealed { after, sealed, .. } => Fate::Resealed { before: task.looked.keys.clone(), after, sealed },
+            other => other,
+        };
+        fates.into_iter().zip(tasks).map(next).collect()
     }
 
     fn write(&self, path: &Path, mut document: Document, replacements: &[Replacement], report: &mut FileReport) {
@@ -204,6 +256,11 @@ impl Run<'_> {
             report.not_written(reason);
         }
     }
+}
+
+/// The keys that a value names.
+fn keys_of(sealed: &str) -> Vec<KeyId> {
+    seal::inspect(sealed).ok().and_then(|looked| looked.binding).map(|binding| binding.keys).unwrap_or_default()
 }
 
 fn failed(object: &Manifest, entry: &Entry, reason: String) -> Failed {

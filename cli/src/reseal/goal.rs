@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bulla::seal::{self, KeyId, KeyKind, Keyring, Recipient, Targets};
 
+use crate::cluster::{self, ClusterArguments, PublishedKey};
 use crate::failure::{OrFail as _, Outcome, refuse};
 use crate::recipients;
-use crate::repository::Rule;
+use crate::repository::{Book, Rule};
 
 /// Whom values are to be sealed to: exactly [`Self::to`], else exactly whom `.bulla.yaml` names for the file, else the
 /// newest key in place of an older one.
@@ -20,6 +21,8 @@ pub(crate) struct Wanted {
     pub(crate) native: Option<Recipient>,
     /// The newest certificate.
     pub(crate) certificate: Option<Recipient>,
+    /// The cluster whose newest keys count where no other is named; it is asked when the first file needs it.
+    pub(crate) cluster: Option<ClusterArguments>,
     /// Others that values may be sealed to: who is known by its public half keeps what it can open.
     pub(crate) kept: Vec<Recipient>,
     /// Recipients that all values get.
@@ -38,6 +41,23 @@ impl Wanted {
         self
     }
 
+    /// Takes the newest keys from what a cluster publishes.
+    ///
+    /// # Errors
+    /// A key that cannot be read.
+    pub(crate) fn newest_of_cluster(mut self, published: &[PublishedKey]) -> Outcome<Self> {
+        let newest = super::newest(published)?;
+        self.native = newest.iter().find(|recipient| recipient.certificate().is_none()).cloned();
+        self.certificate = newest.iter().find(|recipient| recipient.certificate().is_some()).cloned();
+        Ok(self)
+    }
+
+    /// Refuses what would be refused for every file.
+    pub(super) fn check(&self) -> Outcome {
+        // With rules it depends on the file.
+        if self.to.is_empty() { Ok(()) } else { self.targets(None).map(drop) }
+    }
+
     fn targets(&self, rule: Option<&Rule>) -> Outcome<Targets> {
         let (named, by) = if self.to.is_empty() {
             let named = rule.map(recipients::of_rule).transpose()?.unwrap_or_default();
@@ -54,6 +74,14 @@ impl Wanted {
             }
             seal::agree(&exactly).or_refuse(by)?;
             return Ok(Targets::exactly(recipients::usable(exactly)?));
+        }
+        if let (None, None, Some(cluster)) = (&self.native, &self.certificate, &self.cluster) {
+            let published = cluster::block_on(cluster::published_keys(cluster)).map_err(|failure| {
+                failure.at(
+                    "nobody to seal to: no --to, no rule in .bulla.yaml for this file, and the cluster cannot be asked",
+                )
+            })?;
+            return Self { cluster: None, ..self.clone() }.newest_of_cluster(&published)?.targets(rule);
         }
         let Self { native, certificate, kept, added, removed, is_native_only, .. } = self.clone();
         let kinds = native.iter().chain(&added).map(Recipient::kind);
@@ -74,10 +102,11 @@ impl Wanted {
     }
 }
 
-/// The goals of all files of a run: a rule is read once for all files that it holds for.
+/// The goals of all files of a run: rules are read once, and what follows from each is worked out once.
 pub(super) struct Goals<'a> {
     wanted: &'a Wanted,
-    of_rules: Mutex<Vec<(Option<Rule>, Arc<Targets>)>>,
+    rules: Book,
+    of_rules: Mutex<Vec<(Option<Arc<Rule>>, Result<Arc<Targets>, String>)>>,
 }
 
 /// What holds for one file.
@@ -88,19 +117,34 @@ pub(super) struct Goal {
 }
 
 impl<'a> Goals<'a> {
-    pub(super) const fn new(wanted: &'a Wanted) -> Self {
-        Self { wanted, of_rules: Mutex::new(Vec::new()) }
+    pub(super) fn new(wanted: &'a Wanted) -> Self {
+        Self { wanted, rules: Book::default(), of_rules: Mutex::new(Vec::new()) }
     }
 
-    pub(super) fn of(&self, file: &Path) -> Outcome<Goal> {
-        let rule = recipients::rule_for(Some(file))?;
+    /// The goal of a file, or why there is none.
+    pub(super) fn of(&self, file: &Path) -> Result<Goal, String> {
+        let rule = self.rules.rule_for(file);
+        if rule.is_none() {
+            self.rules_are_read()?;
+        }
         let namespace = rule.as_ref().and_then(|rule| rule.namespace.clone());
         let mut known = self.of_rules.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, targets)) = known.iter().find(|(known, _)| *known == rule) {
-            return Ok(Goal { targets: Arc::clone(targets), namespace });
+        let is_same = |known: &Option<Arc<Rule>>| match (known, &rule) {
+            (Some(known), Some(rule)) => Arc::ptr_eq(known, rule),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if let Some((_, targets)) = known.iter().find(|(known, _)| is_same(known)) {
+            return Ok(Goal { targets: targets.clone()?, namespace });
         }
-        let targets = Arc::new(self.wanted.targets(rule.as_ref())?);
-        known.push((rule, Arc::clone(&targets)));
-        Ok(Goal { targets, namespace })
+        let targets = self.wanted.targets(rule.as_deref()).map(Arc::new).map_err(|failure| failure.to_string());
+        known.push((rule, targets.clone()));
+        Ok(Goal { targets: targets?, namespace })
+    }
+
+    /// Where rules cannot be read, nobody knows whether one of them holds.
+    fn rules_are_read(&self) -> Result<(), String> {
+        let broken = self.rules.met().into_iter().find_map(|book| Some(book.rules.as_ref().err()?.to_string()));
+        broken.map_or(Ok(()), Err)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | `controller` | values sealed again by the controller of a cluster |
 //! | `goal` | whom the values of a file are to be sealed to |
 //! | `file` | one file: looked at, sealed again, written whole |
 //! | `report` | what was done |
@@ -10,6 +11,7 @@
 //! changed at the bytes of its stale values and nowhere else, and written whole or not at all; a value or a file that
 //! fails is reported, and the others go on. A second run finds nothing to do.
 
+mod controller;
 mod file;
 mod goal;
 mod report;
@@ -22,6 +24,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil::Date};
 use rayon::prelude::*;
 
+pub(crate) use self::controller::{Controller, newest};
 pub(crate) use self::goal::Wanted;
 pub(crate) use self::report::{Failed, FileReport, Report};
 
@@ -49,6 +52,8 @@ pub(crate) struct Plan {
 pub(crate) enum Way {
     /// We, with private keys. Later ones are newer.
     Identities(Keyring),
+    /// The controller of a cluster.
+    Controller(Box<Controller>),
     /// Nobody: only what values say about themselves is looked at.
     Outside,
 }
@@ -69,6 +74,7 @@ pub(crate) enum Mode {
 /// # Errors
 /// A path that does not exist, or a folder that cannot be read.
 pub(crate) fn run(plan: &Plan, progress: &Progress) -> Outcome<Report> {
+    plan.wanted.check()?;
     let listed = Files::without(&plan.exclude)?;
     let mut files = Vec::new();
     // A file that is named twice, or by a link, is changed once.
@@ -86,6 +92,12 @@ pub(crate) fn run(plan: &Plan, progress: &Progress) -> Outcome<Report> {
     });
     let reports: Vec<FileReport> = looked.collect();
     progress.done();
+    // What was done until then is done; a second run goes on.
+    if let Way::Controller(controller) = &plan.way
+        && let Some(failure) = controller.broken()
+    {
+        return Err(failure);
+    }
     Ok(Report::of(plan.mode, reports))
 }
 

@@ -17,7 +17,9 @@ pub(super) fn run(arguments: &RotationArguments, checkout: &Checkout, desk: &Des
     }
     let mut done = Vec::new();
     let mut left = Vec::new();
-    match &state.committed {
+    state.tidy(checkout, &checkout.tracked(checkout.root())?);
+    let found = commit::find(checkout, state)?.map(Committed::As);
+    match state.committed.as_ref().or(found.as_ref()) {
         Some(Committed::As(commit)) => drop_commit(checkout, state, commit, &mut done, &mut left)?,
         Some(Committed::Nothing) => {}
         Some(Committed::ByHand) | None => put_back(checkout, state, &mut done, &mut left)?,

@@ -38,6 +38,14 @@ pub(super) fn trailer(state: &State) -> String {
     format!("Bulla-Rotation: {}", state.id)
 }
 
+/// The commit of a run that was killed before it could note it.
+pub(super) fn find(checkout: &Checkout, state: &State) -> Outcome<Option<String>> {
+    let Some(branch) = &state.branch else { return Ok(None) };
+    let Some(end) = checkout.end_of(branch)? else { return Ok(None) };
+    let is_ours = checkout.mentions(&state.origin.commit, &end, &trailer(state))?;
+    Ok(is_ours.then_some(end))
+}
+
 /// The message. It holds key ids and numbers, and nothing that is secret.
 pub(super) fn message(state: &State, sealed: Sealed, has_rules: bool) -> String {
     let subject = match (state.old.as_slice(), state.new.as_slice()) {

@@ -1,8 +1,9 @@
 //! The keys of a run: those that go, and those that come in their place.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use bulla::seal::{Identity, KeyKind, Recipient};
@@ -18,7 +19,7 @@ use crate::failure::{OrFail as _, Outcome, refuse, usage};
 use crate::git::Checkout;
 use crate::identities;
 use crate::keys::{Keys, Renewal, mark};
-use crate::output::{self, Progress};
+use crate::output::Progress;
 use crate::repository::rewrite::Replacement;
 
 /// The fewest characters by which a key may be named.
@@ -44,7 +45,15 @@ pub(super) fn in_cluster(wish: &Wish, named: &[String]) -> Outcome<Found> {
     if wish.no_new_key && newest.is_empty() {
         return Err(usage!("the cluster publishes no active key: see the controller's log"));
     }
-    let old = if named.is_empty() { older } else { chosen(&older, named)? };
+    if named.is_empty() {
+        return Ok(Found { old: older, newest });
+    }
+    // A retired or compromised key is not published; whoever has it in a file may name it.
+    let known: BTreeSet<&str> = published.iter().map(|key| key.id.as_str()).collect();
+    let held =
+        identities::read(&wish.identity)?.iter().map(|identity| of_recipient(identity.recipient())).collect::<Vec<_>>();
+    let held = held.into_iter().filter(|key| !known.contains(key.id.as_str()));
+    let old = chosen(&older.iter().cloned().chain(held).collect::<Vec<_>>(), named)?;
     Ok(Found { old, newest })
 }
 
@@ -185,14 +194,15 @@ pub(super) fn make(file: &Path, old: &[PublishedKey], kind: Option<KeyType>) -> 
     }
 }
 
-/// A private file, whole or not at all, and never over another one. What a run that was killed left half written is
-/// made anew.
+/// A private file, whole or not at all, and never over another one. Half written it has a name of its own, so that a
+/// run after a kill finds it and makes it anew: nothing secret stays behind.
 fn place(path: &Path, bytes: &[u8]) -> Outcome {
     let named = || format!("writing {} (an existing key is never overwritten)", path.display());
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let part = path.with_file_name(format!(".{name}.part"));
     fs::remove_file(&part).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
-    output::create_private_file(&part, bytes)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).or_usage(named())?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).or_usage(named())?;
     match rustix::fs::renameat_with(CWD, &part, CWD, path, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         // A file system that cannot refuse to replace.

@@ -9,13 +9,14 @@ use super::check;
 use super::keys::{self, Found};
 use super::rules::{self, Rules};
 use super::state::{Origin, Wish, ids};
-use super::survey::{Survey, Wanted};
+use super::survey::{self, Survey, Wanted};
 use crate::args::RotationArguments;
 use crate::cluster::PublishedKey;
 use crate::failure::{Outcome, refuse, usage};
 use crate::files::Files;
 use crate::git::{Checkout, Tracked, TrackedKind};
 use crate::output::{self, Progress};
+use crate::reseal::Controller;
 
 /// Files that are named before the rest is only counted.
 const NAMED: usize = 10;
@@ -99,7 +100,7 @@ pub(super) fn look(checkout: &Checkout, arguments: &RotationArguments, wish: &Wi
         let is_ours = found.wanted > 0 || rules::allows(file, &allowed)?;
         match (is_ours, file.starts_with(&wish.path)) {
             (false, _) => {}
-            (true, true) => held.add(file, found.wanted, found.unnamed),
+            (true, true) => held.add(file, found),
             (true, false) if found.wanted > 0 => held.outside.push(file.clone()),
             (true, false) => {}
         }
@@ -114,6 +115,9 @@ pub(super) fn look(checkout: &Checkout, arguments: &RotationArguments, wish: &Wi
             "the run would change files that have changes of yours: commit or stash them first: {}",
             names(&changed)
         ));
+    }
+    if !wish.is_offline() && wish.identity.is_empty() && !held.files.is_empty() {
+        ask_controller(wish, &old, &newest, &held)?;
     }
     check::before(&files, wish)?;
     let notes = notes(checkout, &manifests, &wanted, &held)?;
@@ -131,14 +135,17 @@ struct Held {
     values: u64,
     unnamed: u64,
     files: Vec<PathBuf>,
+    /// Who else opens the values.
+    beside: BTreeSet<KeyId>,
     /// Files beyond the path that was named.
     outside: Vec<PathBuf>,
 }
 
 impl Held {
-    fn add(&mut self, file: &Path, values: u64, unnamed: u64) {
-        self.values += values;
-        self.unnamed += unnamed;
+    fn add(&mut self, file: &Path, found: &survey::Held) {
+        self.values += found.wanted;
+        self.unnamed += found.unnamed;
+        self.beside.extend(&found.beside);
         self.files.push(file.to_path_buf());
     }
 }
@@ -165,6 +172,22 @@ fn origin(checkout: &Checkout, wish: &Wish) -> Outcome<Origin> {
         }
     }
     Ok(Origin { branch, commit })
+}
+
+/// Refuses what the controller could not do: it must be there, and it seals to nobody but itself.
+fn ask_controller(wish: &Wish, old: &[PublishedKey], newest: &[PublishedKey], held: &Held) -> Outcome {
+    let ours = [ids(old), ids(newest)].concat();
+    let strangers: Vec<String> = held.beside.iter().filter(|id| !ours.contains(id)).map(ToString::to_string).collect();
+    if !strangers.is_empty() {
+        return Err(refuse!(
+            "values are sealed to {} too, whom the controller does not know and would not seal to: say --identity FILE \
+             with a private key that opens them, such as the recovery key",
+            strangers.join(", ")
+        ));
+    }
+    Controller::connect(&wish.cluster(), wish.controller_service.as_deref())
+        .map(drop)
+        .map_err(|failure| failure.at("no --identity, so the controller is to seal again"))
 }
 
 /// A rule that changes holds for files that stay as they are: these would be sealed to nobody whom it names.

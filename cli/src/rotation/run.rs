@@ -20,7 +20,7 @@ use crate::git::Checkout;
 use crate::identities;
 use crate::output::{self, BAD, DIM, HEAD, Progress, WARN};
 use crate::repository::rewrite::{self, Replacement};
-use crate::reseal::{self, FileReport, Mode, Plan, Wanted, Way};
+use crate::reseal::{self, Controller, FileReport, Mode, Plan, Wanted, Way};
 
 /// Values and findings that are shown before the rest is only counted.
 const SHOWN: usize = 50;
@@ -103,12 +103,13 @@ impl<'a> Run<'a> {
             Ok(()) if is_over(self.board.lines()) => Standing::Done,
             Ok(()) => Standing::Waiting,
         };
-        if let (Err(failure), Some(step)) = (&done, self.board.next()) {
+        let is_told = self.board.lines().last().is_some_and(|line| line.mark == Mark::Failed);
+        if let (Err(failure), Some(step), false) = (&done, self.board.next(), is_told) {
             self.board.step(step, Mark::Failed, failure.to_string().lines().next().unwrap_or_default())?;
         }
         let done = match done {
             // It went on without them, and must not be taken for a success.
-            Ok(()) if state.sealed.unwrap_or_default().failed > 0 => Err(refuse!(
+            Ok(()) if standing != Standing::Done && state.sealed.unwrap_or_default().failed > 0 => Err(refuse!(
                 "{} could not be sealed again and need the old key still",
                 count(state.sealed.unwrap_or_default().failed, "value")
             )),
@@ -147,13 +148,13 @@ impl<'a> Run<'a> {
         if state.committed.is_none() {
             let changes = keys::replacements(&state.old, &state.new)?;
             let manifests = Manifests::read(&self.checkout, &state.wish)?;
+            if self.is_resumed {
+                state.tidy(&self.checkout, &manifests.tracked);
+            }
             let rules = Rules::find(&self.checkout, &manifests.tracked)?;
             rules.concerned(&changes, &manifests.tracked)?;
             rules.write(&changes)?;
-            let plan = plan(state, &rules)?;
-            let progress = Progress::new(plan.paths.len() as u64, "files sealed again");
-            let report = reseal::run(&plan, &progress)?;
-            progress.done();
+            let report = seal_again(state, &rules)?;
             let changed = self.changes(state)?;
             self.failures = report.files.into_iter().filter(|file| !file.failed.is_empty()).collect();
             state.sealed = Some(Sealed { values: changed.values, files: changed.files, failed: report.failed });
@@ -217,12 +218,8 @@ impl<'a> Run<'a> {
     }
 
     fn committed(&mut self, state: &mut State) -> Outcome<Committed> {
-        // Killed between the commit and its note.
-        if let Some(branch) = &state.branch
-            && let Some(end) = self.checkout.end_of(branch)?
-            && self.checkout.mentions(&state.origin.commit, &end, &commit::trailer(state))?
-        {
-            return Ok(Committed::As(end));
+        if let Some(commit) = commit::find(&self.checkout, state)? {
+            return Ok(Committed::As(commit));
         }
         let changed = self.changes(state)?;
         if !changed.foreign.is_empty() {
@@ -278,15 +275,20 @@ impl<'a> Run<'a> {
             Hanging::look(&self.checkout, state)?
         };
         let hanging = self.hanging.insert(hanging).clone();
-        let base = hanging.decisive().map(|branch| branch.name.clone()).unwrap_or_default();
+        let base = self.base();
         if !hanging.merged {
-            let held = hanging.decisive().map_or(0, |branch| branch.values + branch.unnamed);
             let what = match &state.committed {
                 Some(Committed::ByHand) => "commit the files, and merge them".to_owned(),
                 _ => format!("merge {}", state.branch.as_deref().unwrap_or("the branch")),
             };
-            let text = format!("{what} into {base}, which holds {} sealed to the old key", count(held, "value"));
-            self.board.step(Step::Merge, Mark::Now, text)?;
+            let into = match hanging.decisive() {
+                Some(branch) => {
+                    let held = count(branch.values + branch.unnamed, "value");
+                    format!("{what} into {base}, which holds {held} sealed to the old key")
+                }
+                None => format!("{what}, and check out where it is merged: the run began on a detached HEAD"),
+            };
+            self.board.step(Step::Merge, Mark::Now, into)?;
             self.notes.push("after the merge: `bulla rotate --continue`".to_owned());
             if let Some(file) = &state.wish.new_identity {
                 self.notes.push(format!(
@@ -460,6 +462,9 @@ impl<'a> Run<'a> {
                  Secret of the key keeps its private half, and the label `opening` brings it back"
             ),
         });
+        if !state.wish.is_offline() && !state.wish.no_new_key && !self.is_resumed {
+            self.notes.push("a backup of the cluster's keys is out of date now: `bulla keys backup`".to_owned());
+        }
         self.notes.push(
             "the secrets themselves are what they were: after a leak change them where they are from (bulla keys compromised)"
                 .to_owned(),
@@ -482,6 +487,18 @@ fn rewritten(checkout: &Checkout, path: &Path, old: &str, changes: &[Replacement
     rewrite::recipient_file(&full, old, changes).ok().flatten()
 }
 
+/// Seals the values of the run's files again.
+fn seal_again(state: &State, rules: &Rules) -> Outcome<reseal::Report> {
+    if state.files.is_empty() {
+        return Ok(reseal::Report::default());
+    }
+    let plan = plan(state, rules)?;
+    let progress = Progress::new(plan.paths.len() as u64, "files sealed again");
+    let report = reseal::run(&plan, &progress);
+    progress.done();
+    report
+}
+
 fn plan(state: &State, rules: &Rules) -> Outcome<Plan> {
     let new = state.new_recipients()?;
     let native = new.iter().rev().find(|recipient| recipient.certificate().is_none()).cloned();
@@ -495,12 +512,12 @@ fn plan(state: &State, rules: &Rules) -> Outcome<Plan> {
         ..Wanted::default()
     };
     let way = if state.wish.identity.is_empty() {
-        return Err(usage!("name private keys with --identity"));
+        let (controller, _) = Controller::connect(&state.wish.cluster(), state.wish.controller_service.as_deref())
+            .map_err(|failure| failure.at("no --identity, so the controller is asked to seal again"))?;
+        Way::Controller(Box::new(controller))
     } else {
-        // Later ones are newer.
-        Way::Identities(identities::keyring(
-            &[state.wish.identity.as_slice(), state.wish.new_identity.as_slice()].concat(),
-        )?)
+        let files = [state.wish.identity.as_slice(), state.wish.new_identity.as_slice()].concat();
+        Way::Identities(identities::keyring(&files)?)
     };
     let paths = state.files.iter().filter(|file| file.exists()).cloned().collect();
     Ok(Plan { paths, exclude: Vec::new(), namespace: None, wanted, way, mode: Mode::Write })

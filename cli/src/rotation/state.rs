@@ -3,9 +3,11 @@
 //! It says what was about to be done before it is done. What *has* been done is looked up where it was done (the files,
 //! the branch, the cluster), so a state that is a step behind does no harm.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bulla::seal::{KeyId, Recipient};
 use jiff::Timestamp;
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::{KeyType, RotationArguments};
 use crate::cluster::{ClusterArguments, ConnectionArguments, PublishedKey};
 use crate::failure::{OrFail as _, Outcome, usage};
-use crate::git::Checkout;
+use crate::git::{Checkout, SCRATCH, Tracked};
 use crate::output::{self, Access};
 
 /// The version of the file.
@@ -65,6 +67,7 @@ pub(super) struct Wish {
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) context: Option<String>,
     pub(super) controller_namespace: String,
+    pub(super) controller_service: Option<String>,
     pub(super) kind: Option<KeyType>,
     pub(super) no_new_key: bool,
     pub(super) native: bool,
@@ -127,6 +130,7 @@ impl Wish {
             kubeconfig: arguments.cluster.connection.kubeconfig.as_ref().map(absolute).transpose()?,
             context: arguments.cluster.connection.context.clone(),
             controller_namespace: arguments.cluster.controller_namespace.clone(),
+            controller_service: arguments.controller_service.clone(),
             kind: arguments.kind,
             no_new_key: arguments.no_new_key,
             native: arguments.native,
@@ -200,7 +204,11 @@ impl Desk {
         let path = folder.join("rotate.lock");
         let lock = File::create(&path).or_usage(format!("making {}", path.display()))?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { folder, _lock: Some(lock) }),
+            Ok(()) => {
+                let desk = Self { folder, _lock: Some(lock) };
+                desk.tidy();
+                Ok(desk)
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 Err(usage!("another `bulla rotate` is at work in this working tree: let it finish"))
             }
@@ -221,6 +229,16 @@ impl Desk {
     /// The file.
     pub(super) fn file(&self) -> PathBuf {
         self.folder.join("rotate.json")
+    }
+
+    /// Removes what a run that was killed left half written here.
+    fn tidy(&self) {
+        let is_left = |name: &str| SCRATCH.contains(&name) || is_temporary(name);
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(is_left) {
+                fs::remove_file(entry.path()).unwrap_or_default();
+            }
+        }
     }
 
     /// The run that has begun here, if one has.
@@ -259,4 +277,33 @@ impl Desk {
             _ => Ok(()),
         }
     }
+}
+
+impl State {
+    /// Removes what a run that was killed left half written beside its files: what has the name of a temporary file,
+    /// is from after its beginning, and is not Git's.
+    pub(super) fn tidy(&self, checkout: &Checkout, tracked: &[Tracked]) {
+        let folders: BTreeSet<&Path> = self.files.iter().filter_map(|file| file.parent()).collect();
+        let known: BTreeSet<&Path> = tracked.iter().map(|file| file.path.as_path()).collect();
+        for folder in folders {
+            for entry in fs::read_dir(checkout.root().join(folder)).into_iter().flatten().flatten() {
+                let is_temporary = entry.file_name().to_str().is_some_and(is_temporary);
+                let is_new = || {
+                    let written = entry.metadata().and_then(|found| found.modified()).ok();
+                    written.is_some_and(|written| written >= SystemTime::from(self.began))
+                };
+                if is_temporary && is_new() && !known.contains(folder.join(entry.file_name()).as_path()) {
+                    fs::remove_file(entry.path()).unwrap_or_default();
+                }
+            }
+        }
+    }
+}
+
+/// Whether it is a name that [`output::write_file`] makes up. Names in small letters only are what people write.
+fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(".bulla-").is_some_and(|rest| {
+        let is_odd = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+        rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) && rest.bytes().any(is_odd)
+    })
 }

@@ -24,6 +24,8 @@ pub(super) struct Held {
     pub(super) wanted: u64,
     /// Values that name no key.
     pub(super) unnamed: u64,
+    /// Who else opens the values that were asked for.
+    pub(super) beside: BTreeSet<KeyId>,
 }
 
 /// What files hold, those only that hold something that was asked for.
@@ -58,7 +60,10 @@ impl Wanted {
                 match (looked.format, looked.binding) {
                     (Format::Native, Some(binding)) => {
                         binding.keys.iter().for_each(|id| *held.by_key.entry(*id).or_default() += 1);
-                        held.wanted += u64::from(binding.keys.iter().any(|id| self.ids.contains(id)));
+                        if binding.keys.iter().any(|id| self.ids.contains(id)) {
+                            held.wanted += 1;
+                            held.beside.extend(binding.keys.iter().filter(|id| !self.ids.contains(id)));
+                        }
                     }
                     (Format::Kubeseal, _) | (Format::Native, None) => held.unnamed += 1,
                 }

@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::iter::{
+    IndexedParallelIterator as _, IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
+};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::external::External;
-use super::file::{self, Look, Seen};
+use super::file::{self, Seen};
 use super::known::{self, Keyring, Policy};
-use super::kustomize::{self, Build, Sources, Tree};
+use super::kustomize::{self, Build, Names, Sources, shown as named};
+use super::plan::{Plan, Task, resolved};
 use super::{duplicates, landing, rules};
+use crate::external::Landed;
 use crate::failure::Outcome;
 use crate::files::Files;
 use crate::findings::{Finding, Note};
@@ -80,15 +84,14 @@ pub(super) struct Shared<'a> {
     pub(super) namespace: Option<&'a str>,
     pub(super) today: Date,
     pub(super) soon: Date,
+    /// What files are called.
+    pub(super) names: Names,
+    /// Texts that count instead of what the files hold.
+    texts: Texts,
 }
 
-/// A file to look at.
-struct Task {
-    path: PathBuf,
-    /// With links resolved.
-    resolved: Option<PathBuf>,
-    look: Look,
-}
+/// Texts by file.
+pub(crate) type Texts = BTreeMap<PathBuf, Zeroizing<String>>;
 
 /// Checks files and folders (`-` is standard input), and what kustomizations make of them.
 ///
@@ -104,6 +107,21 @@ pub(crate) fn check(paths: &[PathBuf], options: &Options) -> Outcome<Check> {
     }
     let mut seen = HashSet::new();
     named.retain(|file| seen.insert(file.clone()));
+    of(paths, &named, &files, Texts::new(), options)
+}
+
+/// Checks texts as if they were what these files hold: what is staged, and may be nowhere in the work tree. They are
+/// read from memory and written nowhere; kustomizations are those of the work tree.
+///
+/// # Errors
+/// When the keyring cannot be read.
+pub(crate) fn check_texts(texts: Texts, options: &Options) -> Outcome<Check> {
+    let files = Files::without(&options.exclude)?;
+    let named: Vec<PathBuf> = texts.keys().filter(|path| files.takes(path)).cloned().collect();
+    of(&[PathBuf::from(".")], &named, &files, texts, options)
+}
+
+fn of(paths: &[PathBuf], named: &[PathBuf], files: &Files, texts: Texts, options: &Options) -> Outcome<Check> {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let shared = Shared {
         book: Book::default(),
@@ -112,17 +130,20 @@ pub(crate) fn check(paths: &[PathBuf], options: &Options) -> Outcome<Check> {
         namespace: options.namespace.as_deref(),
         today,
         soon: today.checked_add(i64::from(options.soon).days()).unwrap_or(Date::MAX),
+        names: Names::new(std::iter::empty()),
+        texts,
     };
-    let tree = Tree::read(&kustomizations(paths, &named, &files)?);
-    let plan = Plan::new(&named, &tree);
-    Ok(run(plan, &tree, &shared))
+    let kustomizations = kustomizations(paths, named, files)?;
+    let plan = if kustomizations.is_empty() { Plan::without(named) } else { Plan::new(named, &kustomizations) };
+    Ok(run(plan, &shared))
 }
 
 /// Every kustomization that may have to do with the files: those among them, and those of their repositories.
 fn kustomizations(paths: &[PathBuf], named: &[PathBuf], files: &Files) -> Outcome<Vec<PathBuf>> {
     let mut found: BTreeSet<PathBuf> =
         named.iter().filter(|file| kustomize::is_kustomization(file)).map(|file| resolved(file)).collect();
-    let roots: BTreeSet<PathBuf> = paths.iter().filter(|path| *path != Path::new("-")).filter_map(|p| repository(p)).collect();
+    let roots: BTreeSet<PathBuf> =
+        paths.iter().filter(|path| *path != Path::new("-")).filter_map(|p| repository(p)).collect();
     for root in roots {
         found.extend(files.named(&root, kustomize::is_kustomization)?);
     }
@@ -135,74 +156,8 @@ fn repository(path: &Path) -> Option<PathBuf> {
     path.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_path_buf)
 }
 
-fn resolved(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
-}
-
-/// Which files are looked at and how, and which kustomizations are built.
-struct Plan {
-    tasks: Vec<Task>,
-    /// Kustomizations to build.
-    roots: Vec<usize>,
-    /// Kustomizations whose own faults are reported.
-    own: BTreeSet<usize>,
-}
-
-impl Plan {
-    fn new(named: &[PathBuf], tree: &Tree) -> Self {
-        if tree.len() == 0 {
-            let look = Look { is_checked: true, is_pulled_in: false, is_patch: false };
-            let task = |path: &PathBuf| Task { path: path.clone(), resolved: None, look };
-            return Self { tasks: named.iter().map(task).collect(), roots: Vec::new(), own: BTreeSet::new() };
-        }
-        let is_stdin = |path: &Path| path == Path::new("-");
-        let mut checked: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
-        for path in named.iter().filter(|path| !is_stdin(path)) {
-            checked.entry(resolved(path)).or_insert_with(|| path.clone());
-        }
-        // What a kustomization that was named pulls in is checked with it.
-        let own: BTreeSet<usize> = (0..tree.len())
-            .filter(|index| tree.file(*index).is_some_and(|(path, _)| checked.contains_key(path)))
-            .flat_map(|index| tree.reach(index).kustomizations)
-            .collect();
-        let (mut files, mut patches) = (BTreeSet::new(), BTreeSet::new());
-        for index in &own {
-            let reach = tree.reach(*index);
-            for path in reach.files.iter().chain(&reach.patches) {
-                checked.entry(path.clone()).or_insert_with(|| PathBuf::from(kustomize::shown(path)));
-            }
-        }
-        let mut roots = Vec::new();
-        for root in tree.roots() {
-            let reach = tree.reach(root);
-            let has_files = reach.files.iter().chain(&reach.patches).any(|file| checked.contains_key(file));
-            if has_files || reach.kustomizations.iter().any(|index| own.contains(index)) {
-                roots.push(root);
-                files.extend(reach.files);
-                patches.extend(reach.patches);
-            }
-        }
-        let mut tasks: Vec<Task> = Vec::new();
-        for (resolved, path) in checked {
-            let (is_file, is_patch) = (files.remove(&resolved), patches.remove(&resolved));
-            let look = Look { is_checked: true, is_pulled_in: is_file || is_patch, is_patch: is_patch && !is_file };
-            tasks.push(Task { path, resolved: Some(resolved), look });
-        }
-        for resolved in files {
-            let look = Look { is_checked: false, is_pulled_in: true, is_patch: false };
-            tasks.push(Task { path: PathBuf::from(kustomize::shown(&resolved)), resolved: Some(resolved), look });
-        }
-        if named.iter().any(|path| is_stdin(path)) {
-            let look = Look { is_checked: true, is_pulled_in: false, is_patch: false };
-            tasks.push(Task { path: PathBuf::from("-"), resolved: None, look });
-        }
-        tasks.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { tasks, roots, own }
-    }
-}
-
-fn run(plan: Plan, tree: &Tree, shared: &Shared<'_>) -> Check {
-    let Plan { tasks, roots, own } = plan;
+fn run(plan: Plan, shared: &Shared<'_>) -> Check {
+    let Plan { tasks, tree, roots, own } = plan;
     let progress = Progress::new(tasks.len() as u64, "files");
     let seen: Vec<Seen> = tasks
         .par_iter()
@@ -219,9 +174,10 @@ fn run(plan: Plan, tree: &Tree, shared: &Shared<'_>) -> Check {
     let mut written = Vec::new();
     let mut sources = Sources::new();
     for (task, mut seen) in tasks.into_iter().zip(seen) {
-        if !seen.sources.is_empty() && let Some(resolved) = task.resolved {
+        if let (false, Some(resolved)) = (seen.sources.is_empty(), task.resolved) {
             sources.insert(resolved, std::mem::take(&mut seen.sources));
         }
+        external.add(std::mem::take(&mut seen.documents), seen.stdin.take(), task.look.is_pulled_in);
         if !task.look.is_checked {
             continue;
         }
@@ -232,33 +188,38 @@ fn run(plan: Plan, tree: &Tree, shared: &Shared<'_>) -> Check {
         check.findings.append(&mut seen.findings);
         check.notes.append(&mut seen.notes);
         written.append(&mut seen.written);
-        external.add(seen.documents, seen.stdin);
     }
     check.findings.extend(duplicates::in_folders(&written));
     drop(written);
     check.counts.kustomizations = roots.len();
-    let built: Vec<Vec<Finding>> = roots
-        .into_par_iter()
-        .map(|root| {
-            let build = Build::of(tree, root, &sources);
-            landing::check(&build, tree, root, shared)
-        })
-        .collect();
-    let (problems, notes) = landing::problems(tree, &own);
+    let built = roots.into_par_iter().map(|root| {
+        let build = Build::of(&tree, root.index, &sources);
+        let mut found = landing::check(&build, &tree, root.index, shared);
+        found.retain(|finding| root.files.as_ref().unwrap_or(&check.checked).contains(&finding.file));
+        (found, landing::external(&build))
+    });
+    let built: Vec<(Vec<Finding>, Vec<Landed>)> = built.collect();
+    for (found, landed) in built {
+        check.findings.extend(found);
+        external.land(&landed);
+    }
+    let (problems, notes) = landing::problems(&tree, &own);
     check.findings.extend(problems);
     check.notes.extend(notes);
-    check.findings.extend(built.into_iter().flatten().filter(|finding| check.checked.contains(&finding.file)));
     for book in shared.book.met() {
-        check.findings.extend(known::findings(&book, &kustomize::shown(&book.path)));
+        check.findings.extend(known::findings(&book, &shared.names.of(&book.path)));
     }
     (check.counts.external_secrets, check.counts.stores) = external.counts();
-    check.findings.extend(external.findings());
+    check.findings.extend(external.findings().into_iter().filter(|finding| check.checked.contains(&finding.file)));
     check.order();
     check
 }
 
 fn read(task: &Task, shared: &Shared<'_>) -> Seen {
     let named = shown(&task.path);
+    if let Some(text) = shared.texts.get(&task.path) {
+        return file::look(&task.path, &named, text, shared, task.look);
+    }
     let text: Zeroizing<String> = match input::manifest(&task.path) {
         Ok(text) => text,
         // Too long or not text: no manifest, whatever else it is. Being unable to read it is another matter.
@@ -278,7 +239,9 @@ fn read(task: &Task, shared: &Shared<'_>) -> Seen {
 
 impl Check {
     fn order(&mut self) {
-        let key = |one: &Finding| (one.file.clone(), one.line, one.column, one.path.clone(), one.message.clone());
+        let key = |one: &Finding| {
+            (one.file.clone(), one.line, one.column, one.path.clone(), one.message.clone(), one.object.clone())
+        };
         self.findings.sort_by_cached_key(key);
         // Two readers, or two builds, may find the same thing wrong in the same place.
         self.findings.dedup_by(|a, b| key(a) == key(b) && a.rule.id == b.rule.id);
@@ -292,5 +255,5 @@ fn shown(path: &Path) -> String {
     if path == Path::new("-") {
         return "standard input".to_owned();
     }
-    path.strip_prefix(".").unwrap_or(path).display().to_string()
+    named(path)
 }

@@ -31,7 +31,7 @@ impl Written {
             Kind::SealedSecret if shares(sealed.annotations.get(PATCH)) => return None,
             Kind::SealedSecret | Kind::ExternalSecret { target: Some(Target::Same) } => own.clone(),
             Kind::ExternalSecret { target: Some(Target::Named(name)) } => name.clone(),
-            Kind::ExternalSecret { target: None } => return None,
+            Kind::ExternalSecret { target: None } | Kind::Store(_) => return None,
         };
         Some(Self {
             folder: path.parent().map(Path::to_path_buf).unwrap_or_default(),
@@ -88,7 +88,11 @@ pub(super) fn in_build(items: &[Item]) -> Vec<Finding> {
 
 fn found(file: &str, (line, column): At, what: &str, name: &str, (other, at, other_what): (&str, At, &str)) -> Finding {
     let message = format!("writes the Secret {name:?}, and so does {other_what} in {other}:{}", at.0);
-    let related =
-        Related { file: other.to_owned(), line: Some(at.0), column: Some(at.1), message: format!("{other_what} is here") };
+    let related = Related {
+        file: other.to_owned(),
+        line: Some(at.0),
+        column: Some(at.1),
+        message: format!("{other_what} is here"),
+    };
     Finding::new(&rules::DUPLICATE, file, message).at(line, column).of(what).see(related)
 }

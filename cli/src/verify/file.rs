@@ -17,7 +17,7 @@ use crate::document::DocumentError;
 use crate::external::{Documents, Take};
 use crate::findings::{Finding, Note};
 use crate::leaks;
-use crate::outline::{Outline, View};
+use crate::outline::{Outline, View, within};
 use crate::repository::Rule;
 
 /// The kinds that are looked at.
@@ -68,7 +68,11 @@ pub(super) fn look(path: &Path, named: &str, text: &str, shared: &Shared<'_>, lo
     let rule = if path == Path::new("-") { None } else { shared.book.rule_for(path) };
     let mut reader = Reader { path, named, shared, look, rule, seen };
     let is_chart = text.contains("{{") && path != Path::new("-") && is_chart_template(path);
-    if is_chart { reader.template(text) } else { reader.text(text, is_external) }
+    if is_chart {
+        reader.template(text)
+    } else {
+        reader.text(text, is_external)
+    }
     reader.seen
 }
 
@@ -86,9 +90,9 @@ impl Reader<'_> {
     fn text(&mut self, text: &str, is_external: bool) {
         match Outline::parse(text) {
             Ok(outline) => {
-                self.outline(&outline);
+                self.outline(&outline, text);
                 drop(outline);
-                if is_external && self.look.is_checked {
+                if is_external {
                     self.external(text);
                 }
             }
@@ -102,7 +106,7 @@ impl Reader<'_> {
     fn template(&mut self, text: &str) {
         let filled = template::filled(text);
         match Outline::parse(&filled) {
-            Ok(outline) => self.outline(&outline),
+            Ok(outline) => self.outline(&outline, &filled),
             Err(error) => self.documents_apart(text, &error),
         }
     }
@@ -111,16 +115,16 @@ impl Reader<'_> {
         let mut said = false;
         for alone in template::apart(text) {
             if let Ok(outline) = Outline::parse(&alone) {
-                self.outline(&outline);
+                self.outline(&outline, &alone);
                 drop(outline);
-                if mentions(&alone, &EXTERNAL_KINDS) && self.look.is_checked {
+                if mentions(&alone, &EXTERNAL_KINDS) {
                     self.external(&alone);
                 }
                 continue;
             }
             let filled = template::filled(&alone);
             match Outline::parse(&filled) {
-                Ok(outline) => self.outline(&outline),
+                Ok(outline) => self.outline(&outline, &filled),
                 Err(_) if template::is_one(&alone) => {
                     let message = "passed over: a template, not YAML. Check what it renders: ... | bulla verify -";
                     if !self.seen.notes.iter().any(|note| note.message == message) {
@@ -149,12 +153,9 @@ impl Reader<'_> {
         self.seen.findings.push(found);
     }
 
-    fn outline(&mut self, outline: &Outline<'_>) {
-        for leak in leaks::look(self.path, outline) {
-            let fields = leak.values.iter().map(|value| value.field.as_str()).collect::<Vec<_>>().join(", ");
-            let wrong = Wrong::new(&rules::PLAIN_SECRET, "in the clear");
-            self.seen.findings.push(wrong.found(self.named, leak.place, Some(format!("Secret {}", leak.name)), fields));
-        }
+    fn outline(&mut self, outline: &Outline<'_>, text: &str) {
+        let found = self.leaks(outline);
+        self.seen.findings.extend(found);
         let shared = self.shared;
         let allowed = self.rule.as_ref().and_then(|rule| shared.policy.of(rule));
         let judge = Judge {
@@ -167,18 +168,59 @@ impl Reader<'_> {
         for object in outline.all().filter(|view| view.is_map() && !view.is_alias()) {
             if sealed::is_one(object) {
                 self.sealed(object, &judge);
-            } else if is_external_secret(object) {
-                let sealed = Arc::new(Sealed::read(object));
-                self.keep(target_of(object), sealed);
+            } else if let Some(kind) = external_kind(object) {
+                self.keep(kind, Arc::new(Sealed::read(object)));
             }
         }
         let (count, findings) = values::check(outline, &judge);
         self.seen.values += count;
         self.seen.findings.extend(findings);
+        self.embedded(outline, text, &judge);
+    }
+
+    /// Manifests and values in a text of the file: an inline patch, the values of a release, a ConfigMap.
+    fn embedded(&mut self, outline: &Outline<'_>, text: &str, judge: &Judge<'_>) {
+        for view in outline.all().filter(|view| !view.is_alias()) {
+            let Some(body) = view.text().filter(|body| body.contains('\n') && is_worth_a_look(body)) else { continue };
+            let Ok(inner) = Outline::parse(body) else { continue };
+            let moved = within(text, view.place(), body);
+            let mut findings = self.leaks(&inner);
+            for object in inner.all().filter(|view| view.is_map() && sealed::is_one(*view)) {
+                let Sealed { entries, data_at, name, namespace, .. } = Sealed::read(object);
+                let entries: Vec<_> = entries.into_iter().filter(|entry| !is_null(object, &entry.key)).collect();
+                let named = full_name(namespace.as_deref(), name.as_deref());
+                self.seen.values += entries.len();
+                findings.extend(judge.values(&entries, data_at, Some(&named), "spec.encryptedData"));
+            }
+            let (count, more) = values::check(&inner, judge);
+            self.seen.values += count;
+            findings.extend(more);
+            self.seen.findings.extend(findings.into_iter().map(|found| {
+                let (line, column) = moved((found.line.unwrap_or(1), found.column.unwrap_or(1)));
+                found.at(line, column)
+            }));
+        }
+    }
+
+    fn leaks(&self, outline: &Outline<'_>) -> Vec<Finding> {
+        let found = |leak: leaks::Leak| {
+            let fields = leak.values.iter().map(|value| value.field.as_str()).collect::<Vec<_>>().join(", ");
+            let mut wrong = Wrong::new(&rules::PLAIN_SECRET, "in the clear");
+            if leak.is_generated {
+                let mend = "seal a Secret with these values, list the SealedSecret under resources, take the generator out, \
+                            and change the secret itself if this was ever pushed";
+                wrong.mend = Some(mend.to_owned());
+            }
+            wrong.found(self.named, leak.place, Some(format!("Secret {}", leak.name)), fields)
+        };
+        leaks::look(self.path, outline).into_iter().map(found).collect()
     }
 
     fn sealed(&mut self, object: View<'_, '_>, judge: &Judge<'_>) {
-        let sealed = Sealed::read(object);
+        let mut sealed = Sealed::read(object);
+        if self.look.is_patch {
+            sealed.entries.retain(|entry| !is_null(object, &entry.key));
+        }
         self.seen.sealed_secrets += 1;
         self.seen.values += sealed.entries.len();
         let ruled = self.rule.as_ref().and_then(|rule| rule.namespace.as_deref());
@@ -217,6 +259,10 @@ impl Reader<'_> {
     }
 
     fn external(&mut self, text: &str) {
+        // A patch is no object.
+        if self.look.is_patch || !(self.look.is_checked || self.look.is_pulled_in) {
+            return;
+        }
         let ruled = self.rule.as_ref().and_then(|rule| rule.namespace.clone());
         let namespace = self.shared.namespace.map(str::to_owned).or(ruled).unwrap_or_default();
         let read = self.seen.documents.read_text(self.path, self.named, text, &namespace, Take::Checked);
@@ -229,6 +275,17 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a patch takes a value away, or this is none but a directive.
+fn is_null(object: View<'_, '_>, key: &str) -> bool {
+    let value = || object.find(&["spec", "encryptedData"]).and_then(|data| data.get(key));
+    key == "$patch" || value().is_some_and(View::is_null)
+}
+
+/// Whether a text may hold something of ours.
+fn is_worth_a_look(text: &str) -> bool {
+    mentions(text, &KINDS) || OTHERS.iter().any(|word| text.contains(word))
+}
+
 /// Kind, namespace and name, as findings say them.
 pub(super) fn full_name(namespace: Option<&str>, name: Option<&str>) -> String {
     let name = name.unwrap_or_default();
@@ -236,10 +293,17 @@ pub(super) fn full_name(namespace: Option<&str>, name: Option<&str>) -> String {
     format!("SealedSecret {full}")
 }
 
-fn is_external_secret(object: View<'_, '_>) -> bool {
+/// The kind of an object of External Secrets.
+fn external_kind(object: View<'_, '_>) -> Option<Kind> {
     let text = |field| object.get(field).and_then(View::text);
-    text("kind") == Some("ExternalSecret")
-        && text("apiVersion").is_some_and(|version| version.split_once('/').is_some_and(|(group, _)| group == GROUP))
+    text("apiVersion").and_then(|version| version.split_once('/')).filter(|(group, _)| *group == GROUP)?;
+    match text("kind")? {
+        "ExternalSecret" => Some(target_of(object)),
+        "ClusterExternalSecret" => Some(Kind::Store("ClusterExternalSecret")),
+        "SecretStore" => Some(Kind::Store("SecretStore")),
+        "ClusterSecretStore" => Some(Kind::Store("ClusterSecretStore")),
+        _ => None,
+    }
 }
 
 /// The Secret that an ExternalSecret writes.

@@ -67,7 +67,8 @@ pub(super) struct Landing<'a> {
 impl Judge<'_> {
     /// Everything that is wrong with one, but for where its values land. `named` is what it is called.
     pub(super) fn object(&self, sealed: &Sealed, named: &str) -> Vec<Finding> {
-        let found = |wrong: Wrong, at: At, field: &str| wrong.found(self.file, at, Some(named.to_owned()), field.to_owned());
+        let found =
+            |wrong: Wrong, at: At, field: &str| wrong.found(self.file, at, Some(named.to_owned()), field.to_owned());
         let mut findings = Vec::new();
         if let Some((key, at)) = &sealed.duplicate {
             let message = format!("the key `{key}` is there twice; remove one");
@@ -87,8 +88,12 @@ impl Judge<'_> {
         if sealed.name.is_none() && !sealed.is_named_by_template {
             findings.push(found(Wrong::new(&rules::NAME, "must be set"), sealed.at, "metadata.name"));
         }
-        for (name, at, message) in annotations(sealed) {
-            findings.push(found(Wrong::new(&rules::SCOPE, message), at, &format!("metadata.annotations.{name}")));
+        for (name, at, level, message) in annotations(sealed) {
+            findings.push(found(
+                Wrong { level, ..Wrong::new(&rules::SCOPE, message) },
+                at,
+                &format!("metadata.annotations.{name}"),
+            ));
         }
         findings.extend(self.values(&sealed.entries, sealed.data_at, Some(named), "spec.encryptedData"));
         findings
@@ -106,13 +111,13 @@ impl Judge<'_> {
                 Some(Ok(inspection)) => inspection,
                 Some(Err(refusal)) => {
                     let wrong = Wrong::new(&rules::SEALED_VALUE, refusal.to_string());
-                    findings.push(wrong.found(self.file, entry.at, named.clone(), format!("{path}.{}", entry.key)));
+                    findings.push(wrong.found(self.file, entry.at, named.clone(), within(path, &entry.key)));
                     continue;
                 }
             };
             classes.entry(class(inspection)).or_default().push(&entry.key);
             for wrong in self.value(inspection) {
-                findings.push(wrong.found(self.file, entry.at, named.clone(), format!("{path}.{}", entry.key)));
+                findings.push(wrong.found(self.file, entry.at, named.clone(), within(path, &entry.key)));
             }
             if let (Some(allowed), Some(binding)) = (self.allowed, &inspection.binding) {
                 missing.extend(allowed.ids.iter().filter(|id| !binding.keys.contains(id)));
@@ -127,7 +132,8 @@ impl Judge<'_> {
         }
         if classes.len() > 1 {
             let kinds = classes.iter().map(|(kind, keys)| format!("{} to {kind} keys", keys.join(", ")));
-            let message = format!("values are sealed to keys of several kinds: {}", kinds.collect::<Vec<_>>().join("; "));
+            let message =
+                format!("values are sealed to keys of several kinds: {}", kinds.collect::<Vec<_>>().join("; "));
             let wrong = Wrong::new(&rules::MIXED_KINDS, message);
             findings.push(wrong.found(self.file, data_at, named, path.to_owned()));
         }
@@ -142,7 +148,10 @@ impl Judge<'_> {
             let kinds = kinds.join(", ");
             wrong.push(Wrong {
                 level: Level::Error,
-                ..Wrong::new(&rules::MIXED_KINDS, format!("is sealed to keys of several kinds ({kinds}): age refuses it"))
+                ..Wrong::new(
+                    &rules::MIXED_KINDS,
+                    format!("is sealed to keys of several kinds ({kinds}): age refuses it"),
+                )
             });
         }
         let Some(binding) = &inspection.binding else {
@@ -157,7 +166,9 @@ impl Judge<'_> {
         wrong.extend(self.date(binding));
         wrong.extend(self.keys(binding));
         let strangers = |allowed: &Allowed| list(binding.keys.iter().copied().filter(|id| !allowed.ids.contains(id)));
-        if let Some((allowed, ids)) = self.allowed.map(|known| (known, strangers(known))).filter(|(_, ids)| !ids.is_empty()) {
+        if let Some((allowed, ids)) =
+            self.allowed.map(|known| (known, strangers(known))).filter(|(_, ids)| !ids.is_empty())
+        {
             let message = format!("is sealed to {ids}, which {} does not allow here", allowed.by);
             wrong.push(Wrong::new(&rules::RECIPIENT, message));
         }
@@ -195,20 +206,26 @@ impl Judge<'_> {
         let mut wrong = Vec::new();
         let compromised = of(KeyState::Compromised);
         if !compromised.is_empty() {
-            wrong.push(Wrong::new(&rules::COMPROMISED_KEY, format!("is sealed to {compromised}, which is compromised")));
+            wrong
+                .push(Wrong::new(&rules::COMPROMISED_KEY, format!("is sealed to {compromised}, which is compromised")));
         }
         let opens = binding.keys.iter().any(|id| keyring.state(*id).is_some_and(KeyState::opens));
         let retired = of(KeyState::Retired);
         if !opens && !retired.is_empty() {
-            wrong.push(Wrong::new(&rules::RETIRED_KEY, format!("is sealed to {retired}, which is retired: it will not open")));
+            wrong.push(Wrong::new(
+                &rules::RETIRED_KEY,
+                format!("is sealed to {retired}, which is retired: it will not open"),
+            ));
         }
         let is_allowed = |id: &KeyId| self.allowed.is_some_and(|allowed| allowed.ids.contains(id));
         // A key that is kept offline is in no listing of a cluster: .bulla.yaml vouches for it beside one that opens.
-        let unknown = list(
-            binding.keys.iter().copied().filter(|id| keyring.state(*id).is_none() && !(opens && is_allowed(id))),
-        );
+        let unknown =
+            list(binding.keys.iter().copied().filter(|id| keyring.state(*id).is_none() && !(opens && is_allowed(id))));
         if !unknown.is_empty() && (opens || wrong.is_empty()) {
-            wrong.push(Wrong::new(&rules::UNKNOWN_KEY, format!("is sealed to {unknown}, which --keyring does not name")));
+            wrong.push(Wrong::new(
+                &rules::UNKNOWN_KEY,
+                format!("is sealed to {unknown}, which --keyring does not name"),
+            ));
         }
         wrong
     }
@@ -245,19 +262,19 @@ fn sealing(scope: Scope, place: Place<'_>) -> Option<String> {
 }
 
 /// What is wrong with the annotations that declare a scope.
-fn annotations(sealed: &Sealed) -> Vec<(&'static str, At, String)> {
+fn annotations(sealed: &Sealed) -> Vec<(&'static str, At, Level, String)> {
     let mut wrong = Vec::new();
     for name in SCOPES {
         match sealed.annotations.get(name) {
             None | Some(Annotation { is_template: true, .. }) => {}
             Some(Annotation { value: None, at, .. }) => {
                 let message = "must be a string: write \"true\" in quotes, or an API server refuses the object";
-                wrong.push((name, *at, message.to_owned()));
+                wrong.push((name, *at, Level::Error, message.to_owned()));
             }
             Some(Annotation { value: Some(value), at, .. }) if !matches!(value.as_str(), "true" | "false") => {
                 let scope = sealed.scope().unwrap_or_default();
                 let message = format!("is {value:?}: only \"true\" counts, so the object is {scope}");
-                wrong.push((name, *at, message));
+                wrong.push((name, *at, Level::Error, message));
             }
             Some(Annotation { value: Some(_), .. }) => {}
         }
@@ -265,9 +282,14 @@ fn annotations(sealed: &Sealed) -> Vec<(&'static str, At, String)> {
     let is_on = |name: &str| sealed.annotations.get(name).filter(|one| one.value.as_deref() == Some("true"));
     if let [Some(_), Some(second)] = SCOPES.map(is_on) {
         let message = "is without effect beside cluster-wide: keep the one that is meant";
-        wrong.push((SCOPES[1], second.at, message.to_owned()));
+        wrong.push((SCOPES[1], second.at, Level::Warning, message.to_owned()));
     }
     wrong
+}
+
+/// A key of a map, as a path.
+pub(super) fn within(map: &str, key: &str) -> String {
+    if map.is_empty() { key.to_owned() } else { format!("{map}.{key}") }
 }
 
 /// The kind of key that a value is sealed to, for comparing values of one object.

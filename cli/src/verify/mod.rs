@@ -3,7 +3,8 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `rules` | what can be found |
-//! | `check` | the whole check: which files, in which order |
+//! | `plan` | which files are looked at and how, and which kustomizations are built |
+//! | `check` | the whole check |
 //! | `file` | one file: everything that can be said of it without the others |
 //! | `sealed` | SealedSecrets as they are written |
 //! | `values` | sealed values outside of SealedSecrets |
@@ -26,10 +27,14 @@ mod judge;
 mod known;
 mod kustomize;
 mod landing;
+mod plan;
 mod rules;
 mod sealed;
 mod template;
 mod values;
 
-pub(crate) use self::check::{Check, Counts, Options, SOON, check};
+#[cfg(test)]
+mod hostile;
+
+pub(crate) use self::check::{Check, Counts, Options, SOON, Texts, check, check_texts};
 pub(crate) use self::rules::RULES;

@@ -24,7 +24,8 @@ pub(super) fn check(outline: &Outline<'_>, judge: &Judge<'_>) -> (usize, Vec<Fin
             if !data.is_map() || data.is_alias() || is_in_sealed_secret(view) {
                 continue;
             }
-            let entries: Vec<Entry> = sealed::entries(data).into_iter().filter(|entry| !is_empty(entry, data)).collect();
+            let entries: Vec<Entry> =
+                sealed::entries(data).into_iter().filter(|entry| !is_empty(entry, data)).collect();
             let path = template::shown(&key.path()).into_owned();
             count += entries.len();
             findings.extend(judge.values(&entries, key.place(), None, &path));
@@ -54,7 +55,10 @@ fn alone<'o>(view: View<'o, '_>) -> Option<Entry> {
 /// A place that a chart leaves for a value.
 fn is_empty(entry: &Entry, data: View<'_, '_>) -> bool {
     let is_nothing = |view: View<'_, '_>| view.is_null() || view.text() == Some("");
-    entry.looked.as_ref().is_none_or(|looked| matches!(looked, Err(Refusal::NotAString | Refusal::NotSealed | Refusal::NotBase64)))
+    entry
+        .looked
+        .as_ref()
+        .is_none_or(|looked| matches!(looked, Err(Refusal::NotAString | Refusal::NotSealed | Refusal::NotBase64)))
         && data.get(&entry.key).is_some_and(is_nothing)
 }
 

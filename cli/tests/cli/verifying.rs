@@ -117,7 +117,10 @@ fn keys_that_nobody_named_and_dates_that_have_passed_are_found() {
         run.out
     );
     // A keyring says what opens, not what is allowed.
-    bench.run(&["verify", "clusters/small.yaml", "--keyring", "small.pub"]).exits(1).says("2 error(s) and 1 warning(s)");
+    bench
+        .run(&["verify", "clusters/small.yaml", "--keyring", "small.pub"])
+        .exits(1)
+        .says("2 error(s) and 1 warning(s)");
     let shown = bench.run(&["keys", "show", "--for", "clusters/x", "--output", "json"]).exits(0).out;
     bench.write("keys.json", &shown);
     bench.run(&["verify", "clusters/db.yaml", "--keyring", "keys.json"]).exits(0);
@@ -161,6 +164,10 @@ fn external_secrets_and_stores_are_checked_over_all_files() {
     assert!(run.out.contains("[missing-store]") && run.out.contains("! clusters/external.yaml:5:3: "), "{}", run.out);
     bench.write("stores/store.yaml", store);
     bench.run(&["verify", "--strict"]).exits(0);
+    bench.write("stores/store.yaml", &store.replace("key: db", "key: api"));
+    let run = bench.run(&["verify"]).exits(0);
+    let said = "! clusters/external.yaml:7:32: ExternalSecret prod/api: spec.data[0].remoteRef.key: SecretStore prod/store has no key \"db\"";
+    assert!(run.out.contains(said), "{}", run.out);
     bench.write("stores/store.yaml", &store.replace("fake:", "fakes:"));
     let run = bench.run(&["verify", "--output", "json"]).exits(1);
     assert!(findings(&run).iter().all(|(rule, file, _)| rule == "external-secret" && file == "stores/store.yaml"));
@@ -194,7 +201,11 @@ fn templates_are_read_as_far_as_they_go_and_standard_input_too() {
     assert!(!run.out.contains("canary") && !run.out.contains("filled.yaml"), "{}", run.out);
     bench.pipe(&["verify", "-"], &bench.read("clusters/db.yaml")).exits(0);
     let run = bench.pipe(&["verify", "-"], SECRET).exits(1);
-    assert!(run.out.contains("standard input:9:3: Secret prod/db: stringData.username, stringData.password: in the clear"), "{}", run.out);
+    assert!(
+        run.out.contains("standard input:9:3: Secret prod/db: stringData.username, stringData.password: in the clear"),
+        "{}",
+        run.out
+    );
 }
 
 #[test]

@@ -485,7 +485,7 @@ fn vim_that_is_killed_with_everything_around_it_leaves_nothing_to_be_seen() {
     let keepers = children_of(child.id());
     kill_process_group(Pid::from_child(&child), Signal::STOP).unwrap();
     for pid in &keepers {
-        drop(kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL));
+        kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL).unwrap_or_default();
     }
     kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
     child.wait().unwrap();
@@ -495,6 +495,39 @@ fn vim_that_is_killed_with_everything_around_it_leaves_nothing_to_be_seen() {
 fn children_of(pid: u32) -> Vec<i32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+#[test]
+fn whoever_is_not_root_gets_storage_of_their_own_too() {
+    let desk = Desk::new(":");
+    let mut child = Command::new("unshare")
+        .args(["--user", "--map-user", "1000", "--map-group", "1000", BINARY, "edit", "db.yaml", "-i", "cluster.key"])
+        .current_dir(desk.bench.path(""))
+        .env("HOME", desk.bench.path(""))
+        .envs(desk.bench.variables.iter().map(|(name, value)| (name, value)))
+        .env_remove("VISUAL")
+        .env("EDITOR", "ed -s")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let typed = "!stat -f -c '\\%T' % > seen; stat -c '\\%u' db.yaml >> seen; id -u >> seen\n";
+    // ed is in the folder itself, where what it dumps in a hangup goes.
+    let typed = typed.replace("seen", &desk.bench.path("seen").display().to_string());
+    let typed = typed.replace("db.yaml", &desk.bench.path("db.yaml").display().to_string());
+    child.stdin.take().unwrap().write_all(format!("{typed}g/^user/s/app/other/\nw\nq\n").as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(desk.bench.read("seen"), "ramfs\n1000\n1000\n");
+    assert_eq!(desk.value("user"), "other");
+}
+
+#[test]
+fn only_folders_of_an_edit_are_ever_wiped() {
+    let desk = Desk::new(":");
+    desk.bench.write("precious/file", "x");
+    desk.bench.run(&["edit", "--keep", "precious"]).exits(2).says("is no folder of its making");
+    assert_eq!(desk.bench.read("precious/file"), "x");
 }
 
 #[test]

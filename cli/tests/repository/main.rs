@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+#[path = "../../../tests/support/front.rs"]
+mod front;
 #[path = "../cli/harness.rs"]
 mod harness;
 #[path = "../../../tests/support/mod.rs"]
@@ -12,7 +14,9 @@ mod world;
 mod auditing;
 mod baselines;
 mod checkout;
+mod cluster_custody;
 mod custody;
+mod diffing;
 mod disaster;
 mod drilling;
 mod editing;

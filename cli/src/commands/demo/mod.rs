@@ -93,7 +93,12 @@ fn leak(stage: &Stage) -> Outcome {
     }
     for leak in &found {
         let keys = leak.values.iter().map(|value| value.field.as_str()).collect::<Vec<_>>().join(" and ");
-        stage.say(&format!("{}:{}: Secret {} holds {keys} in the clear", leak.path.display(), leak.place.0, leak.name))?;
+        stage.say(&format!(
+            "{}:{}: Secret {} holds {keys} in the clear",
+            leak.path.display(),
+            leak.place.0,
+            leak.name
+        ))?;
     }
     stage.remove(path)?;
     stage.check(found.len() == 1, "found by its structure before `git add`, and taken away")

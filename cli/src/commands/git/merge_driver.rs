@@ -17,9 +17,8 @@ pub(super) fn run(arguments: &MergeDriverArguments) -> Outcome {
     let (base, ours, theirs) = (read(&arguments.base)?, read(&arguments.ours)?, read(&arguments.theirs)?);
     let texts = Texts { base: &base, ours: &ours, theirs: &theirs };
     let marks = marks(arguments);
-    let verdict = settings().and_then(|(style, settings)| {
-        three_way::merge(&texts, &Marks { style, ..marks.clone() }, &settings)
-    });
+    let verdict =
+        settings().and_then(|(style, settings)| three_way::merge(&texts, &Marks { style, ..marks.clone() }, &settings));
     let verdict = match verdict {
         Ok(verdict) => verdict,
         Err(failure) => {
@@ -35,8 +34,9 @@ pub(super) fn run(arguments: &MergeDriverArguments) -> Outcome {
 
 /// What `merge.conflictStyle` and `diff.algorithm` are here.
 fn settings() -> Outcome<(Style, Settings)> {
-    let style = program::setting("merge.conflictStyle")?;
-    Ok((Style::from_setting(style.as_deref()), Settings { algorithm: program::setting("diff.algorithm")? }))
+    let mut settings = program::settings(&["merge.conflictstyle", "diff.algorithm"])?;
+    let style = Style::from_setting(settings.get("merge.conflictstyle").map(String::as_str));
+    Ok((style, Settings { algorithm: settings.remove("diff.algorithm") }))
 }
 
 fn marks(arguments: &MergeDriverArguments) -> Marks {
@@ -89,7 +89,9 @@ fn tell(path: &str, verdict: &Verdict) {
         }
     }
     if !verdict.disputes.is_empty() {
-        output::note(&format!("Finish it by hand, or: bulla git resolve {path} --identity FILE | --ours | --theirs | --newest"));
+        output::note(&format!(
+            "Finish it by hand, or: bulla git resolve {path} --identity FILE | --ours | --theirs | --newest"
+        ));
     }
 }
 
@@ -101,7 +103,9 @@ fn sentence(dispute: &Dispute) -> String {
     match why {
         Why::Changed => format!("{key} of {object} was sealed anew on both sides"),
         Why::Added => format!("{key} of {object} was added on both sides"),
-        Why::Removed(side) => format!("{key} of {object} was taken out in {} and changed in {}", name(*side), other(*side)),
+        Why::Removed(side) => {
+            format!("{key} of {object} was taken out in {} and changed in {}", name(*side), other(*side))
+        }
         Why::Comments => format!("the comment at {key} of {object} was changed on both sides"),
         Why::Misplaced(side) => format!(
             "{key} of {object}: the value from {} was sealed for the place that the object had there, and would not open \

@@ -3,11 +3,14 @@
 mod audit;
 mod backup;
 mod export;
+mod exposed;
 mod import;
 mod list;
+mod placing;
 mod restore;
 mod retire;
 mod rotate;
+mod share;
 
 use std::path::Path;
 
@@ -32,6 +35,7 @@ pub(super) fn run(verb: KeysVerb) -> Outcome {
         KeysVerb::Export(arguments) => export::run(&arguments),
         KeysVerb::Backup(arguments) => backup::run(&arguments),
         KeysVerb::Restore(arguments) => restore::run(&arguments),
+        KeysVerb::Share(verb) => share::run(&verb),
         KeysVerb::Retire(arguments) => retire::retire(&arguments),
         KeysVerb::Compromised(arguments) => retire::compromised(&arguments),
     }

@@ -72,7 +72,6 @@ enum State {
 }
 
 impl Reader {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what is no scalar in its place is no sheet, whatever it is")]
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Mistake> {
         let line = span.start.line().max(1);
         let mistake = |what| Err(Mistake { line, what });

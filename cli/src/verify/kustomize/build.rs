@@ -133,7 +133,9 @@ impl Builder<'_> {
                 for item in items {
                     for (name, value) in values {
                         let annotation = Annotation { value: Some(value.clone()), is_template: false, at: *at };
-                        set_annotation(item, name, annotation, || by(*at, format!("commonAnnotations {name}: {value:?}")));
+                        set_annotation(item, name, annotation, || {
+                            by(*at, format!("commonAnnotations {name}: {value:?}"))
+                        });
                     }
                 }
             }

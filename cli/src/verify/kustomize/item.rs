@@ -15,7 +15,11 @@ const DEFAULT: &str = "default";
 pub(crate) enum Kind {
     SealedSecret,
     /// The Secret that it writes, where that is not called as it is itself; `None` where it writes none of its own.
-    ExternalSecret { target: Option<Target> },
+    ExternalSecret {
+        target: Option<Target>,
+    },
+    /// A store, or an ExternalSecret for many namespaces.
+    Store(&'static str),
 }
 
 /// The Secret that an ExternalSecret writes.
@@ -32,6 +36,7 @@ impl Kind {
         match self {
             Self::SealedSecret => "SealedSecret",
             Self::ExternalSecret { .. } => "ExternalSecret",
+            Self::Store(kind) => kind,
         }
     }
 }
@@ -161,7 +166,7 @@ impl Item {
             Kind::SealedSecret => Some(&self.name),
             Kind::ExternalSecret { target: Some(Target::Same) } => Some(&self.name),
             Kind::ExternalSecret { target: Some(Target::Named(name)) } => Some(name),
-            Kind::ExternalSecret { target: None } => None,
+            Kind::ExternalSecret { target: None } | Kind::Store(_) => None,
         }
     }
 

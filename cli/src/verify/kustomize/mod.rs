@@ -24,4 +24,4 @@ mod tree;
 pub(super) use self::build::{Build, Sources};
 pub(super) use self::item::{By, Held, Item, Kind, Source, Target};
 pub(super) use self::read::is_kustomization;
-pub(super) use self::tree::{Tree, shown};
+pub(super) use self::tree::{Names, Tree, shown};

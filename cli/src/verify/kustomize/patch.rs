@@ -10,7 +10,7 @@ use crate::outline::{Outline, View};
 use crate::verify::sealed::{Annotation, At, Sealed};
 
 /// The kinds that a build follows.
-const KINDS: [&str; 2] = [KIND, "ExternalSecret"];
+const KINDS: [&str; 5] = [KIND, "ExternalSecret", "ClusterExternalSecret", "SecretStore", "ClusterSecretStore"];
 
 /// A patch of a kustomization.
 #[derive(Debug)]
@@ -97,7 +97,10 @@ fn merge(root: View<'_, '_>, file: &Arc<str>, moved: &impl Fn(At) -> At) -> Merg
     };
     let nulls = |view: Option<View<'_, '_>>| {
         let pairs = view.map(View::pairs).unwrap_or_default().into_iter();
-        pairs.filter(|(_, value)| value.is_null()).filter_map(|(key, _)| Some(key.text()?.to_owned())).collect::<Vec<_>>()
+        pairs
+            .filter(|(_, value)| value.is_null())
+            .filter_map(|(key, _)| Some(key.text()?.to_owned()))
+            .collect::<Vec<_>>()
     };
     let (annotations, data) = (root.find(&["metadata", "annotations"]), root.find(&["spec", "encryptedData"]));
     let metadata = root.get("metadata");
@@ -112,7 +115,9 @@ fn merge(root: View<'_, '_>, file: &Arc<str>, moved: &impl Fn(At) -> At) -> Merg
         id: Id { name: text(&["metadata", "name"]), namespace: text(&["metadata", "namespace"]) },
         is_removal: directive(Some(root), "delete"),
         replaces_annotations: directive(annotations, "replace") || directive(metadata, "replace"),
-        replaces_data: directive(data, "replace") || directive(root.get("spec"), "replace") || data.is_some_and(View::is_null),
+        replaces_data: directive(data, "replace")
+            || directive(root.get("spec"), "replace")
+            || data.is_some_and(View::is_null),
         without_annotations: nulls(annotations),
         without_entries,
         read: Arc::new(read.moved(moved)),
@@ -124,7 +129,8 @@ fn json(root: View<'_, '_>, file: &Arc<str>, moved: &impl Fn(At) -> At) -> Optio
     for item in root.items() {
         let pointer = item.get("path").and_then(View::text)?;
         let part = |part: &str| part.replace("~1", "/").replace("~0", "~");
-        let path: Vec<String> = pointer.strip_prefix('/').map(|rest| rest.split('/').map(part).collect()).unwrap_or_default();
+        let path: Vec<String> =
+            pointer.strip_prefix('/').map(|rest| rest.split('/').map(part).collect()).unwrap_or_default();
         let value = item.get("value");
         let action = match item.get("op").and_then(View::text)? {
             "add" | "replace" => Action::Set {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::patch::{self, Change, Patch};
 use super::selector::Selector;
 use super::transformers;
+use super::tree::Names;
 use crate::input;
-use crate::outline::{Outline, View};
+use crate::outline::{Outline, View, within};
 use crate::verify::sealed::At;
 
 /// The names that the file of a kustomization may have.
@@ -66,26 +67,49 @@ pub(crate) struct Problem {
     pub(crate) is_wrong: bool,
 }
 
+/// The text that something is read from, and what files are called.
+pub(super) struct Text<'a> {
+    pub(super) text: &'a str,
+    pub(super) names: &'a Names,
+}
+
 /// One thing that a kustomization does.
 #[derive(Debug)]
 pub(super) enum Step {
-    Patch { patch: Patch, at: At, field: String },
-    Namespace { value: String, at: At, only_where_none: bool },
-    Prefix { value: String, at: At },
-    Suffix { value: String, at: At },
+    Patch {
+        patch: Patch,
+        at: At,
+        field: String,
+    },
+    Namespace {
+        value: String,
+        at: At,
+        only_where_none: bool,
+    },
+    Prefix {
+        value: String,
+        at: At,
+    },
+    Suffix {
+        value: String,
+        at: At,
+    },
     Labels(BTreeMap<String, String>),
-    Annotations { values: BTreeMap<String, String>, at: At },
+    Annotations {
+        values: BTreeMap<String, String>,
+        at: At,
+    },
     /// What it does to names and namespaces is not understood.
     Unknown,
 }
 
 impl Kustomization {
     /// Reads a file; `None` if it is not a kustomization, or is one of Flux.
-    pub(super) fn read(path: &Path, shown: &str) -> Option<Self> {
+    pub(super) fn read(path: &Path, names: &Names) -> Option<Self> {
         let resolved = path.canonicalize().ok()?;
         let folder = resolved.parent()?.to_path_buf();
         let mut read = Self {
-            file: Arc::from(shown),
+            file: names.of(&resolved),
             path: resolved,
             folder,
             is_component: false,
@@ -108,12 +132,12 @@ impl Kustomization {
             return None;
         }
         read.is_component = root.get("kind").and_then(View::text) == Some("Component");
-        read.fields(root, &text);
+        read.fields(root, &Text { text: &text, names });
         Some(read)
     }
 
     /// In the order in which Kustomize does it.
-    fn fields(&mut self, root: View<'_, '_>, text: &str) {
+    fn fields(&mut self, root: View<'_, '_>, text: &Text<'_>) {
         for field in ["resources", "bases"] {
             let named = self.named(root, field);
             self.resources.extend(named);
@@ -144,11 +168,15 @@ impl Kustomization {
         self.patches_in(root, text, "patchesJson6902");
         for replacement in root.get("replacements").into_iter().flat_map(View::items) {
             if transformers::replaces_places(replacement) {
-                self.unclear(replacement.place(), "replacements", "what a replacement puts into names is not known here");
+                self.unclear(
+                    replacement.place(),
+                    "replacements",
+                    "what a replacement puts into names is not known here",
+                );
             }
         }
         for (index, item) in root.get("transformers").into_iter().flat_map(View::items).enumerate() {
-            self.transformer(item, index);
+            self.transformer(item, text.names, index);
         }
     }
 
@@ -186,14 +214,14 @@ impl Kustomization {
         }
     }
 
-    fn patches_in(&mut self, root: View<'_, '_>, text: &str, field: &str) {
+    fn patches_in(&mut self, root: View<'_, '_>, text: &Text<'_>, field: &str) {
         for (index, item) in root.get(field).into_iter().flat_map(View::items).enumerate() {
             self.patch(item, text, &format!("{field}[{index}]"));
         }
     }
 
     /// A patch: text or path, inline or in a map with a target.
-    pub(super) fn patch(&mut self, item: View<'_, '_>, text: &str, field: &str) {
+    pub(super) fn patch(&mut self, item: View<'_, '_>, text: &Text<'_>, field: &str) {
         let may_rename = item.find(&["options", "allowNameChange"]).and_then(View::text) == Some("true");
         let target = match item.get("target").map(Selector::read) {
             None => None,
@@ -203,10 +231,10 @@ impl Kustomization {
         let inline = item.get("patch").or_else(|| item.get("jsonOp"));
         let changes = match (inline, item.get("path"), item.text()) {
             (Some(inline), _, _) => self.inline(inline, text),
-            (None, Some(path), _) => self.from_file(path, field),
+            (None, Some(path), _) => self.from_file(path, field, text.names),
             // For legacy reasons it may be the patch, or the path of one.
             (None, None, Some(own)) if own.contains('\n') => self.inline(item, text),
-            (None, None, Some(_)) => self.from_file(item, field),
+            (None, None, Some(_)) => self.from_file(item, field, text.names),
             (None, None, None) => return self.wrong(item.place(), field, "has neither patch nor path".to_owned()),
         };
         let Some(changes) = changes else { return };
@@ -218,40 +246,38 @@ impl Kustomization {
     }
 
     /// The documents of a patch in the kustomization itself; none if it cannot be read.
-    fn inline(&self, inline: View<'_, '_>, text: &str) -> Option<Vec<Change>> {
+    fn inline(&self, inline: View<'_, '_>, text: &Text<'_>) -> Option<Vec<Change>> {
         let body = inline.text().unwrap_or_default();
-        let moved = within(text, inline.place(), body);
+        let moved = within(text.text, inline.place(), body);
         Some(patch::read(body, &self.file, moved).unwrap_or_default())
     }
 
     /// The documents of a patch in a file; `None` if there is none, which is said.
-    fn from_file(&mut self, named: View<'_, '_>, field: &str) -> Option<Vec<Change>> {
+    fn from_file(&mut self, named: View<'_, '_>, field: &str, names: &Names) -> Option<Vec<Change>> {
         let name = named.text().unwrap_or_default();
         let Place::File(path) = self.place(name) else {
             self.wrong(named.place(), field, format!("there is no file {name:?}"));
             return None;
         };
         let text = input::manifest(&path).ok()?;
-        let shown: Arc<str> = Arc::from(super::tree::shown(&path));
-        let changes = patch::read(&text, &shown, |at| at).unwrap_or_default();
+        let changes = patch::read(&text, &names.of(&path), |at| at).unwrap_or_default();
         self.patches.push(path);
         Some(changes)
     }
 
     /// An entry of `transformers`: an object inline, or the path of a file or folder of them.
-    fn transformer(&mut self, item: View<'_, '_>, index: usize) {
+    fn transformer(&mut self, item: View<'_, '_>, names: &Names, index: usize) {
         let own = item.text().unwrap_or_default();
         let field = format!("transformers[{index}]");
         if own.contains('\n') {
             let at = item.place();
-            return self.transformers_in(own, &|_| at);
+            return self.transformers_in(&Text { text: own, names }, at);
         }
         match self.place(own) {
             Place::File(path) => {
                 let Ok(read) = input::manifest(&path) else { return };
                 self.patches.push(path);
-                let at = item.place();
-                self.transformers_in(&read, &|_| at);
+                self.transformers_in(&Text { text: &read, names }, item.place());
             }
             Place::Missing => self.wrong(item.place(), &field, format!("there is no {own:?}")),
             Place::Folder(_) | Place::Remote => {
@@ -261,10 +287,10 @@ impl Kustomization {
         }
     }
 
-    fn transformers_in(&mut self, text: &str, moved: &dyn Fn(At) -> At) {
-        let Ok(outline) = Outline::parse(text) else { return };
+    fn transformers_in(&mut self, text: &Text<'_>, at: At) {
+        let Ok(outline) = Outline::parse(text.text) else { return };
         for object in outline.objects() {
-            transformers::read(self, object, text, moved(object.place()));
+            transformers::read(self, object, text, at);
         }
     }
 
@@ -290,21 +316,14 @@ pub(super) fn file_in(folder: &Path) -> Option<PathBuf> {
 /// `example.org/team/repository//path`.
 fn is_host(text: &str) -> bool {
     let first = text.split('/').next().unwrap_or_default();
-    text.contains('/') && first.contains('.') && !first.starts_with('.') && !text.ends_with(".yaml") && !text.ends_with(".yml")
+    text.contains('/')
+        && first.contains('.')
+        && !first.starts_with('.')
+        && !text.ends_with(".yaml")
+        && !text.ends_with(".yml")
 }
 
 pub(super) fn strings(map: View<'_, '_>) -> BTreeMap<String, String> {
     let pairs = map.pairs().into_iter();
     pairs.filter_map(|(key, value)| Some((key.text()?.to_owned(), value.text()?.to_owned()))).collect()
-}
-
-/// Where a place in an inline text is in the file: in a block scalar exactly, in a quoted one where that begins.
-fn within(text: &str, (line, column): At, body: &str) -> impl Fn(At) -> At {
-    let first = body.lines().next().unwrap_or_default();
-    let own = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-    let indent = own.len() - own.trim_start_matches(' ').len();
-    let is_block = own.get(indent..).is_some_and(|rest| rest.trim_end() == first.trim_end());
-    move |(inner_line, inner_column)| {
-        if is_block { (line + inner_line - 1, indent + inner_column) } else { (line, column) }
-    }
 }

@@ -110,7 +110,8 @@ fn requirements(text: &str) -> Option<Vec<Requirement>> {
 fn requirement(text: &str) -> Option<Requirement> {
     let key = |text: &str| {
         let text = text.trim();
-        let is_key = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte));
+        let is_key =
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte));
         is_key.then(|| text.to_owned())
     };
     if let Some((before, values)) = text.strip_suffix(')').and_then(|text| text.split_once('(')) {

