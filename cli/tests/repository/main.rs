@@ -26,4 +26,5 @@ mod merging;
 mod resealing;
 mod rotating;
 mod scanning;
+mod specimens;
 mod verifying;
