@@ -18,6 +18,8 @@ pub(crate) struct Leak {
     pub(crate) name: String,
     /// Its values in the clear: the fields, in the order of the file, and where they stand.
     pub(crate) values: Vec<Value>,
+    /// Whether Kustomize would make it.
+    pub(crate) is_generated: bool,
 }
 
 /// A value in the clear, without the value.
@@ -72,7 +74,7 @@ fn secret(path: &Path, object: View<'_, '_>) -> Option<Leak> {
     let text = |field| metadata.and_then(|metadata| metadata.get(field)).and_then(View::text).map(without_filling);
     let (namespace, name) = (text("namespace"), text("name").unwrap_or_default());
     let name = namespace.map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
-    leak(path, name, values)
+    leak(path, name, values, false)
 }
 
 /// What of a generator is in the clear: literals with a value, and files that lie beside `path`.
@@ -96,12 +98,12 @@ fn generator(path: &Path, made: View<'_, '_>) -> Option<Leak> {
         }
     }
     let name = made.get("name").or_else(|| made.find(&["metadata", "name"]));
-    leak(path, name.and_then(View::text).unwrap_or_default().to_owned(), values)
+    leak(path, name.and_then(View::text).unwrap_or_default().to_owned(), values, true)
 }
 
-fn leak(path: &Path, name: String, values: Vec<Value>) -> Option<Leak> {
+fn leak(path: &Path, name: String, values: Vec<Value>, is_generated: bool) -> Option<Leak> {
     let place = values.first()?.place;
-    Some(Leak { path: path.to_path_buf(), place, name, values })
+    Some(Leak { path: path.to_path_buf(), place, name, values, is_generated })
 }
 
 fn gives_away(value: View<'_, '_>, is_sops: bool) -> bool {

@@ -103,7 +103,7 @@ pub(crate) fn from_file(path: &Path) -> Outcome<Vec<Recipient>> {
 }
 
 /// A file of recipients: certificates in PEM, or one recipient a line with `#` comments.
-fn parse_file(text: &str, name: &str) -> Outcome<Vec<Recipient>> {
+pub(crate) fn parse_file(text: &str, name: &str) -> Outcome<Vec<Recipient>> {
     if text.contains("-----BEGIN ") {
         if text.contains("PRIVATE KEY-----") {
             return Err(refuse!("{name} holds a private key: seal to the certificate, and keep the key out of here"));

@@ -39,6 +39,9 @@ pub(crate) struct VerifyArguments {
     /// Warnings fail the check too
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Report only what is in files that changed since this revision, or comes of them
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) changed_since: Option<String>,
     /// Leave out the findings that this file lists
     #[arg(long, value_name = "FILE")]
     pub(crate) baseline: Option<PathBuf>,

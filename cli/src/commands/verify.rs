@@ -1,10 +1,12 @@
 //! `bulla verify`: a repository, checked without a cluster and without a private key.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::args::VerifyArguments;
-use crate::failure::Outcome;
+use crate::failure::{Outcome, usage};
 use crate::findings::{self, Baseline, Format, Report, Root};
+use crate::git::Checkout;
 use crate::output;
 use crate::verify::{self, Check, Counts, Options, RULES};
 
@@ -39,6 +41,12 @@ pub(super) fn run(arguments: &VerifyArguments) -> Outcome {
         known = count;
         notes.extend(stale);
     }
+    if let Some(revision) = &arguments.changed_since {
+        let changed = changed_since(revision)?;
+        let is_new = |file: &str| changed.contains(&root.name(file));
+        findings.retain(|one| is_new(&one.file) || one.related.iter().any(|other| is_new(&other.file)));
+        notes.retain(|note| is_new(&note.file));
+    }
     let report = Report {
         rules: &RULES,
         findings: &findings,
@@ -49,6 +57,23 @@ pub(super) fn run(arguments: &VerifyArguments) -> Outcome {
     };
     report.print(arguments.output)?;
     report.verdict(arguments.strict)
+}
+
+/// Files that differ from where this branch left `revision`, committed or not, by their names from the root.
+fn changed_since(revision: &str) -> Outcome<BTreeSet<String>> {
+    let checkout = Checkout::find(Path::new("."))?;
+    let Some(commit) = checkout.commit_of(revision)? else {
+        return Err(usage!("there is no commit {revision:?} here: a shallow clone may lack it (fetch-depth: 0)"));
+    };
+    // Without a common ancestor, everything that differs is new.
+    let base = checkout.ask("merge-base", [commit.as_str(), "HEAD"]);
+    let base = base.map_or(commit, |base| String::from_utf8_lossy(&base).trim().to_owned());
+    let said = checkout
+        .ask("diff", ["--name-only", "-z", "--no-renames", "--no-ext-diff", "--diff-filter=d", base.as_str()])?;
+    let names = said.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let mut changed: BTreeSet<String> = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    changed.extend(checkout.untracked()?.iter().map(|path| path.to_string_lossy().into_owned()));
+    Ok(changed)
 }
 
 fn headline(counts: &Counts) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bulla::resource::external_secret::{self as resource, Asked, SpecError};
 use bulla::resource::secret_store;
+use bulla::sync::external::Source;
 use bulla_crds::external_secret::StoreRef;
 use bulla_crds::secret_store::{SecretStoreSpec, StoreProvider, validate};
 use serde::Serialize;
@@ -71,6 +72,38 @@ pub(crate) fn check(documents: &Documents) -> Vec<Finding> {
 /// Everything that is wrong with the stores, whether an ExternalSecret names them or not.
 pub(crate) fn check_stores(documents: &Documents) -> Vec<Finding> {
     documents.stores.iter().flat_map(check_store).collect()
+}
+
+/// Remote keys that no entry of their store has: of stores that have their entries in the manifest.
+pub(crate) fn check_keys(documents: &Documents) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for external in &documents.externals {
+        let Ok(asked) = resource::read(&external.object) else { continue };
+        let store = |index: usize| {
+            let reference = asked.stores.get(index)?;
+            let store = documents.store(reference, external.namespace())?;
+            let StoreProvider::Fake(settings) = &store.spec.as_ref().ok()?.provider else { return None };
+            Some((store, settings))
+        };
+        let single = asked.items.data.iter().enumerate().map(|(index, item)| {
+            (format!("spec.data[{index}].remoteRef.key"), item.store, Some(item.remote.key.as_str()))
+        });
+        let many = asked.items.data_from.iter().enumerate().map(|(index, item)| {
+            let key = match &item.source {
+                Source::Extract(remote) => Some(remote.key.as_str()),
+                Source::Find { .. } => None,
+            };
+            (format!("spec.dataFrom[{index}].extract.key"), item.store, key)
+        });
+        for (path, index, key) in single.chain(many) {
+            let (Some(key), Some((store, settings))) = (key, store(index)) else { continue };
+            if settings.data.iter().all(|entry| entry.key != key) {
+                let message = format!("{} has no key {key:?}", store.place.object);
+                findings.push(Finding::of(&external.place, path, message));
+            }
+        }
+    }
+    findings
 }
 
 fn spec_findings(place: &Place, error: SpecError) -> Vec<Finding> {

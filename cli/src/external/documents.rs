@@ -1,6 +1,6 @@
 //! The objects in the files that were given: ExternalSecrets, stores, and what stores and templates name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -35,6 +35,25 @@ pub(crate) struct Place {
     pub(crate) root: &'static str,
 }
 
+impl Place {
+    /// The same place, of an object with another name.
+    fn renamed(&self, new: &Landed) -> Self {
+        let kind = self.object.split(' ').next().unwrap_or_default();
+        let is_cluster = kind.starts_with("Cluster");
+        let object = match new.namespace() {
+            Some(namespace) if !is_cluster => format!("{kind} {namespace}/{}", new.name),
+            Some(_) | None => format!("{kind} {}", new.name),
+        };
+        Self { object, ..self.clone() }
+    }
+}
+
+impl Landed {
+    fn namespace(&self) -> Option<String> {
+        (self.is_known && !self.namespace.is_empty()).then(|| self.namespace.clone())
+    }
+}
+
 /// Where a ClusterExternalSecret has the spec of its ExternalSecrets.
 const INNER: &str = "spec.externalSecretSpec";
 
@@ -64,6 +83,18 @@ pub(crate) struct Store {
 }
 
 type Named<T> = BTreeMap<(String, String), T>;
+
+/// An object that somebody, a kustomization say, gives another name.
+pub(crate) struct Landed {
+    /// Where it is written.
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    /// Its namespace, empty for none, and its name.
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// Whether these are known; otherwise it may be anywhere.
+    pub(crate) is_known: bool,
+}
 
 /// Everything that was read.
 #[derive(Default)]
@@ -227,6 +258,46 @@ impl Documents {
         self.findings.append(&mut other.findings);
         self.secrets.append(&mut other.secrets);
         self.config_maps.append(&mut other.config_maps);
+    }
+
+    /// The ExternalSecrets and stores among these, under their new names.
+    pub(crate) fn landed(&self, landed: &[Landed]) -> Self {
+        let by_place: HashMap<(&str, Option<usize>), &Landed> =
+            landed.iter().map(|one| ((one.file.as_str(), Some(one.line)), one)).collect();
+        let of = |place: &Place| by_place.get(&(place.file.as_str(), place.line)).copied();
+        let mut documents = Self { namespaces: self.namespaces.clone(), ..Self::default() };
+        for External { place, object } in &self.externals {
+            let Some(new) = of(place) else { continue };
+            let mut object = object.clone();
+            // Those of a ClusterExternalSecret are in namespaces that it chooses.
+            if place.root == INNER {
+                object.metadata.namespace = None;
+            } else if new.is_known {
+                object.metadata.name = Some(new.name.clone());
+                // Where nobody sets one, it is still what .bulla.yaml says.
+                object.metadata.namespace = new.namespace().or(object.metadata.namespace);
+            } else {
+                object.metadata.namespace = None;
+            }
+            documents.externals.push(External { place: place.renamed(new), object });
+        }
+        for store in &self.stores {
+            let Some(new) = of(&store.place) else { continue };
+            let namespace = match new.namespace() {
+                Some(namespace) if !store.is_cluster => namespace,
+                None if new.is_known => store.namespace.clone(),
+                Some(_) | None => String::new(),
+            };
+            documents.stores.push(Store {
+                place: store.place.renamed(new),
+                folder: store.folder.clone(),
+                is_cluster: store.is_cluster,
+                namespace,
+                name: if new.is_known { new.name.clone() } else { store.name.clone() },
+                spec: store.spec.clone(),
+            });
+        }
+        documents
     }
 
     /// The store that `reference` means in `namespace`.

@@ -16,8 +16,8 @@ mod offline;
 mod plan;
 mod render;
 
-pub(crate) use self::check::{Finding, check, check_stores};
-pub(crate) use self::documents::{Documents, Take};
+pub(crate) use self::check::{Finding, check, check_keys, check_stores};
+pub(crate) use self::documents::{Documents, Landed, Place, Take};
 pub(crate) use self::offline::Offline;
 pub(crate) use self::plan::{Plan, plan};
 pub(crate) use self::render::text;

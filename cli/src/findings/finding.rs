@@ -48,6 +48,9 @@ pub(crate) struct Finding {
     /// The commit that has it, where it is not the tree that was looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) commit: Option<String>,
+    /// What tells it from others of its kind in the same file, where an allowlist can name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fingerprint: Option<String>,
     /// Other places that have to do with it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) related: Vec<Related>,
@@ -85,6 +88,7 @@ impl Finding {
             message: message.into(),
             mend: rule.mend.to_owned(),
             commit: None,
+            fingerprint: None,
             related: Vec::new(),
         }
         .naming("FILE", &file);

@@ -46,7 +46,6 @@ fn descriptor(rule: &Rule) -> Value {
     };
     json!({
         "id": id,
-        "name": camel(id),
         "shortDescription": {"text": summary},
         "fullDescription": {"text": why},
         "help": {"text": format!("{why}\n\nMend: {mend}"), "markdown": format!("{why}\n\n**Mend**: {mend}")},
@@ -115,13 +114,4 @@ fn fingerprint(finding: &Finding, root: &Root) -> String {
     let Known { rule, file, object, path, .. } = Known::of(finding, root);
     let parts = [rule.as_str(), file.as_str(), object.as_deref().unwrap_or_default(), path.as_str()];
     Sha256::digest(parts.join("\n").as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// `plain-secret` as `PlainSecret`, as SARIF wants names.
-fn camel(id: &str) -> String {
-    let word = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
-    };
-    id.split('-').map(word).collect()
 }

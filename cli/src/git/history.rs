@@ -53,6 +53,8 @@ pub(crate) struct Place<'a> {
     pub(crate) path: String,
     /// The oldest commit with the blob at this path; `None` where a tag is of a tree or a blob, not of a commit.
     pub(crate) commit: Option<&'a Commit>,
+    /// The position of that commit in the history; more than any where there is none.
+    pub(crate) order: u32,
 }
 
 /// A tree at a path.
@@ -129,7 +131,7 @@ impl History {
     }
 
     fn place(&self, at: At) -> Place<'_> {
-        Place { path: self.paths.text(at.path), commit: self.commits.get(at.commit as usize) }
+        Place { path: self.paths.text(at.path), commit: self.commits.get(at.commit as usize), order: at.commit }
     }
 }
 

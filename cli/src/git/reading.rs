@@ -27,6 +27,17 @@ pub(crate) struct Left {
     pub(crate) missing: usize,
 }
 
+impl Left {
+    /// These and those.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self {
+            large: self.large + other.large,
+            binary: self.binary + other.binary,
+            missing: self.missing + other.missing,
+        }
+    }
+}
+
 /// What became of one blob.
 enum Read<T> {
     Looked(T),
@@ -44,25 +55,35 @@ impl Git {
         tick: impl Fn() + Sync,
         look: impl Fn(&Blob, &[u8]) -> Option<T> + Sync,
     ) -> (Vec<T>, Left) {
-        let mut order: Vec<u32> = (0..u32::try_from(history.blobs().len()).unwrap_or(u32::MAX)).collect();
-        let packed = self.places_in_packs(history.blobs());
-        order.sort_by_key(|at| packed.get(*at as usize).copied());
+        let blobs = history.blobs();
+        let ids: Vec<ObjectId> = blobs.iter().map(|blob| blob.id).collect();
+        self.each_of(&ids, tick, |at, bytes| blobs.get(at).and_then(|blob| look(blob, bytes)))
+    }
+
+    /// The same of any blobs; `look` is told which of them it is.
+    pub(crate) fn each_of<T: Send>(
+        &self,
+        ids: &[ObjectId],
+        tick: impl Fn() + Sync,
+        look: impl Fn(usize, &[u8]) -> Option<T> + Sync,
+    ) -> (Vec<T>, Left) {
+        let packed = self.places_in_packs(ids);
+        let mut order: Vec<(usize, ObjectId)> = ids.iter().copied().enumerate().collect();
+        order.sort_by_key(|(at, _)| packed.get(*at).copied());
         let looked = self.on_every_core(&order, CHUNK, |repository, chunk| {
-            let blobs = chunk.iter().filter_map(|at| Some((*at, history.blobs().get(*at as usize)?)));
-            let look = |(at, blob): (u32, &Blob)| {
-                let read = read(repository, blob, &look);
+            let look = |(at, id): &(usize, ObjectId)| {
+                let read = match text(repository, *id, |bytes| look(*at, bytes)) {
+                    Read::Looked(made) => made.map(Read::Looked),
+                    Read::Large => Some(Read::Large),
+                    Read::Binary => Some(Read::Binary),
+                    Read::Missing => Some(Read::Missing),
+                };
                 tick();
-                match read {
-                    Read::Looked(None) => None,
-                    Read::Looked(Some(made)) => Some((at, Read::Looked(made))),
-                    Read::Large => Some((at, Read::Large)),
-                    Read::Binary => Some((at, Read::Binary)),
-                    Read::Missing => Some((at, Read::Missing)),
-                }
+                read.map(|read| (*at, read))
             };
-            blobs.filter_map(look).collect::<Vec<_>>()
+            chunk.iter().filter_map(look).collect::<Vec<_>>()
         });
-        let mut looked: Vec<(u32, Read<T>)> = looked.into_iter().flatten().collect();
+        let mut looked: Vec<(usize, Read<T>)> = looked.into_iter().flatten().collect();
         looked.sort_by_key(|(at, _)| *at);
         let (mut all, mut left) = (Vec::new(), Left::default());
         for (_, read) in looked {
@@ -133,7 +154,7 @@ impl Git {
 
     /// Where blobs lie in packs. What is read in this order finds the version that it is a difference to just read.
     /// A pack whose index cannot be read is no matter: only the order is lost.
-    fn places_in_packs(&self, blobs: &[Blob]) -> Vec<(usize, u64)> {
+    fn places_in_packs(&self, ids: &[ObjectId]) -> Vec<(usize, u64)> {
         let repository = self.handle();
         let folder = repository.common_dir().join("objects/pack");
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -142,34 +163,15 @@ impl Git {
         files.sort();
         let opened = files.iter().map(|file| gix::odb::pack::index::File::at(file, repository.object_hash()));
         let packs: Vec<_> = opened.flatten().collect();
-        let place = |blob: &Blob| {
+        let place = |id: &ObjectId| {
             let found = packs.iter().enumerate().find_map(|(pack, index)| {
-                let entry = index.lookup(blob.id)?;
+                let entry = index.lookup(id)?;
                 Some((pack, index.pack_offset_at_index(entry)))
             });
             found.unwrap_or((packs.len(), 0))
         };
-        blobs.iter().map(place).collect()
+        ids.iter().map(place).collect()
     }
-
-    /// Looks at the texts among blobs, in the order given.
-    pub(crate) fn texts<T>(&self, blobs: &[ObjectId], mut look: impl FnMut(ObjectId, &[u8]) -> T) -> (Vec<T>, Left) {
-        let repository = self.handle();
-        let (mut all, mut left) = (Vec::new(), Left::default());
-        for id in blobs {
-            match text(&repository, *id, |bytes| look(*id, bytes)) {
-                Read::Looked(made) => all.push(made),
-                Read::Large => left.large += 1,
-                Read::Binary => left.binary += 1,
-                Read::Missing => left.missing += 1,
-            }
-        }
-        (all, left)
-    }
-}
-
-fn read<T>(repository: &gix::Repository, blob: &Blob, look: impl Fn(&Blob, &[u8]) -> Option<T>) -> Read<Option<T>> {
-    text(repository, blob.id, |bytes| look(blob, bytes))
 }
 
 fn text<T>(repository: &gix::Repository, id: ObjectId, look: impl FnOnce(&[u8]) -> T) -> Read<T> {

@@ -79,17 +79,28 @@ pub(crate) fn recipient_file(path: &Path, text: &str, changes: &[Replacement]) -
     Ok(is_changed.then_some(new))
 }
 
-/// Every `recipientFiles` of a `.bulla.yaml`, resolved.
-pub(crate) fn recipient_files(path: &Path, text: &str) -> Result<Vec<PathBuf>, RulesError> {
-    let root = path.parent().unwrap_or_else(|| Path::new("."));
-    let rules = parse(path, text)?.rules;
-    Ok(rules.iter().flat_map(|rule| &rule.recipient_files).map(|file| root.join(file)).collect())
+/// Whom one rule names.
+pub(crate) struct Named {
+    /// The rule's path.
+    pub(crate) path: String,
+    /// The recipients that it names itself.
+    pub(crate) recipients: Vec<Recipient>,
+    /// Its `recipientFiles`, resolved.
+    pub(crate) files: Vec<PathBuf>,
 }
 
-/// Every recipient that a `.bulla.yaml` names itself.
-pub(crate) fn recipients(path: &Path, text: &str) -> Result<Vec<Recipient>, RulesError> {
-    let rules = parse(path, text)?.rules;
-    Ok(rules.iter().flat_map(|rule| &rule.recipients).filter_map(|text| text.parse().ok()).collect())
+/// Whom each rule of a `.bulla.yaml` names.
+///
+/// # Errors
+/// The file is malformed.
+pub(crate) fn named(path: &Path, text: &str) -> Result<Vec<Named>, RulesError> {
+    let root = path.parent().unwrap_or_else(|| Path::new("."));
+    let rules = parse(path, text)?.rules.into_iter().map(|rule| Named {
+        recipients: rule.recipients.iter().filter_map(|text| text.parse().ok()).collect(),
+        files: rule.recipient_files.iter().map(|file| root.join(file)).collect(),
+        path: rule.path,
+    });
+    Ok(rules.collect())
 }
 
 fn replaced<'a>(text: &str, changes: &'a [Replacement]) -> Option<&'a Recipient> {

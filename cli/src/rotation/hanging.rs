@@ -28,6 +28,9 @@ pub(super) struct Hanging {
     pub(super) base: Vec<Branch>,
     /// Whether the run's commit is in that one.
     pub(super) merged: bool,
+    /// The branch that the remote has checked out, where it is another one: what is in it is not over either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) default: Option<Branch>,
     /// Other branches with values that are sealed to an old key: they will not open after the key is retired.
     pub(super) branches: Vec<Branch>,
     /// Live values by key, where there is a cluster.
@@ -81,8 +84,13 @@ impl Hanging {
         if let (Some((_, tip)), Some(branch)) = (bases.last(), hanging.base.last()) {
             hanging.merged = has_commit(checkout, state, tip)? || branch.holds_no_more_than(state);
         }
+        if let Some((name, commit)) = default_branch(checkout)?.filter(|(_, commit)| !tips.contains(&commit.as_str())) {
+            hanging.default = Some(survey(&name, &commit)?);
+        }
         for (name, commit) in branches(checkout)? {
-            let is_looked_at = bases.iter().any(|(base, _)| *base == name) || tips.contains(&commit.as_str());
+            let is_default = hanging.default.as_ref().is_some_and(|branch| branch.name == name);
+            let is_looked_at =
+                bases.iter().any(|(base, _)| *base == name) || tips.contains(&commit.as_str()) || is_default;
             if !is_looked_at && Some(&name) != state.branch.as_ref() {
                 let branch = survey(&name, &commit)?;
                 if branch.values > 0 {
@@ -90,7 +98,8 @@ impl Hanging {
                 }
             }
         }
-        if !state.wish.is_offline() {
+        // Nobody who leaves the key alone needs the right to look at every object.
+        if !state.wish.is_offline() && !state.wish.keep_old {
             hanging.ask_cluster(state)?;
         }
         Ok(hanging)
@@ -125,8 +134,9 @@ impl Hanging {
     /// Why a key cannot be retired yet, in words.
     pub(super) fn reasons(&self, key: &PublishedKey) -> Vec<String> {
         let mut reasons = Vec::new();
-        if let (Some(branch), Ok(id)) = (self.decisive(), key.id.parse::<KeyId>()) {
-            let values = branch.by_key.get(&id).copied().unwrap_or_default();
+        for branch in self.decisive().into_iter().chain(&self.default) {
+            let id = key.id.parse::<KeyId>().ok();
+            let values = id.and_then(|id| branch.by_key.get(&id).copied()).unwrap_or_default();
             if values > 0 {
                 reasons.push(format!("{} in Git on {}", count(values, "value"), branch.name));
             }
@@ -184,6 +194,13 @@ fn bases(checkout: &Checkout, state: &State) -> Outcome<Vec<(String, String)>> {
         bases.extend(head.map(|commit| ("HEAD".to_owned(), commit)));
     }
     Ok(bases)
+}
+
+/// The branch that the remote has checked out: what most people mean by "the repository".
+fn default_branch(checkout: &Checkout) -> Outcome<Option<(String, String)>> {
+    let Some(commit) = checkout.commit_of("refs/remotes/origin/HEAD")? else { return Ok(None) };
+    let named = checkout.ask("rev-parse", ["--abbrev-ref", "refs/remotes/origin/HEAD"])?;
+    Ok(Some((String::from_utf8_lossy(&named).trim_end().to_owned(), commit)))
 }
 
 /// Whether a branch has the run's commit, as it is or in another one that repeats its message.

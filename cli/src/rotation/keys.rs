@@ -45,7 +45,15 @@ pub(super) fn in_cluster(wish: &Wish, named: &[String]) -> Outcome<Found> {
     if wish.no_new_key && newest.is_empty() {
         return Err(usage!("the cluster publishes no active key: see the controller's log"));
     }
-    let old = if named.is_empty() { older } else { chosen(&older, named)? };
+    if named.is_empty() {
+        return Ok(Found { old: older, newest });
+    }
+    // A retired or compromised key is not published; whoever has it in a file may name it.
+    let known: BTreeSet<&str> = published.iter().map(|key| key.id.as_str()).collect();
+    let held =
+        identities::read(&wish.identity)?.iter().map(|identity| of_recipient(identity.recipient())).collect::<Vec<_>>();
+    let held = held.into_iter().filter(|key| !known.contains(key.id.as_str()));
+    let old = chosen(&older.iter().cloned().chain(held).collect::<Vec<_>>(), named)?;
     Ok(Found { old, newest })
 }
 

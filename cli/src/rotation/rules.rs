@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bulla::seal::{KeyId, Recipient};
+use bulla::seal::{self, KeyId, Recipient};
 
 use crate::failure::{OrFail as _, Outcome, refuse};
 use crate::git::{Checkout, Tracked, TrackedKind};
@@ -36,9 +36,8 @@ impl Rules {
         let mut named = BTreeSet::new();
         for file in &files {
             let path = root.join(file);
-            for file in rewrite::recipient_files(&path, &read(&path)?).or_refuse("reading the rules")? {
-                let resolved = fs::canonicalize(&file).unwrap_or(file);
-                named.insert(resolved.strip_prefix(&root).map(Path::to_path_buf).unwrap_or(resolved));
+            for rule in rewrite::named(&path, &read(&path)?).or_refuse("reading the rules")? {
+                named.extend(rule.files.into_iter().map(|file| from_root(&root, file)));
             }
         }
         Ok(Self { root, files, named: named.into_iter().collect() })
@@ -49,7 +48,8 @@ impl Rules {
         let mut all = Vec::new();
         for file in &self.files {
             let path = self.root.join(file);
-            all.extend(rewrite::recipients(&path, &read(&path)?).or_refuse("reading the rules")?);
+            let rules = rewrite::named(&path, &read(&path)?).or_refuse("reading the rules")?;
+            all.extend(rules.into_iter().flat_map(|rule| rule.recipients));
         }
         for file in self.named.iter().map(|file| self.root.join(file)).filter(|file| file.exists()) {
             all.extend(recipients::from_file(&file)?);
@@ -60,9 +60,11 @@ impl Rules {
     /// The files that name one of the recipients that go.
     ///
     /// # Errors
-    /// One cannot be edited in place, or is not Git's.
+    /// One cannot be edited in place, or is not Git's, or those whom a rule would name do not go together.
     pub(super) fn concerned(&self, changes: &[Replacement], tracked: &[Tracked]) -> Outcome<Vec<PathBuf>> {
-        let concerned: Vec<PathBuf> = self.changed(changes)?.into_iter().map(|(file, _)| file).collect();
+        let changed = self.changed(changes)?;
+        self.agree(&changed, changes)?;
+        let concerned: Vec<PathBuf> = changed.into_iter().map(|(file, _)| file).collect();
         let known: BTreeSet<&PathBuf> =
             tracked.iter().filter(|file| file.kind == TrackedKind::File).map(|file| &file.path).collect();
         match concerned.iter().find(|file| !known.contains(file)) {
@@ -79,6 +81,31 @@ impl Rules {
     pub(super) fn write(&self, changes: &[Replacement]) -> Outcome {
         for (file, text) in self.changed(changes)? {
             output::write_file(&self.root.join(file), text.as_bytes(), Access::Ordinary)?;
+        }
+        Ok(())
+    }
+
+    /// Whether values can be sealed to those whom each rule would name that gets somebody new.
+    fn agree(&self, changed: &[(PathBuf, String)], changes: &[Replacement]) -> Outcome {
+        let new = |file: &PathBuf| changed.iter().find(|(other, _)| other == file).map(|(_, text)| text.clone());
+        for file in &self.files {
+            let path = self.root.join(file);
+            let text = new(file).map_or_else(|| read(&path), Ok)?;
+            for rule in rewrite::named(&path, &text).or_refuse("reading the rules")? {
+                let mut all = rule.recipients;
+                for named in rule.files {
+                    match new(&from_root(&self.root, named.clone())) {
+                        Some(text) => all.extend(recipients::parse_file(&text, &named.display().to_string())?),
+                        None if named.exists() => all.extend(recipients::from_file(&named)?),
+                        None => {}
+                    }
+                }
+                let is_new = |one: &Recipient| changes.iter().any(|change| change.new.key_id() == one.key_id());
+                if all.iter().any(is_new) {
+                    let place = format!("{}: those whom the rule for {:?} would name", file.display(), rule.path);
+                    seal::agree(&all).or_refuse(place)?;
+                }
+            }
         }
         Ok(())
     }
@@ -100,6 +127,12 @@ impl Rules {
         }
         Ok(changed)
     }
+}
+
+/// A path from the root of the working tree, if it leads into it.
+fn from_root(root: &Path, file: PathBuf) -> PathBuf {
+    let resolved = fs::canonicalize(&file).unwrap_or(file);
+    resolved.strip_prefix(root).map(Path::to_path_buf).unwrap_or(resolved)
 }
 
 /// Whether the rule of a file lets it be sealed to one of these keys; a file without a rule may be.

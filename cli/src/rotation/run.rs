@@ -462,6 +462,9 @@ impl<'a> Run<'a> {
                  Secret of the key keeps its private half, and the label `opening` brings it back"
             ),
         });
+        if !state.wish.is_offline() && !state.wish.no_new_key && !self.is_resumed {
+            self.notes.push("a backup of the cluster's keys is out of date now: `bulla keys backup`".to_owned());
+        }
         self.notes.push(
             "the secrets themselves are what they were: after a leak change them where they are from (bulla keys compromised)"
                 .to_owned(),

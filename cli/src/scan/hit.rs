@@ -6,6 +6,8 @@ use std::hash::RandomState;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::findings::{Level, Rule};
 
 /// Something that was found. It holds no byte of the secret.
@@ -25,6 +27,8 @@ pub(crate) struct Hit {
     pub(crate) object: Option<String>,
     /// Where in the object.
     pub(crate) path: String,
+    /// What it is set to, as far as that can be said: a part of its fingerprint.
+    pub(super) context: String,
     /// Tells this secret from others, in this process only.
     pub(crate) print: u64,
     /// Where its object begins: remarks there are about this too.
@@ -55,6 +59,7 @@ impl Hit {
             remark: None,
             object: None,
             path: String::new(),
+            context: String::new(),
             print: KEY.hash_one((rule.id, secret)),
             starts: Vec::new(),
             line: 0,
@@ -84,5 +89,13 @@ impl Hit {
     /// The same in an object that begins at these bytes.
     pub(super) fn starting(self, starts: &[usize]) -> Self {
         Self { starts: [&self.starts, starts].concat(), ..self }
+    }
+
+    /// What stays of it when lines move and the secret changes. It is made of names only.
+    pub(crate) fn fingerprint(&self, file: &str, number: usize) -> String {
+        let object = self.object.as_deref().unwrap_or_default();
+        let parts = [self.rule.id, file, object, &self.path, &self.context, &number.to_string()];
+        let digest = Sha256::digest(parts.join("\n").as_bytes());
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }

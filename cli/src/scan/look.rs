@@ -14,6 +14,9 @@ use super::{assigned, encoded, jwt, logins, manifests, private_keys, remarks, sh
 /// Findings of one text; more of the same file would tell nobody anything.
 const MAX_HITS: usize = 1000;
 
+/// How far before a secret its name is looked for.
+const NAME_AND_SIGNS: usize = 80;
+
 /// What one text came to.
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
@@ -152,17 +155,37 @@ fn without_overlaps(mut hits: Vec<Hit>) -> Vec<Hit> {
 
 /// Fills in lines and columns; the hits are in order.
 fn place(text: &str, hits: &mut [Hit]) {
-    let (mut line, mut start, mut at) = (1, 0, 0);
+    let (mut line, mut column, mut at) = (1, 1, 0);
     for hit in hits {
         let to = hit.span.start.min(text.len());
-        for newline in memchr::memchr_iter(b'\n', &text.as_bytes()[at..to]) {
-            (line, start) = (line + 1, at + newline + 1);
-        }
+        let Some(passed) = text.get(at..to) else { continue };
+        let fresh = match passed.rfind('\n') {
+            Some(newline) => {
+                line += memchr::memchr_iter(b'\n', passed.as_bytes()).count();
+                column = 1;
+                &passed[newline + 1..]
+            }
+            None => passed,
+        };
+        column += fresh.chars().count();
         at = to;
-        hit.line = line;
-        // Not of more than a line that somebody reads: the rest of it is one piece.
-        hit.column = text.get(start..to).map_or(1, |before| before.chars().count() + 1);
+        let from = text[..to].char_indices().rev().take(NAME_AND_SIGNS).last().map_or(to, |(from, _)| from);
+        let before = &text[from..to];
+        let before = before.rsplit('\n').next().unwrap_or(before);
+        (hit.line, hit.column, hit.context) = (line, column, name_before(before).to_owned());
     }
+}
+
+/// The name that is set to what comes next, if that is what the line does.
+fn name_before(line: &str) -> &str {
+    let rest = line.trim_end_matches(['"', '\'', '`', ' ', '\t', '\\']);
+    let name = rest.trim_end_matches([':', '=', '>', '"', '\'', ' ']);
+    let is_set = rest[name.len()..].contains([':', '=', '>']);
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.');
+    let start = name
+        .rfind(|letter: char| !is_part(letter))
+        .map_or(0, |at| at + name[at..].chars().next().map_or(1, char::len_utf8));
+    if is_set && name.len() - start <= 64 { &name[start..] } else { "" }
 }
 
 /// The text of a file: UTF-16 if it says so, else UTF-8; bytes that are neither are replaced one by one, so that

@@ -18,6 +18,7 @@ use super::known::{self, Keyring, Policy};
 use super::kustomize::{self, Build, Names, Sources, shown as named};
 use super::plan::{Plan, Task, resolved};
 use super::{duplicates, landing, rules};
+use crate::external::Landed;
 use crate::failure::Outcome;
 use crate::files::Files;
 use crate::findings::{Finding, Note};
@@ -176,6 +177,7 @@ fn run(plan: Plan, shared: &Shared<'_>) -> Check {
         if let (false, Some(resolved)) = (seen.sources.is_empty(), task.resolved) {
             sources.insert(resolved, std::mem::take(&mut seen.sources));
         }
+        external.add(std::mem::take(&mut seen.documents), seen.stdin.take(), task.look.is_pulled_in);
         if !task.look.is_checked {
             continue;
         }
@@ -186,18 +188,21 @@ fn run(plan: Plan, shared: &Shared<'_>) -> Check {
         check.findings.append(&mut seen.findings);
         check.notes.append(&mut seen.notes);
         written.append(&mut seen.written);
-        external.add(seen.documents, seen.stdin);
     }
     check.findings.extend(duplicates::in_folders(&written));
     drop(written);
     check.counts.kustomizations = roots.len();
-    let built = roots.into_par_iter().flat_map_iter(|root| {
-        let mut found = landing::check(&Build::of(&tree, root.index, &sources), &tree, root.index, shared);
+    let built = roots.into_par_iter().map(|root| {
+        let build = Build::of(&tree, root.index, &sources);
+        let mut found = landing::check(&build, &tree, root.index, shared);
         found.retain(|finding| root.files.as_ref().unwrap_or(&check.checked).contains(&finding.file));
-        found
+        (found, landing::external(&build))
     });
-    let built: Vec<Finding> = built.collect();
-    check.findings.extend(built);
+    let built: Vec<(Vec<Finding>, Vec<Landed>)> = built.collect();
+    for (found, landed) in built {
+        check.findings.extend(found);
+        external.land(&landed);
+    }
     let (problems, notes) = landing::problems(&tree, &own);
     check.findings.extend(problems);
     check.notes.extend(notes);
@@ -205,7 +210,7 @@ fn run(plan: Plan, shared: &Shared<'_>) -> Check {
         check.findings.extend(known::findings(&book, &shared.names.of(&book.path)));
     }
     (check.counts.external_secrets, check.counts.stores) = external.counts();
-    check.findings.extend(external.findings());
+    check.findings.extend(external.findings().into_iter().filter(|finding| check.checked.contains(&finding.file)));
     check.order();
     check
 }

@@ -31,7 +31,7 @@ impl Written {
             Kind::SealedSecret if shares(sealed.annotations.get(PATCH)) => return None,
             Kind::SealedSecret | Kind::ExternalSecret { target: Some(Target::Same) } => own.clone(),
             Kind::ExternalSecret { target: Some(Target::Named(name)) } => name.clone(),
-            Kind::ExternalSecret { target: None } => return None,
+            Kind::ExternalSecret { target: None } | Kind::Store(_) => return None,
         };
         Some(Self {
             folder: path.parent().map(Path::to_path_buf).unwrap_or_default(),

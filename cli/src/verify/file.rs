@@ -92,7 +92,7 @@ impl Reader<'_> {
             Ok(outline) => {
                 self.outline(&outline, text);
                 drop(outline);
-                if is_external && self.look.is_checked {
+                if is_external {
                     self.external(text);
                 }
             }
@@ -117,7 +117,7 @@ impl Reader<'_> {
             if let Ok(outline) = Outline::parse(&alone) {
                 self.outline(&outline, &alone);
                 drop(outline);
-                if mentions(&alone, &EXTERNAL_KINDS) && self.look.is_checked {
+                if mentions(&alone, &EXTERNAL_KINDS) {
                     self.external(&alone);
                 }
                 continue;
@@ -168,9 +168,8 @@ impl Reader<'_> {
         for object in outline.all().filter(|view| view.is_map() && !view.is_alias()) {
             if sealed::is_one(object) {
                 self.sealed(object, &judge);
-            } else if is_external_secret(object) {
-                let sealed = Arc::new(Sealed::read(object));
-                self.keep(target_of(object), sealed);
+            } else if let Some(kind) = external_kind(object) {
+                self.keep(kind, Arc::new(Sealed::read(object)));
             }
         }
         let (count, findings) = values::check(outline, &judge);
@@ -206,7 +205,12 @@ impl Reader<'_> {
     fn leaks(&self, outline: &Outline<'_>) -> Vec<Finding> {
         let found = |leak: leaks::Leak| {
             let fields = leak.values.iter().map(|value| value.field.as_str()).collect::<Vec<_>>().join(", ");
-            let wrong = Wrong::new(&rules::PLAIN_SECRET, "in the clear");
+            let mut wrong = Wrong::new(&rules::PLAIN_SECRET, "in the clear");
+            if leak.is_generated {
+                let mend = "seal a Secret with these values, list the SealedSecret under resources, take the generator out, \
+                            and change the secret itself if this was ever pushed";
+                wrong.mend = Some(mend.to_owned());
+            }
             wrong.found(self.named, leak.place, Some(format!("Secret {}", leak.name)), fields)
         };
         leaks::look(self.path, outline).into_iter().map(found).collect()
@@ -255,6 +259,10 @@ impl Reader<'_> {
     }
 
     fn external(&mut self, text: &str) {
+        // A patch is no object.
+        if self.look.is_patch || !(self.look.is_checked || self.look.is_pulled_in) {
+            return;
+        }
         let ruled = self.rule.as_ref().and_then(|rule| rule.namespace.clone());
         let namespace = self.shared.namespace.map(str::to_owned).or(ruled).unwrap_or_default();
         let read = self.seen.documents.read_text(self.path, self.named, text, &namespace, Take::Checked);
@@ -285,10 +293,17 @@ pub(super) fn full_name(namespace: Option<&str>, name: Option<&str>) -> String {
     format!("SealedSecret {full}")
 }
 
-fn is_external_secret(object: View<'_, '_>) -> bool {
+/// The kind of an object of External Secrets.
+fn external_kind(object: View<'_, '_>) -> Option<Kind> {
     let text = |field| object.get(field).and_then(View::text);
-    text("kind") == Some("ExternalSecret")
-        && text("apiVersion").is_some_and(|version| version.split_once('/').is_some_and(|(group, _)| group == GROUP))
+    text("apiVersion").and_then(|version| version.split_once('/')).filter(|(group, _)| *group == GROUP)?;
+    match text("kind")? {
+        "ExternalSecret" => Some(target_of(object)),
+        "ClusterExternalSecret" => Some(Kind::Store("ClusterExternalSecret")),
+        "SecretStore" => Some(Kind::Store("SecretStore")),
+        "ClusterSecretStore" => Some(Kind::Store("ClusterSecretStore")),
+        _ => None,
+    }
 }
 
 /// The Secret that an ExternalSecret writes.

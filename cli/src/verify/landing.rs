@@ -7,7 +7,20 @@ use super::check::Shared;
 use super::judge::{self, Landing, Wrong};
 use super::kustomize::{Build, By, Held, Item, Kind, Tree};
 use super::{duplicates, file, rules};
+use crate::external::Landed;
 use crate::findings::{Finding, Note, Related};
+
+/// The names under which ExternalSecrets and stores come out of a kustomization.
+pub(super) fn external(build: &Build) -> Vec<Landed> {
+    let landed = |item: &Item| Landed {
+        file: item.file.to_string(),
+        line: item.at.0,
+        namespace: item.namespace.clone(),
+        name: item.name.clone(),
+        is_known: !item.is_doubtful,
+    };
+    build.items.iter().filter(|item| item.kind != Kind::SealedSecret).map(landed).collect()
+}
 
 /// Everything that is wrong with what comes out of a kustomization.
 pub(super) fn check(build: &Build, tree: &Tree, root: usize, shared: &Shared<'_>) -> Vec<Finding> {

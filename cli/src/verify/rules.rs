@@ -3,7 +3,7 @@
 use crate::findings::{Level, Rule};
 
 /// Every rule, in the order of the documentation.
-pub(crate) static RULES: [&Rule; 20] = [
+pub(crate) static RULES: [&Rule; 21] = [
     &PLAIN_SECRET,
     &SYNTAX,
     &SEALED_VALUE,
@@ -21,6 +21,7 @@ pub(crate) static RULES: [&Rule; 20] = [
     &EXPIRES_SOON,
     &EXTERNAL_SECRET,
     &MISSING_STORE,
+    &MISSING_KEY,
     &DUPLICATE,
     &KUSTOMIZATION,
     &BULLA_YAML,
@@ -32,7 +33,7 @@ pub(crate) static PLAIN_SECRET: Rule = Rule {
     summary: "a Secret with values in the clear",
     why: "Whoever can read the repository, a fork, a clone, a backup or a build log reads the value. Base64 is no \
           protection, and deleting the file later leaves the value in the history.",
-    mend: "seal it with `bulla seal -f FILE -o FILE`, and change the secret itself if this was ever pushed",
+    mend: "seal it: `bulla seal FILE -o sealed.yaml`, delete FILE, and change the secret itself if this was ever pushed",
 };
 
 pub(crate) static SYNTAX: Rule = Rule {
@@ -171,6 +172,15 @@ pub(crate) static MISSING_STORE: Rule = Rule {
     summary: "an ExternalSecret that names a store which no file has",
     why: "The store may be with another team or made by hand; if it is nowhere, the Secret does not come to be.",
     mend: "correct secretStoreRef, or check the files with the store too",
+};
+
+pub(crate) static MISSING_KEY: Rule = Rule {
+    id: "missing-key",
+    level: Level::Warning,
+    summary: "an ExternalSecret that names a key which its store does not have",
+    why: "The store lists its entries in the manifest, and this is none of them: the Secret does not come to be, or \
+          lacks a value.",
+    mend: "correct remoteRef.key, or add the entry to the store",
 };
 
 pub(crate) static DUPLICATE: Rule = Rule {

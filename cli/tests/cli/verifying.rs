@@ -164,6 +164,10 @@ fn external_secrets_and_stores_are_checked_over_all_files() {
     assert!(run.out.contains("[missing-store]") && run.out.contains("! clusters/external.yaml:5:3: "), "{}", run.out);
     bench.write("stores/store.yaml", store);
     bench.run(&["verify", "--strict"]).exits(0);
+    bench.write("stores/store.yaml", &store.replace("key: db", "key: api"));
+    let run = bench.run(&["verify"]).exits(0);
+    let said = "! clusters/external.yaml:7:32: ExternalSecret prod/api: spec.data[0].remoteRef.key: SecretStore prod/store has no key \"db\"";
+    assert!(run.out.contains(said), "{}", run.out);
     bench.write("stores/store.yaml", &store.replace("fake:", "fakes:"));
     let run = bench.run(&["verify", "--output", "json"]).exits(1);
     assert!(findings(&run).iter().all(|(rule, file, _)| rule == "external-secret" && file == "stores/store.yaml"));

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     ExternalSecret {
         target: Option<Target>,
     },
+    /// A store, or an ExternalSecret for many namespaces.
+    Store(&'static str),
 }
 
 /// The Secret that an ExternalSecret writes.
@@ -34,6 +36,7 @@ impl Kind {
         match self {
             Self::SealedSecret => "SealedSecret",
             Self::ExternalSecret { .. } => "ExternalSecret",
+            Self::Store(kind) => kind,
         }
     }
 }
@@ -163,7 +166,7 @@ impl Item {
             Kind::SealedSecret => Some(&self.name),
             Kind::ExternalSecret { target: Some(Target::Same) } => Some(&self.name),
             Kind::ExternalSecret { target: Some(Target::Named(name)) } => Some(name),
-            Kind::ExternalSecret { target: None } => None,
+            Kind::ExternalSecret { target: None } | Kind::Store(_) => None,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::outline::{Outline, View};
 use crate::verify::sealed::{Annotation, At, Sealed};
 
 /// The kinds that a build follows.
-const KINDS: [&str; 2] = [KIND, "ExternalSecret"];
+const KINDS: [&str; 5] = [KIND, "ExternalSecret", "ClusterExternalSecret", "SecretStore", "ClusterSecretStore"];
 
 /// A patch of a kustomization.
 #[derive(Debug)]

@@ -274,29 +274,48 @@ async fn a_run_that_was_killed_while_it_waited_for_a_key_gets_that_key_and_no_se
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fresh_clone_goes_on_with_what_the_cluster_says() {
+async fn a_pipeline_with_fresh_clones_goes_on_with_what_the_cluster_says() {
     let (shop, controller) = Shop::open(1).await;
     shop.private_half(&shop.old, "cluster.key").await;
     // The controller has renewed its key by itself.
     shop.world.keys(&["rotate", "--timeout", "30s"]).exits(0);
-    let answer =
-        report(&shop.rotate(&["--yes", "--no-new-key", "--identity", "cluster.key", "--output", "json"]).exits(0));
-    assert_eq!((&answer["standing"], &answer["oldKeys"]), (&json!("waiting"), &json!([shop.old])), "{answer}");
-    assert_eq!(shop.keys().as_array().unwrap().len(), 2);
-    shop.merge();
+    let mut clones = 0;
+    let mut run = |more: &[&str]| {
+        clones += 1;
+        let clone = format!("clone-{clones}");
+        let ours = ["--kubeconfig", &shop.world.kubeconfig, "--controller-namespace", &shop.world.namespace];
+        let wish = ["--yes", "--no-new-key", "--branch", "bulla/rotate", "--output", "json"];
+        tokio::task::block_in_place(|| {
+            shop.team.git_in("", &["clone", "--quiet", "repo", &clone]);
+            let answer = report(&shop.team.rotate_at(&clone, &[&wish[..], &ours, more].concat()).exits(0));
+            if !answer["commit"].is_null() {
+                shop.team.git_in(&clone, &["push", "--quiet", "--force", "origin", "bulla/rotate"]);
+            }
+            answer
+        })
+    };
+    // Nobody has merged what the first one has pushed.
+    for _ in 0..2 {
+        let answer = run(&["--identity", "cluster.key"]);
+        assert_eq!((&answer["standing"], &answer["oldKeys"]), (&json!("waiting"), &json!([shop.old])), "{answer}");
+        assert_eq!(answer["hanging"]["base"][1]["name"], "origin/main", "{answer}");
+    }
+    let keys = shop.keys();
+    assert_eq!(keys.as_array().unwrap().len(), 2);
+    tokio::task::block_in_place(|| shop.team.git(&["merge", "--quiet", "--squash", "bulla/rotate"]));
+    tokio::task::block_in_place(|| shop.team.git(&["commit", "--quiet", "-m", "Rotate (#12)"]));
+    // Merged, and not live.
+    let answer = run(&[]);
+    assert_eq!((&answer["standing"], &answer["retired"]), (&json!("waiting"), &json!([])), "{answer}");
+    assert_eq!(answer["hanging"]["live"][&shop.old]["values"], 2, "{answer}");
     shop.deploy().await;
-    let new = answer["newKeys"][0]["id"].as_str().unwrap().to_owned();
-    shop.all_open_with(1, &new).await;
-    // Elsewhere, with nothing but a clone: a pipeline that runs every week.
-    tokio::task::block_in_place(|| {
-        shop.team.git_in("", &["clone", "--quiet", "repo", "clone"]);
-        std::fs::rename(shop.team.path(""), shop.team.bench.path("gone")).unwrap();
-        std::fs::rename(shop.team.bench.path("clone"), shop.team.bench.path("repo")).unwrap();
-    });
-    let answer = report(&shop.rotate(&["--yes", "--no-new-key", "--output", "json"]).exits(0));
+    shop.all_open_with(1, keys[1]["id"].as_str().unwrap()).await;
+    let answer = run(&["--keep-old"]);
+    assert_eq!((&answer["standing"], &answer["retired"]), (&json!("done"), &json!([])), "{answer}");
+    let answer = run(&[]);
     assert_eq!((&answer["standing"], &answer["retired"]), (&json!("done"), &json!([shop.old])), "{answer}");
     assert_eq!(answer["resealed"]["values"], 0);
-    let answer = report(&shop.rotate(&["--yes", "--no-new-key", "--output", "json"]).exits(0));
+    let answer = run(&[]);
     assert_eq!((&answer["standing"], &answer["retired"]), (&json!("done"), &json!([])), "{answer}");
     controller.stop().await;
 }

@@ -312,3 +312,41 @@ fn the_key_of_an_earlier_command_is_used_and_a_public_place_is_refused() {
     assert_eq!(team.bench.read("new.key"), key);
     team.assert_rotated(1);
 }
+
+#[test]
+fn values_of_kubeseal_move_to_the_new_key_of_the_native_format() {
+    let team = Team::empty();
+    let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap().pem();
+    team.bench.write("old.pem", &pair.serialize_pem());
+    team.write("keys/prod.pem", &certificate);
+    team.write(".bulla.yaml", "version: 1\nrules:\n- path: '**'\n  recipientFiles: [keys/prod.pem]\n");
+    team.seal("db.yaml", "db");
+    team.commit("Seal");
+    assert_eq!(team.keys_of("db.yaml"), [""; 0], "it names a key");
+    let arguments = ["--yes", "--identity", "old.pem", "--new-identity", "new.key"];
+    let run = team.rotate(&arguments).exits(1).says("keys/prod.pem: is a certificate, and the new key has none");
+    assert!(run.out.is_empty() && !team.bench.path("new.key").exists());
+
+    // As it was before there were rules.
+    fs::remove_file(team.path(".bulla.yaml")).unwrap();
+    team.commit("No rules");
+    let planned = team.rotate(&[&arguments[..], &["--dry-run"]].concat()).exits(0);
+    assert!(planned.out.contains("2 values in 1 file, 2 of which do not say to which key"), "{}", planned.out);
+    let run = team.rotate(&arguments).exits(0);
+    assert!(run.out.contains("✓ seal again  2 values in 1 file\n"), "{}", run.out);
+    assert_eq!(team.keys_of("db.yaml"), [team.id_of("new")]);
+    assert!(team.opens("db.yaml", "new"));
+    team.git(&["checkout", "--quiet", "main"]);
+    team.git(&["merge", "--quiet", "-"]);
+    let run = team.rotate(&["--yes"]).exits(0);
+    assert!(run.out.contains("✓ retire"), "{}", run.out);
+}
+
+#[test]
+fn a_kind_that_does_not_go_with_the_others_is_refused_before_a_key_is_made() {
+    let team = Team::new(1);
+    let run = team.begin(&["--type", "hybrid"]);
+    assert!(run.code == 1 && run.err.contains("those whom the rule for"), "{}", run.err);
+    assert!(!team.bench.path("new.key").exists() && !team.state().exists());
+}

@@ -224,3 +224,36 @@ fn two_objects_that_write_one_secret_are_found_where_they_meet() {
     bench.write("c/b/kustomization.yaml", "resources: [db.yaml]\nnamePrefix: b-\n");
     assert_eq!(verify(&bench, &[]), []);
 }
+
+#[test]
+fn an_external_secret_finds_its_store_where_kustomize_puts_both() {
+    let (bench, _) = repository();
+    let external = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: api, namespace: base}\nspec:\n  \
+                    secretStoreRef: {name: store}\n  data: [{secretKey: a, remoteRef: {key: b}}]\n";
+    let store = "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: store, namespace: prod}\n\
+                 spec: {provider: {fake: {data: [{key: b, value: c}]}}}\n";
+    bench.write("base/external.yaml", external);
+    bench.write("base/kustomization.yaml", "resources: [external.yaml]\n");
+    bench.write("prod/store.yaml", store);
+    let rules = |arguments: &[&str]| {
+        verify(&bench, arguments).into_iter().map(|one| (one.rule, one.object)).collect::<Vec<_>>()
+    };
+    let missing = |object: &str| [("missing-store".to_owned(), object.to_owned())];
+    assert_eq!(rules(&[]), missing("ExternalSecret base/api"));
+    bench.write("prod/kustomization.yaml", "namespace: prod\nresources: [../base, store.yaml]\n");
+    assert_eq!(rules(&[]), []);
+    // Named alone: what the kustomization brings beside it still counts.
+    assert_eq!(rules(&["base"]), []);
+    bench.write("dev/kustomization.yaml", "namespace: dev\nresources: [../base]\n");
+    assert_eq!(rules(&[]), missing("ExternalSecret dev/api"));
+    let found = verify(&bench, &[]);
+    assert_eq!(found[0].at, at(&bench, "base/external.yaml", "secretStoreRef"));
+    // Kustomize renames the store, and not the reference to it.
+    bench.write("dev/kustomization.yaml", "namespace: prod\nnamePrefix: x-\nresources: [../base, ../store]\n");
+    std::fs::remove_file(bench.path("prod/store.yaml")).unwrap();
+    bench.write("store/store.yaml", &store.replace("name: store", "name: y-store"));
+    bench.write("store/kustomization.yaml", "resources: [store.yaml]\n");
+    bench.write("prod/kustomization.yaml", "namespace: prod\nresources: [../base]\n");
+    assert_eq!(rules(&[]).len(), 2);
+    bench.run(&["verify"]).exits(0);
+}
