@@ -37,8 +37,9 @@ pub(super) fn run(arguments: &MergeDriverArguments) -> Outcome {
 /// What `merge.conflictStyle` and `diff.algorithm` are here.
 fn settings() -> Outcome<(Style, Settings)> {
     let mut settings = program::settings(&["merge.conflictstyle", "diff.algorithm"])?;
-    let style = Style::from_setting(settings.get("merge.conflictstyle").map(String::as_str));
-    Ok((style, Settings { algorithm: settings.remove("diff.algorithm") }))
+    // The last one counts.
+    let mut last = |name| settings.get_mut(name).and_then(Vec::pop);
+    Ok((Style::from_setting(last("merge.conflictstyle").as_deref()), Settings { algorithm: last("diff.algorithm") }))
 }
 
 fn marks(arguments: &MergeDriverArguments) -> Marks {
