@@ -23,6 +23,7 @@ mod editing;
 mod history;
 mod installing;
 mod merging;
+mod peers;
 mod resealing;
 mod rotating;
 mod scanning;
