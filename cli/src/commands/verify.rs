@@ -68,7 +68,8 @@ fn changed_since(revision: &str) -> Outcome<BTreeSet<String>> {
     // Without a common ancestor, everything that differs is new.
     let base = checkout.ask("merge-base", [commit.as_str(), "HEAD"]);
     let base = base.map_or(commit, |base| String::from_utf8_lossy(&base).trim().to_owned());
-    let said = checkout.ask("diff", ["--name-only", "-z", "--no-renames", "--no-ext-diff", "--diff-filter=d", base.as_str()])?;
+    let said = checkout
+        .ask("diff", ["--name-only", "-z", "--no-renames", "--no-ext-diff", "--diff-filter=d", base.as_str()])?;
     let names = said.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     let mut changed: BTreeSet<String> = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
     changed.extend(checkout.untracked()?.iter().map(|path| path.to_string_lossy().into_owned()));

@@ -76,7 +76,11 @@ fn placed(text: &str, found: Vec<(&'static Rule, external::Finding)>) -> Vec<Fin
         let object = objects.iter().find(|object| object.line() == line);
         Some(object.map_or((line, 1), |object| field(*object, &one.path)))
     };
-    found.into_iter().map(|(rule, one)| (place(&one), rule, one)).map(|(place, rule, one)| finding(rule, one, place)).collect()
+    found
+        .into_iter()
+        .map(|(rule, one)| (place(&one), rule, one))
+        .map(|(place, rule, one)| finding(rule, one, place))
+        .collect()
 }
 
 /// The place of a field, or of the closest around it that is there.

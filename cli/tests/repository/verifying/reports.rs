@@ -27,8 +27,7 @@ fn sarif_has_every_field_that_code_scanning_asks_for() {
     assert_eq!(driver["name"], "bulla");
     let rules = driver["rules"].as_array().unwrap();
     for rule in rules {
-        for field in ["/id",  "/shortDescription/text", "/fullDescription/text", "/help/text", "/help/markdown"]
-        {
+        for field in ["/id", "/shortDescription/text", "/fullDescription/text", "/help/text", "/help/markdown"] {
             assert!(
                 rule.pointer(field).and_then(Value::as_str).is_some_and(|text| !text.is_empty()),
                 "{field}: {rule}"
