@@ -1,6 +1,6 @@
 //! `bulla keys`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -11,6 +11,7 @@ use super::audit::AuditArguments;
 use super::custody::{BackupArguments, ExportArguments, ImportArguments, RestoreArguments, ShareVerb};
 use super::objects::duration;
 use crate::cluster::ClusterArguments;
+use crate::repository;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysVerb {
@@ -124,10 +125,11 @@ pub(crate) struct RotateArguments {
 Examples:
   bulla keys retire 1f2e3d4c5b6a7988 --dry-run
   bulla keys retire 1f2e3d4c
+  bulla keys retire 1f2e3d4c --repository clusters/prod   look there for files that are not applied yet
   bulla keys retire 1f2e3d4c --force --yes   also where values are lost by it
 
-Refused (exit code 1) while the key protects live values, and for a key that people are told to seal to. --force goes
-ahead after the consequences are listed and confirmed. It sets the label of the key Secret to `retired`; nothing is
+Refused (exit code 1) while the key protects live values or values in files, and for a key that people are told to seal
+to. --force goes ahead after the consequences are listed and confirmed. It sets the label of the key Secret to `retired`; nothing is
 deleted, and the old label brings the key back.")]
 pub(crate) struct RetireArguments {
     /// The key's id, or the beginning of it
@@ -143,7 +145,32 @@ pub(crate) struct RetireArguments {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
+    pub(crate) repositories: RepositoryArguments,
+    #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
+}
+
+/// Where files are that a cluster has not seen.
+#[derive(Debug, Args)]
+pub(crate) struct RepositoryArguments {
+    /// Files and folders that count beside what is live. Repeatable [default: the folder of .bulla.yaml, if the current
+    /// folder is in one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) repository: Vec<PathBuf>,
+    /// Look at no files
+    #[arg(long, conflicts_with = "repository")]
+    pub(crate) no_repository: bool,
+}
+
+impl RepositoryArguments {
+    /// The files and folders to look at.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        if self.no_repository || !self.repository.is_empty() {
+            return self.repository.clone();
+        }
+        let rules = repository::nearest(Path::new("file"));
+        rules.and_then(|rules| Some(rules.parent()?.to_path_buf())).into_iter().collect()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -151,10 +178,12 @@ pub(crate) struct RetireArguments {
 Examples:
   bulla keys compromised 1f2e3d4c --dry-run   what would have to change
   bulla keys compromised 1f2e3d4c
+  bulla keys compromised 1f2e3d4c --repository .   and every value in all of Git's history, with its commits
   bulla keys compromised 1f2e3d4c --output json | jq -r '.objects[] | .namespace + \"/\" + .name'
 
-Sealed values are in Git for ever: whoever has the key reads every value that was ever sealed to it. So each value has
-to be changed where it is from (a new password, a new token), then sealed again to a new key. The label of the key
+Sealed values are in Git for ever: whoever has the key reads every value that was ever sealed to it, and sealing them
+again does not help. So each value has to be changed where it is from (a new password, a new token), then sealed to a new
+key. The label of the key
 Secret becomes `compromised`.")]
 pub(crate) struct CompromisedArguments {
     /// The key's id, or the beginning of it
@@ -166,6 +195,8 @@ pub(crate) struct CompromisedArguments {
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Report,
+    #[command(flatten)]
+    pub(crate) repositories: RepositoryArguments,
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
 }

@@ -1,1 +1,27 @@
-//! Which key opens what, in a repository and in a cluster.
+//! What each key is needed for: in the files of a repository, and in all of its history.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `values` | the sealed values of a text, also where they stand outside a SealedSecret |
+//! | `tree` | files, and what each key opens in them |
+//! | `exposure` | everything that was ever sealed to a key, with its commits |
+//!
+//! A native value names its keys, so this needs no key. kubeseal's values do not: they are attributed by opening them
+//! with private keys, or by what the status of the object says that holds the same ciphertext in a cluster; the rest is
+//! counted as unknown.
+
+mod exposure;
+mod tree;
+mod values;
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+pub(crate) use self::exposure::{Exposed, Exposure, When, exposure};
+pub(crate) use self::tree::{Audit, FileUse, KeyUse, Known, repository};
+
+/// Names a ciphertext: enough to find it again among those of one repository, and no way back.
+pub(crate) fn fingerprint(sealed: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    sealed.hash(&mut hasher);
+    hasher.finish()
+}

@@ -35,17 +35,17 @@ pub(super) fn run(arguments: &VerifyArguments) -> Outcome {
         output::note(&format!("{count} finding(s) written to {}", file.display()));
         return Ok(());
     }
-    if let Some(revision) = &arguments.changed_since {
-        let changed = changed_since(revision)?;
-        let is_new = |file: &str| changed.contains(&root.name(file));
-        findings.retain(|one| is_new(&one.file) || one.related.iter().any(|other| is_new(&other.file)));
-        notes.retain(|note| is_new(&note.file));
-    }
     let mut known = 0;
     if let Some(file) = &arguments.baseline {
         let (count, stale) = Baseline::read(file)?.apply(file, &mut findings, was_checked);
         known = count;
         notes.extend(stale);
+    }
+    if let Some(revision) = &arguments.changed_since {
+        let changed = changed_since(revision)?;
+        let is_new = |file: &str| changed.contains(&root.name(file));
+        findings.retain(|one| is_new(&one.file) || one.related.iter().any(|other| is_new(&other.file)));
+        notes.retain(|note| is_new(&note.file));
     }
     let report = Report {
         rules: &RULES,

@@ -249,7 +249,10 @@ impl Report {
 fn loss_text(loss: &Loss) -> String {
     let mut text = String::from("\n");
     let what = match loss.cause.keys.as_slice() {
-        [] => format!("{}: {BAD}{}{BAD:#}", count(loss.values), plain(&loss.cause.message)),
+        [] if loss.cause.reason == "NoKeyOpens" => {
+            format!("{BAD}no RSA key here opens them{BAD:#}: {}", count(loss.values))
+        }
+        [] => format!("{}: {BAD}each {}{BAD:#}", count(loss.values), plain(&loss.cause.message)),
         [key] if loss.cause.reason == "LockedKey" => {
             format!("{BAD}key {key} is here, but wrapped{BAD:#}: {}", count(loss.values))
         }
@@ -289,14 +292,11 @@ fn file_text(file: &LostFile) -> String {
     }
     let objects: Vec<String> =
         objects.iter().map(|(object, keys)| format!("{object} {}", keys.join(", ")).trim().to_owned()).collect();
-    let mut commits: Vec<String> =
-        file.commits.iter().take(4).map(|commit| format!("{} {}", commit.short(), commit.date)).collect();
-    if file.commits.len() > 4 {
-        commits.push(format!("and {} more", file.commits.len() - 4));
-    }
     let mut text = format!("    {}  {}", plain(&file.path), plain(&objects.join("; ")));
-    if !commits.is_empty() {
-        text.push_str(&format!("  {DIM}from {}{DIM:#}", commits.join(", ")));
+    if let Some(first) = file.commits.first() {
+        let more = file.commits.len() - 1;
+        let more = if more > 0 { format!(" and {more} more commit(s)") } else { String::new() };
+        text.push_str(&format!("  {DIM}from {} {}{more}{DIM:#}", first.short(), first.date));
     }
     match &file.until {
         Some(until) => text.push_str(&format!(" {DIM}until {} {}{DIM:#}", until.short(), until.date)),

@@ -66,6 +66,9 @@ impl Keeper {
 
 /// What the other process does: waits for the end of the pipe, then ends the editor and wipes the folder.
 pub(crate) fn keep(folder: &Path) -> Outcome {
+    if !storage::is_ours(folder) {
+        return Err(usage!("--keep is for `bulla edit` itself: {} is no folder of its making", folder.display()));
+    }
     // Fails for the leader of a group, which somebody who runs this by hand may be.
     rustix::process::setsid().map(drop).unwrap_or_default();
     let mut out = std::io::stdout();

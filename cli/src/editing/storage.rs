@@ -116,6 +116,11 @@ impl Drop for Folder {
     }
 }
 
+/// Whether a folder is one of ours, by its name.
+pub(super) fn is_ours(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
+}
+
 /// Overwrites and removes a folder with all that is in it. What cannot be removed is left empty.
 pub(super) fn wipe(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -143,12 +148,12 @@ fn overwrite(path: &Path) -> io::Result<()> {
 fn sweep(root: &Path) {
     let user = rustix::process::geteuid().as_raw();
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
+        let is_left = is_ours(&entry.path())
             && entry.metadata().is_ok_and(|data| {
                 let is_old = data.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > GRACE));
                 data.is_dir() && data.uid() == user && is_old
             });
-        if is_ours
+        if is_left
             && let Ok(folder) = File::open(entry.path())
             && rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok()
         {

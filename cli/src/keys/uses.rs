@@ -58,11 +58,20 @@ pub(crate) struct Uses {
 impl Uses {
     /// Looks at every SealedSecret of the cluster, page by page.
     pub(crate) async fn read(client: &Client, wanted: Wanted) -> Outcome<Self> {
+        Self::read_and(client, wanted, |_, _| {}).await
+    }
+
+    /// The same; `also` gets each object, and the keys that have opened all of it as it is now.
+    pub(crate) async fn read_and(
+        client: &Client,
+        wanted: Wanted,
+        mut also: impl FnMut(&DynamicObject, &[String]),
+    ) -> Outcome<Self> {
         let everywhere = WhereArguments { namespace: None, all_namespaces: true, selector: None };
         let sealed = Pick { kind: Some(SyncedKind::SealedSecret), name: None };
         let selection = Selection::new(client.clone(), &everywhere, vec![sealed]);
         let mut uses = Self { wanted, ..Self::default() };
-        selection.each(|_, object| uses.add(&object)).await?;
+        selection.each(|_, object| also(&object, &uses.add(&object))).await?;
         let place = |one: &UsedIn| (one.namespace.clone(), one.name.clone());
         uses.objects.sort_by_key(place);
         uses.unknown.sort_by_key(place);
@@ -74,7 +83,8 @@ impl Uses {
         self.by_key.get(id).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, object: &DynamicObject) {
+    /// Counts an object; gives the keys that have opened all of it as it is now.
+    fn add(&mut self, object: &DynamicObject) -> Vec<String> {
         let seen = Observed::of(SyncedKind::SealedSecret, object);
         let sealed = Sealed::read(&object.data);
         let mut counts: BTreeMap<String, (u64, bool)> = BTreeMap::new();
@@ -120,6 +130,7 @@ impl Uses {
         if counted > 0 || !values.is_empty() {
             self.objects.push(used(values, certain, counted > 0));
         }
+        if is_current { seen.keys.iter().map(|key| key.id.clone()).collect() } else { Vec::new() }
     }
 }
 

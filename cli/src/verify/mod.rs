@@ -33,5 +33,8 @@ mod sealed;
 mod template;
 mod values;
 
+#[cfg(test)]
+mod hostile;
+
 pub(crate) use self::check::{Check, Counts, Options, SOON, Texts, check, check_texts};
 pub(crate) use self::rules::RULES;

@@ -69,22 +69,22 @@ impl Sealed {
         let metadata = object.get("metadata");
         let field = |name: &str| metadata.and_then(|metadata| metadata.get(name));
         let text = |name: &str| field(name).and_then(View::text);
-        let known =
-            |name: &str| text(name).and_then(template::known).filter(|text| !text.is_empty()).map(str::to_owned);
+        // Flux puts in what `${name}` stands for.
+        let is_filled = |text: &str| template::known(text).is_none() || text.contains("${");
+        let known = |name: &str| text(name).filter(|text| !text.is_empty() && !is_filled(text)).map(str::to_owned);
         let spec = object.get("spec");
         let data = spec.and_then(|spec| spec.entry("encryptedData"));
         let data_at = data.map_or_else(|| object.place(), |(key, _)| key.place());
         let data = data.map(|(_, value)| value);
         let maps = [Some(object), metadata, spec, data];
         let duplicate = maps.into_iter().flatten().find_map(View::duplicate);
-        let is_filled = |text: Option<&str>| text.is_some_and(|text| template::known(text).is_none());
         let version = object.get("apiVersion");
         Self {
             at: object.place(),
             api_version: version.and_then(|version| Some((version.text()?.to_owned(), version.place()))),
             name: known("name"),
             namespace: known("namespace"),
-            is_named_by_template: is_filled(text("name")) || is_filled(text("namespace")),
+            is_named_by_template: text("name").is_some_and(is_filled) || text("namespace").is_some_and(is_filled),
             annotations: field("annotations").map(annotations).unwrap_or_default(),
             labels: field("labels").map(strings).unwrap_or_default(),
             data_at,

@@ -498,6 +498,39 @@ fn children_of(pid: u32) -> Vec<i32> {
 }
 
 #[test]
+fn whoever_is_not_root_gets_storage_of_their_own_too() {
+    let desk = Desk::new(":");
+    let mut child = Command::new("unshare")
+        .args(["--user", "--map-user", "1000", "--map-group", "1000", BINARY, "edit", "db.yaml", "-i", "cluster.key"])
+        .current_dir(desk.bench.path(""))
+        .env("HOME", desk.bench.path(""))
+        .envs(desk.bench.variables.iter().map(|(name, value)| (name, value)))
+        .env_remove("VISUAL")
+        .env("EDITOR", "ed -s")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let typed = "!stat -f -c '\\%T' % > seen; stat -c '\\%u' db.yaml >> seen; id -u >> seen\n";
+    // ed is in the folder itself, where what it dumps in a hangup goes.
+    let typed = typed.replace("seen", &desk.bench.path("seen").display().to_string());
+    let typed = typed.replace("db.yaml", &desk.bench.path("db.yaml").display().to_string());
+    child.stdin.take().unwrap().write_all(format!("{typed}g/^user/s/app/other/\nw\nq\n").as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(desk.bench.read("seen"), "ramfs\n1000\n1000\n");
+    assert_eq!(desk.value("user"), "other");
+}
+
+#[test]
+fn only_folders_of_an_edit_are_ever_wiped() {
+    let desk = Desk::new(":");
+    desk.bench.write("precious/file", "x");
+    desk.bench.run(&["edit", "--keep", "precious"]).exits(2).says("is no folder of its making");
+    assert_eq!(desk.bench.read("precious/file"), "x");
+}
+
+#[test]
 fn ed_edits_too() {
     let mut desk = Desk::new(":");
     desk.say("EDITOR", "ed -s".to_owned());

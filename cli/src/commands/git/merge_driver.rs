@@ -28,15 +28,18 @@ pub(super) fn run(arguments: &MergeDriverArguments) -> Outcome {
         }
     };
     fs::write(&arguments.ours, &verdict.merged.text).or_usage(format!("writing {}", arguments.ours.display()))?;
-    tell(&arguments.path, &verdict);
+    if !is_inner(arguments) {
+        tell(&arguments.path, &verdict);
+    }
     if verdict.merged.conflicts { Err(Failure::said()) } else { Ok(()) }
 }
 
 /// What `merge.conflictStyle` and `diff.algorithm` are here.
 fn settings() -> Outcome<(Style, Settings)> {
     let mut settings = program::settings(&["merge.conflictstyle", "diff.algorithm"])?;
-    let style = Style::from_setting(settings.get("merge.conflictstyle").map(String::as_str));
-    Ok((style, Settings { algorithm: settings.remove("diff.algorithm") }))
+    // The last one counts.
+    let mut last = |name| settings.get_mut(name).and_then(Vec::pop);
+    Ok((Style::from_setting(last("merge.conflictstyle").as_deref()), Settings { algorithm: last("diff.algorithm") }))
 }
 
 fn marks(arguments: &MergeDriverArguments) -> Marks {
@@ -73,6 +76,14 @@ fn whole_conflict(texts: &Texts<'_>, marks: &Marks) -> Vec<u8> {
     put(b'=', "", texts.theirs);
     put(b'>', &marks.theirs, b"");
     whole
+}
+
+/// Whether this is a merge of what two branches come from, which Git does for itself where they were merged crosswise.
+/// Its conflicts are nobody's to resolve. It makes the markers longer by two for each level.
+fn is_inner(arguments: &MergeDriverArguments) -> bool {
+    let MergeDriverArguments { our_label, marker_size, .. } = arguments;
+    let has_label = !our_label.is_empty() && !our_label.starts_with('%');
+    if has_label { our_label.starts_with("Temporary merge branch") } else { [9, 11, 13].contains(marker_size) }
 }
 
 /// Says on standard error which keys are in conflict, and what each side's seal tells.

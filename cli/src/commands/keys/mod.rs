@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod export;
+mod exposed;
 mod import;
 mod list;
 mod placing;

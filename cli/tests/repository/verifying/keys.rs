@@ -72,15 +72,7 @@ fn the_states_of_a_keyring_say_what_will_not_open() {
 fn a_reverted_commit_that_will_not_open_is_found_before_it_is_merged() {
     let (bench, _) = repository();
     let (old, new) = (key(&bench, "old", "x25519"), key(&bench, "new", "x25519"));
-    let git = |arguments: &[&str]| {
-        let output = std::process::Command::new("git")
-            .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"])
-            .args(arguments)
-            .current_dir(bench.path(""))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
+    let git = |arguments: &[&str]| super::git(&bench, arguments);
     std::fs::remove_dir_all(bench.path(".git")).unwrap();
     git(&["init", "-q"]);
     write(&bench, "db.yaml", &value(&[&old]));

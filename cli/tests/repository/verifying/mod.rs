@@ -1,5 +1,6 @@
 //! `bulla verify` over whole repositories: where values land, which keys open them, how findings are told.
 
+mod changes;
 mod keys;
 mod kustomize;
 mod random;
@@ -69,6 +70,17 @@ fn at(bench: &Bench, file: &str, text: &str) -> String {
     let (line, column) =
         read.lines().enumerate().find_map(|(line, one)| Some((line + 1, one.find(text)? + 1))).unwrap_or_default();
     format!("{file}:{line}:{column}")
+}
+
+/// Runs git in a bench.
+fn git(bench: &Bench, arguments: &[&str]) {
+    let output = std::process::Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"])
+        .args(arguments)
+        .current_dir(bench.path(""))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A repository with a key: the bench and its recipient.

@@ -145,7 +145,7 @@ fn plant(bench: &Bench, chance: &mut Chance<'_>) {
 #[test]
 fn what_is_found_in_any_tree_is_what_is_found_in_what_kustomize_builds() {
     let (mut built, mut wrong, mut refused) = (0, 0, 0);
-    for seed in 1..=60 {
+    for seed in 1..=40 {
         let (bench, to) = repository();
         let mut chance = Chance { dice: Dice(seed * 7919), to: to.trim() };
         plant(&bench, &mut chance);
@@ -180,7 +180,7 @@ fn what_is_found_in_any_tree_is_what_is_found_in_what_kustomize_builds() {
         wrong += expected.len();
     }
     assert!(
-        built > 30 && wrong > 60,
+        built > 20 && wrong > 40,
         "{built} built with {wrong} findings, {refused} refused: the test proves nothing"
     );
 }

@@ -1,0 +1,150 @@
+//! The hook under the real `git commit`: what is staged counts, and nothing of it is written anywhere.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use bulla::seal::Scope;
+
+use crate::checkout::{Checkout, Key, manifest};
+use crate::harness::Run;
+
+const CANARY: &str = "canary-hunter2";
+
+fn leak(name: &str) -> String {
+    format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData:\n  password: {CANARY}\n")
+}
+
+fn commit(checkout: &Checkout, arguments: &[&str]) -> Run {
+    let run = checkout.git(&[&["commit", "-qm", "x"], arguments].concat());
+    assert!(!run.out.contains(CANARY) && !run.err.contains(CANARY), "{}{}", run.out, run.err);
+    run
+}
+
+#[test]
+fn a_secret_in_the_clear_is_refused_and_no_verify_passes() {
+    let checkout = Checkout::installed();
+    checkout.write("db.yaml", &leak("db"));
+    checkout.git(&["add", "-A"]).exits(0);
+    let run = commit(&checkout, &[]).exits(1).says("not committed: 1 error(s)");
+    assert!(run.err.contains("db.yaml:") || run.out.contains("db.yaml:"), "{}{}", run.out, run.err);
+    commit(&checkout, &["--no-verify"]).exits(0);
+    // What is committed is not this commit's fault.
+    checkout.write("db.yaml", &format!("# a comment\n{}", leak("db")));
+    checkout.git(&["add", "-A"]).exits(0);
+    commit(&checkout, &[]).exits(0);
+}
+
+#[test]
+fn partly_staged_files_are_judged_by_what_is_staged() {
+    let checkout = Checkout::installed();
+    let good = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: db}\n";
+    checkout.write("db.yaml", good);
+    checkout.git(&["add", "-A"]).exits(0);
+    // The file has it, the index does not.
+    checkout.write("db.yaml", &leak("db"));
+    commit(&checkout, &[]).exits(0);
+    // The index has it, the file does not any more.
+    checkout.git(&["add", "-A"]).exits(0);
+    checkout.write("db.yaml", good);
+    commit(&checkout, &[]).exits(1);
+    std::fs::remove_file(checkout.path("db.yaml")).unwrap();
+    commit(&checkout, &[]).exits(1);
+}
+
+#[test]
+fn every_way_to_commit_is_checked() {
+    let checkout = Checkout::installed();
+    checkout.commit("db.yaml", "a: b\n");
+    checkout.write("db.yaml", &leak("db"));
+    commit(&checkout, &["-a"]).exits(1);
+    commit(&checkout, &["db.yaml"]).exits(1);
+    commit(&checkout, &["--amend", "-a"]).exits(1);
+    // Other files may be committed beside it.
+    checkout.write("other.yaml", "a: b\n");
+    checkout.git(&["add", "other.yaml"]).exits(0);
+    commit(&checkout, &["other.yaml"]).exits(0);
+    // The first commit of a repository too.
+    let checkout = Checkout::plain();
+    checkout.bulla(&["git", "install"]).exits(0);
+    checkout.write("db.yaml", &leak("db"));
+    checkout.git(&["add", "-A"]).exits(0);
+    commit(&checkout, &[]).exits(1);
+}
+
+#[test]
+fn a_sealed_value_that_will_not_open_where_it_lands_is_refused() {
+    let checkout = Checkout::installed();
+    let key = Key::new();
+    let value = key.seal_for(Scope::Strict, "prod/other", "a", CANARY, "2026-11-01");
+    checkout.write("db.yaml", &manifest("prod/db", &format!("a: {value}")));
+    checkout.git(&["add", "-A"]).exits(0);
+    commit(&checkout, &[]).exits(1);
+    let good = manifest("prod/db", &format!("a: {}", key.seal("a", CANARY, "2026-11-01")));
+    checkout.write("db.yaml", &good);
+    checkout.git(&["add", "-A"]).exits(0);
+    commit(&checkout, &[]).exits(0);
+}
+
+#[test]
+fn a_private_key_in_any_file_is_refused_and_settings_leave_files_out() {
+    let checkout = Checkout::installed();
+    checkout.write("notes.txt", &format!("the key: {}\n", Key::new().text));
+    checkout.git(&["add", "-A"]).exits(0);
+    let run = commit(&checkout, &[]).exits(1);
+    let said = format!("{}{}", run.out, run.err);
+    assert!(said.contains("notes.txt:1") && !said.contains("AGE-SECRET-KEY-1"), "{said}");
+    checkout.git(&["config", "--add", "bulla.exclude", "notes.txt"]).exits(0);
+    commit(&checkout, &[]).exits(0);
+
+    checkout.write("fixture.yaml", &leak("fixture"));
+    checkout.bulla(&["verify", "--write-baseline", "known.json"]).exits(0);
+    checkout.git(&["add", "-A"]).exits(0);
+    let run = commit(&checkout, &[]).exits(1);
+    let said = format!("{}{}", run.out, run.err);
+    assert_eq!(said.matches("fixture.yaml:").count(), 1, "said once, though two look for it: {said}");
+    checkout.git(&["config", "bulla.baseline", "known.json"]).exits(0);
+    commit(&checkout, &[]).exits(0);
+}
+
+/// Every folder below this one and when an entry of it last came or went, which a file that lived for a moment changes.
+fn folders(folder: &Path) -> Vec<(PathBuf, SystemTime)> {
+    let mut found = vec![(folder.to_path_buf(), std::fs::metadata(folder).unwrap().modified().unwrap())];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(folders(&path));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn nothing_of_the_staged_content_is_written_anywhere() {
+    let mut checkout = Checkout::installed();
+    // There is no folder for temporary files at all.
+    checkout.variable("TMPDIR", "/nonexistent");
+    checkout.write("db.yaml", &leak("db"));
+    checkout.git(&["add", "-A"]).exits(0);
+    let home = checkout.bench.path("");
+    let before = folders(&home);
+    assert!(before.len() > 10, "{before:?}");
+    checkout.bulla(&["git", "pre-commit"]).exits(1);
+    assert_eq!(folders(&home), before);
+}
+
+#[test]
+fn a_commit_of_two_thousand_files_does_not_wait_for_it() {
+    let checkout = Checkout::installed();
+    let key = Key::new();
+    let value = key.seal("a", "1", "2026-11-01");
+    for index in 0..2000 {
+        let text = manifest("prod/db", &format!("a: {value}")).replace("payments", &index.to_string());
+        checkout.write(&format!("{}/{index}.yaml", index % 40), &text);
+    }
+    checkout.git(&["add", "-A"]).exits(0);
+    let begin = Instant::now();
+    checkout.bulla(&["git", "pre-commit"]).exits(0);
+    // A debug build on a shared machine; release numbers are in docs/git.md.
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}

@@ -1,0 +1,108 @@
+//! Managers of hooks keep their hooks; what to add is said. The pre-commit framework is the real one.
+
+use super::{executable, files};
+use crate::checkout::Checkout;
+use crate::support::servers;
+
+const LEAK: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {password: canary-hunter2}\n";
+
+/// What `install` says of the hook where it is left alone.
+fn advice(checkout: &Checkout) -> String {
+    let before = files(&checkout.path(".git/hooks"));
+    let said = checkout.bulla(&["git", "install"]).exits(0).out;
+    assert_eq!(files(&checkout.path(".git/hooks")), before);
+    said
+}
+
+#[test]
+fn husky_lefthook_and_the_framework_are_told_what_to_add() {
+    for (file, text, expected) in [
+        (".husky/pre-commit", "npm test\n", "add this line to .husky/pre-commit\n  bulla git pre-commit"),
+        ("lefthook.yml", "pre-commit: {}\n", "run: bulla git pre-commit"),
+        (".pre-commit-config.yaml", "repos: []\n", "- id: bulla"),
+    ] {
+        let checkout = Checkout::plain();
+        checkout.write(file, text);
+        let said = advice(&checkout);
+        assert!(said.contains("hook: left alone") && said.contains(expected), "{said}");
+        assert_eq!(checkout.read(file), text);
+        checkout.write(file, &format!("{text}# bulla git pre-commit\n"));
+        assert!(advice(&checkout).contains("hook: as it should be"));
+    }
+}
+
+#[test]
+fn a_folder_of_hooks_in_the_repository_is_used_and_one_for_all_repositories_is_not() {
+    let checkout = Checkout::plain();
+    checkout.git(&["config", "core.hooksPath", ".githooks"]).exits(0);
+    checkout.bulla(&["git", "install"]).exits(0);
+    checkout.write("s.yaml", LEAK);
+    checkout.git(&["add", "-A"]).exits(0);
+    checkout.git(&["commit", "-qm", "x"]).exits(1).says("not committed");
+    assert!(checkout.read(".githooks/pre-commit").contains("bulla git pre-commit"));
+
+    let checkout = Checkout::plain();
+    let hooks = checkout.bench.path("hooks");
+    std::fs::create_dir(&hooks).unwrap();
+    checkout.git(&["config", "--global", "core.hooksPath", &hooks.display().to_string()]).exits(0);
+    let said = checkout.bulla(&["git", "install"]).exits(0).out;
+    assert!(said.contains("left alone") && said.contains("for all repositories of this user"), "{said}");
+    assert_eq!(files(&hooks), []);
+}
+
+#[test]
+fn the_real_pre_commit_runs_our_hooks_from_this_repository() {
+    let checkout = Checkout::plain();
+    // What the framework clones: this repository, as far as it is concerned.
+    let hooks = Checkout::plain();
+    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../.pre-commit-hooks.yaml")).unwrap();
+    hooks.commit(".pre-commit-hooks.yaml", &manifest);
+    let revision = hooks.git(&["rev-parse", "HEAD"]).exits(0).out;
+    let config = format!(
+        "repos:\n- repo: {}\n  rev: {}\n  hooks:\n  - id: bulla\n  - id: bulla-verify\n",
+        hooks.folder.display(),
+        revision.trim()
+    );
+    checkout.write(".pre-commit-config.yaml", &config);
+    let program = servers::path("pre-commit").display().to_string();
+    let framework = |arguments: &[&str]| {
+        let mut command = checkout.command(&program);
+        command.env("PRE_COMMIT_HOME", checkout.bench.path("pre-commit-home"));
+        crate::checkout::run(command.args(arguments))
+    };
+    framework(&["validate-manifest", &hooks.path(".pre-commit-hooks.yaml").display().to_string()]).exits(0);
+    framework(&["install"]).exits(0);
+    checkout.write("good.yaml", "kind: ConfigMap\napiVersion: v1\n");
+    checkout.git(&["add", "-A"]).exits(0);
+    let commit = |arguments: &[&str]| {
+        let mut command = checkout.command("git");
+        command.env("PRE_COMMIT_HOME", checkout.bench.path("pre-commit-home"));
+        crate::checkout::run(command.args([&["commit", "-m", "x"], arguments].concat()))
+    };
+    let run = commit(&[]).exits(0);
+    assert!(run.err.contains("bulla (what is staged)") && run.err.contains("Passed"), "{}{}", run.out, run.err);
+
+    checkout.write("leak.yaml", LEAK);
+    checkout.git(&["add", "-A"]).exits(0);
+    let run = commit(&[]).exits(1);
+    let said = format!("{}{}", run.out, run.err);
+    assert_eq!(said.matches("Failed").count(), 2, "{said}");
+    assert!(said.contains("leak.yaml") && !said.contains("canary"), "{said}");
+    commit(&["--no-verify"]).exits(0);
+    // In CI there is nothing staged, and the files are named.
+    let run = framework(&["run", "--all-files"]).exits(1);
+    assert!(run.out.contains("bulla verify") && run.out.contains("leak.yaml"), "{}", run.out);
+    // And it is what `install` finds here.
+    assert!(advice(&checkout).contains("hook: as it should be"));
+}
+
+#[test]
+fn a_hook_of_the_framework_is_not_taken_for_ours() {
+    let checkout = Checkout::plain();
+    executable(
+        &checkout,
+        ".git/hooks/pre-commit",
+        "#!/usr/bin/env bash\n# File generated by pre-commit: https://pre-commit.com\n",
+    );
+    assert!(advice(&checkout).contains("hook: left alone"));
+}
