@@ -145,7 +145,8 @@ impl Audit {
             }
             let object = value.object.map(|object| named(object, namespace.as_deref()));
             for (at, id) in ids.iter().enumerate() {
-                let others = ids.iter().filter(|other| *other != id && known.opens.as_ref().is_none_or(|opens| opens(other)));
+                let others =
+                    ids.iter().filter(|other| *other != id && known.opens.as_ref().is_none_or(|opens| opens(other)));
                 let is_lost = others.count() == 0;
                 let used = own.entry(*id).or_insert_with(|| FileUse {
                     file: file.clone(),

@@ -88,7 +88,8 @@ impl Live {
 pub(super) fn attribute(object: &DynamicObject, opened: &[String], keys: &Keys, opened_by: &mut HashMap<u64, KeyId>) {
     let is_rsa = |id: &&String| keys.keys.iter().any(|key| key.id == **id && key.is_rsa());
     let rsa: Vec<&String> = opened.iter().filter(is_rsa).collect();
-    let ([one], values) = (rsa.as_slice(), object.data.pointer("/spec/encryptedData").and_then(Value::as_object)) else {
+    let ([one], values) = (rsa.as_slice(), object.data.pointer("/spec/encryptedData").and_then(Value::as_object))
+    else {
         return;
     };
     let Ok(key) = one.parse::<KeyId>() else { return };
