@@ -44,7 +44,7 @@ impl Review {
         let keys = [("old.key", &self.old), ("new.key", &self.new)];
         keys.iter()
             .flat_map(|(name, key)| {
-                std::fs::write(self.checkout.bench.path(name), &key.text).unwrap();
+                self.checkout.bench.write(name, &key.text);
                 ["--identity".to_owned(), self.checkout.bench.path(name).display().to_string()]
             })
             .collect()
