@@ -77,6 +77,8 @@ pub(crate) struct KeyUse {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FileUse {
     pub(crate) file: String,
+    /// Line of the first of them.
+    pub(crate) line: usize,
     pub(crate) values: u64,
     pub(crate) lost_without: u64,
     /// `namespace/name` of the SealedSecrets.
@@ -147,6 +149,7 @@ impl Audit {
                 let is_lost = others.count() == 0;
                 let used = own.entry(*id).or_insert_with(|| FileUse {
                     file: file.clone(),
+                    line: value.line,
                     values: 0,
                     lost_without: 0,
                     objects: BTreeSet::new(),

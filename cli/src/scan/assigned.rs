@@ -5,10 +5,12 @@
 
 use std::ops::Range;
 
+use base64::Engine as _;
+
 use super::checksum::{entropy, is_sequence};
 use super::hit::Hit;
 use super::rules::{AWS_SECRET, CLUSTER_TOKEN, GENERIC, NPM, WIREGUARD_KEY};
-use super::worth::{Worth, is_uuid, is_weak, looks_random};
+use super::worth::{LENIENT, Worth, is_uuid, is_weak, looks_random};
 use crate::findings::Rule;
 
 /// Parts of such names, in any case.
@@ -321,10 +323,22 @@ fn judge(text: &[u8], assigned: &Assigned<'_>) -> Option<Hit> {
         || value.contains('@') && value.contains('.')
         || value.contains(['\\', '*'])
         || value.starts_with("sha256");
-    if is_place || is_other || !looks_random(value) {
+    // With the checksum of a real one it would have been found as what it is.
+    let is_made_up = value.len() == 40
+        && ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "npm_"].iter().any(|form| value.starts_with(form));
+    if is_place || is_other || is_made_up || !looks_random(value) || encodes_a_word(value) {
         return None;
     }
     hit(&GENERIC, "something that looks random")
+}
+
+/// Whether it is base64 of something that does not look random.
+fn encodes_a_word(value: &str) -> bool {
+    let decoded = LENIENT.decode(value.as_bytes()).ok().filter(|_| value.len() % 4 == 0);
+    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.is_some_and(|text| {
+        text.chars().all(|letter| !letter.is_control()) && (Worth::of(&text) != Worth::Plain || !looks_random(&text))
+    })
 }
 
 fn is_wireguard(text: &[u8]) -> bool {

@@ -118,6 +118,10 @@ impl Body {
         };
         let start = line.iter().position(|byte| !is_wrapping(byte)).unwrap_or(line.len());
         let mut inner = &line[start..];
+        if let [b'+', b' ' | b'"' | b'\'', ..] = inner {
+            let quote = inner.iter().position(|byte| matches!(byte, b'"' | b'\'')).map_or(inner.len(), |at| at + 1);
+            inner = &inner[quote..];
+        }
         // `"..." +` of source code.
         while let Some((last, rest)) = inner.split_last() {
             let is_joined = *last == b'+'

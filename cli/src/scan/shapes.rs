@@ -392,7 +392,9 @@ pub(super) fn find(at: usize, text: &[u8], anchor: usize) -> Option<Token> {
     let shape = SHAPES.get(at)?;
     let start = if shape.before == 0 { anchor } else { begin(text, anchor, shape.before) };
     // In the middle of a longer word it is something else.
-    if start > 0 && text.get(start - 1).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
+    let begins_word = text.get(start).is_some_and(u8::is_ascii_alphanumeric);
+    if begins_word && start > 0 && text.get(start - 1).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    {
         return None;
     }
     let window = text.get(start..text.len().min(start + WINDOW))?;
@@ -444,7 +446,11 @@ fn is_made_up(body: &[u8]) -> bool {
 }
 
 fn aws(id: &[u8]) -> Answer {
-    if id.ends_with(b"EXAMPLE") || entropy(id) < 2.8 || is_made_up(id) { Answer::No } else { Answer::Yes }
+    if id.ends_with(b"EXAMPLE") || id.starts_with(b"AKIAIOSFODNN7") || entropy(id) < 2.8 || is_made_up(id) {
+        Answer::No
+    } else {
+        Answer::Yes
+    }
 }
 
 /// The emulator's key is the same for everybody.

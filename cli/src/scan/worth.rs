@@ -157,7 +157,7 @@ impl Worth {
 
 /// Whether a value names another: a variable, a template, an entry of a secrets manager.
 pub(super) fn is_reference(value: &str) -> bool {
-    const MARKS: [&str; 9] = ["{{", "}}", "${", "$(", "#{", "%{", "<%", "((", "@Microsoft.KeyVault("];
+    const MARKS: [&str; 8] = ["{{", "${", "$(", "#{", "%{", "<%", "((", "@Microsoft.KeyVault("];
     const SCHEMES: [&str; 18] = [
         "op://",
         "ref+",
@@ -355,20 +355,31 @@ fn has_mixed_case_inside(bytes: &[u8]) -> bool {
 
 /// Whether it is made of words and short numbers with signs between them: `my-app-token-v2`, `db.prod.example.org:5432`.
 fn is_hexless_name(value: &str) -> bool {
-    let is_word = |part: &str| {
-        let letters = part.trim_end_matches(|digit: char| digit.is_ascii_digit());
-        let digits = part.len() - letters.len();
-        // A version.
-        let letters = if digits > 0 { letters.trim_end_matches(['v', 'V']) } else { letters };
-        let is_letters = letters.bytes().all(|byte| byte.is_ascii_alphabetic());
-        // A word of one case, perhaps with a capital first, and with few digits after it.
-        let is_one_case = letters.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
-            || letters.bytes().all(|byte| byte.is_ascii_uppercase());
-        part.len() <= 2 || is_letters && digits <= 4 && (is_camel(letters) || is_one_case)
-    };
     let mut parts = value.split(|sign: char| !sign.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).peekable();
     let signs = value.bytes().filter(|byte| !byte.is_ascii_alphanumeric() && !b"-_./:,@=".contains(byte)).count();
     signs == 0 && parts.peek().is_some() && parts.all(is_word)
+}
+
+/// Whether it is one or two characters, or words with short numbers between them: `base64string`, `v1beta1`.
+fn is_word(part: &str) -> bool {
+    let runs: Vec<&str> = part
+        .as_bytes()
+        .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
+        .filter_map(|run| std::str::from_utf8(run).ok())
+        .collect();
+    let is_run = |run: &&str| {
+        let is_one_case = run.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
+            || run.bytes().all(|byte| byte.is_ascii_uppercase());
+        match run.bytes().next() {
+            Some(first) if first.is_ascii_digit() => run.len() <= 4,
+            // A version, or a word; of one case, or several run together.
+            _ => {
+                run.eq_ignore_ascii_case("v")
+                    || run.len() >= 3 && (is_one_case || is_camel(run.trim_end_matches(['v', 'V'])))
+            }
+        }
+    };
+    part.len() <= 2 || runs.len() <= 4 && runs.iter().all(is_run)
 }
 
 /// Whether letters are words run together, such as `clientSecretName`: each at least three letters long.

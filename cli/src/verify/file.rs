@@ -144,10 +144,9 @@ impl Reader<'_> {
         if !self.seen.is_ours && !super::kustomize::is_kustomization(self.path) {
             return;
         }
-        let message = match error {
-            DocumentError::Syntax { message, .. } => message.clone(),
-            other => other.to_string(),
-        };
+        // The place is told beside it.
+        let message =
+            if let DocumentError::Syntax { message, .. } = error { message.clone() } else { error.to_string() };
         let found = Finding::new(&rules::SYNTAX, self.named, message);
         let found = error.place().map_or(found.clone(), |(line, column)| found.at(line, column));
         self.seen.findings.push(found);

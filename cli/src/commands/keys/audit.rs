@@ -323,10 +323,10 @@ fn one(lines: &[Line<'_>], id: &str, report: Report) -> Outcome {
     }
     let files = line.used().map(|used| used.files.as_slice()).unwrap_or_default();
     let mut text = format!("{HEAD}{}{HEAD:#} {}\n", line.id, line.kind());
-    for FileUse { file, values, lost_without, objects } in files {
+    for FileUse { file, line, values, lost_without, objects } in files {
         let objects = objects.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let lost = if *lost_without > 0 { format!(", {lost_without} lost without it") } else { String::new() };
-        text.push_str(&output::plain(&format!("  {file}: {values} value(s){lost}  {objects}")));
+        text.push_str(&output::plain(&format!("  {file}:{line}: {values} value(s){lost}  {objects}")));
         text.push('\n');
     }
     output::print(&text)
