@@ -40,7 +40,9 @@ impl Files {
         }
         let mut files = Vec::new();
         let mut broken = None;
-        self.walk(path, is_manifest, &mut files, &mut |failure| drop(broken.get_or_insert(failure)));
+        self.walk(path, is_manifest, &mut files, &mut |failure| {
+            broken.get_or_insert(failure);
+        });
         if let Some(failure) = broken {
             return Err(failure);
         }
