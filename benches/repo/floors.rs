@@ -35,7 +35,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 /// both, as it is of every sealed value.
 pub(crate) fn open_and_seal(tree: &Tree, old: &Key, new: &Recipient, today: Date) -> anyhow::Result<Duration> {
     let binding = |place| Binding::new(Scope::Strict, place, today);
-    let values: Vec<_> = tree.sealed.iter().flat_map(|file| file.values.iter().map(move |value| (file, value))).collect();
+    let values: Vec<_> =
+        tree.sealed.iter().flat_map(|file| file.values.iter().map(move |value| (file, value))).collect();
     let sealed = values.par_iter().map(|(file, (key, value))| {
         let place = Place { namespace: &file.namespace, name: &file.name, key };
         let text = seal(std::slice::from_ref(&old.recipient), &Plaintext::copy_of(value), &binding(place))?;

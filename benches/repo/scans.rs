@@ -23,8 +23,10 @@ struct Line {
 }
 
 /// What is compared: a label of gitleaks' build and its program.
-const PEERS: [(&str, &str); 2] =
-    [("gitleaks 8.30.1, as `go install` builds it", "gitleaks"), ("gitleaks 8.30.1, its releases' RE2", "gitleaks-re2")];
+const PEERS: [(&str, &str); 2] = [
+    ("gitleaks 8.30.1, as `go install` builds it", "gitleaks"),
+    ("gitleaks 8.30.1, its releases' RE2", "gitleaks-re2"),
+];
 
 /// Measures all of it in `folder`.
 pub(crate) fn measure(arguments: &Arguments, folder: &Path, today: Date) -> anyhow::Result<Shown> {
@@ -76,16 +78,27 @@ impl Bench<'_> {
     ) -> anyhow::Result<Vec<Line>> {
         let every = ["cat-file", "--batch-all-objects", "--batch", "--unordered", "--buffer"];
         let floor = self.several(|| Measured::new(Path::new("git"), &every, whole, Path::new("/dev/null")).run())?;
-        let mut lines = vec![Line { what: "floor: `git cat-file` of every object".to_owned(), usage: floor, score: None }];
+        let mut lines =
+            vec![Line { what: "floor: `git cat-file` of every object".to_owned(), usage: floor, score: None }];
         let words = ["scan", "--history", "--output", "json"];
         let (small, _) = self.ours(&words, half)?;
         let (usage, places) = self.ours(&words, whole)?;
         let score = Score::new(plants, &places);
-        targets.push(target("`bulla scan --history`", format!("{:.1} s", usage.wall), "below 30 s".to_owned(), usage.wall < 30.0));
+        targets.push(target(
+            "`bulla scan --history`",
+            format!("{:.1} s", usage.wall),
+            "below 30 s".to_owned(),
+            usage.wall < 30.0,
+        ));
         targets.push(flat("`bulla scan --history`", small.peak, usage.peak));
         let found = format!("{} of {}", score.found(), score.planted());
         targets.push(target("planted secrets found", found, "all".to_owned(), score.found() == score.planted()));
-        targets.push(target("false findings", score.false_findings.to_string(), "0".to_owned(), score.false_findings == 0));
+        targets.push(target(
+            "false findings",
+            score.false_findings.to_string(),
+            "0".to_owned(),
+            score.false_findings == 0,
+        ));
         lines.push(Line { what: "`bulla scan --history`, half of it".to_owned(), usage: small, score: None });
         lines.push(Line { what: "`bulla scan --history`".to_owned(), usage, score: Some(score) });
         for (label, program) in PEERS {
@@ -117,7 +130,14 @@ impl Bench<'_> {
     }
 
     /// gitleaks, once, and no longer than it may.
-    fn theirs(&self, label: &str, program: &str, words: &[&str], root: &Path, plants: &[Plant]) -> anyhow::Result<Option<Line>> {
+    fn theirs(
+        &self,
+        label: &str,
+        program: &str,
+        words: &[&str],
+        root: &Path,
+        plants: &[Plant],
+    ) -> anyhow::Result<Option<Line>> {
         if self.arguments.gitleaks_limit == 0 {
             return Ok(None);
         }
@@ -170,6 +190,7 @@ fn classes(lines: &[Line]) -> String {
         let found = scored.iter().map(|(_, score)| score.of(*class).1.to_string());
         [class.label().to_owned(), planted.to_string()].into_iter().chain(found).collect()
     });
-    let head: Vec<&str> = ["planted", "there are"].into_iter().chain(scored.iter().map(|(what, _)| what.as_str())).collect();
+    let head: Vec<&str> =
+        ["planted", "there are"].into_iter().chain(scored.iter().map(|(what, _)| what.as_str())).collect();
     format!("{}\n", render(&head, &rows.collect::<Vec<Vec<String>>>()))
 }

@@ -49,7 +49,11 @@ impl Score {
             findings: places.len(),
             false_findings: misses.len(),
             false_files: files.len(),
-            examples: misses.iter().take(3).map(|place| format!("{}:{}", place.file, place.line.unwrap_or(0))).collect(),
+            examples: misses
+                .iter()
+                .take(3)
+                .map(|place| format!("{}:{}", place.file, place.line.unwrap_or(0)))
+                .collect(),
         }
     }
 

@@ -111,7 +111,8 @@ fn gives_away(value: View<'_, '_>, is_sops: bool) -> bool {
         return false;
     }
     match value.text() {
-        Some(text) => !text.is_empty() && !is_placeholder(text) && !(is_sops && text.starts_with("ENC[")),
+        Some("") => false,
+        Some(text) => !is_placeholder(text) && (!is_sops || !text.starts_with("ENC[")),
         // A list or a map, which no API server takes; somebody wrote it there all the same.
         None => value.is_map() || value.is_list(),
     }

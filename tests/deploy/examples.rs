@@ -80,6 +80,10 @@ fn pipelines_run_bulla_verify() {
     let steps = workflow["jobs"]["verify"]["steps"].as_array().unwrap();
     let runs: Vec<_> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
     assert!(runs.iter().any(|run| run.starts_with("bulla verify ")), "{runs:?}");
+    let workflow = &parse(&read("github-actions/rotate.yaml"))[0];
+    let steps = workflow["jobs"]["rotate"]["steps"].as_array().unwrap();
+    let runs: String = steps.iter().filter_map(|step| step["run"].as_str()).collect();
+    assert!(runs.contains("bulla rotate --yes --no-new-key --branch bulla/rotate --output json"), "{runs}");
     let jenkins = read("jenkins/Jenkinsfile");
     assert!(jenkins.contains("sh 'bulla verify "));
     assert_eq!(jenkins.matches('{').count(), jenkins.matches('}').count());

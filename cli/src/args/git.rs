@@ -135,11 +135,15 @@ pub(crate) struct ResolveArguments {
 Example:
   bulla git pre-commit        what the hook runs; fails where a commit would put a secret into the clear
 
-It looks at the content that is staged, not at the files of the work tree, and writes it nowhere.")]
+It looks at the content that is staged, not at the files of the work tree, and writes it nowhere. What the last commit has
+too is not reported. For the hook, which has no command line: git config bulla.exclude GLOB, git config bulla.baseline FILE.")]
 pub(crate) struct PreCommitArguments {
     /// Leave out files that match, such as 'tests/**'. Repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
+    /// Leave out the findings that this file lists
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Format,

@@ -12,19 +12,20 @@ use crate::cluster::ClusterArguments;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bulla rotate --dry-run                      every step with its numbers; touches neither repository nor cluster
-  bulla rotate                                a new key from the cluster's controller; values never leave the cluster
-  bulla rotate --yes --no-new-key --output json    in CI: seal again to the key that the controller renewed by itself
-  bulla rotate --identity ../prod.key --new-identity ../prod-2.key     without a cluster
-  bulla rotate --continue                     after the merge: what still needs the old key, and retire it
-  bulla rotate --abort                        put everything back that is not merged yet
+  bulla rotate --dry-run          every step with its numbers; touches neither repository nor cluster
+  bulla rotate                    the controller makes the key and seals again; values never leave the cluster
+  bulla rotate --identity ../prod.key --new-identity ../prod-2.key      without a cluster
+  bulla rotate --yes --no-new-key --output json    in CI: to the key that the controller renewed by itself
+  bulla rotate --continue         after the merge: what still needs the old key, and retire it
+  bulla rotate --abort            put everything back that is not merged yet
 
-The run: new key, seal again, verify, branch and commit, merge (yours), retire. It may be stopped at any time, also by
-a kill: the same command again goes on where it stopped. What it knows is in Git's folder (bulla/rotate.json), without
-a secret. The recipients in .bulla.yaml, and in the files that it names, change in place.
+The run: new key, seal again, verify, branch and commit, merge (yours), retire. It may be stopped at any
+time, also by a kill: the same command again goes on where it stopped. What it knows is in Git's folder
+(bulla/rotate.json), without a secret. The recipients in .bulla.yaml, and in files that it names, change in
+place.
 
-Rotating the key is not rotating the secrets: each value stays what it is, and whoever has the old private key still
-reads every value in the history. After a leak, change the values where they are from.
+Rotating the key is not rotating the secrets: each value stays what it is, and whoever has the old private
+key still reads every value in the history. After a leak, change the values where they are from.
 
 Exit code 1 where a value could not be sealed again, or a finding stopped the run; the rest is done.")]
 pub(crate) struct RotationArguments {

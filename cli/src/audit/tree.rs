@@ -77,6 +77,8 @@ pub(crate) struct KeyUse {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FileUse {
     pub(crate) file: String,
+    /// Line of the first of them.
+    pub(crate) line: usize,
     pub(crate) values: u64,
     pub(crate) lost_without: u64,
     /// `namespace/name` of the SealedSecrets.
@@ -143,10 +145,12 @@ impl Audit {
             }
             let object = value.object.map(|object| named(object, namespace.as_deref()));
             for (at, id) in ids.iter().enumerate() {
-                let others = ids.iter().filter(|other| *other != id && known.opens.as_ref().is_none_or(|opens| opens(other)));
+                let others =
+                    ids.iter().filter(|other| *other != id && known.opens.as_ref().is_none_or(|opens| opens(other)));
                 let is_lost = others.count() == 0;
                 let used = own.entry(*id).or_insert_with(|| FileUse {
                     file: file.clone(),
+                    line: value.line,
                     values: 0,
                     lost_without: 0,
                     objects: BTreeSet::new(),

@@ -78,6 +78,6 @@ mod tests {
     fn nothing_to_change_is_no_change_and_a_block_is_refused() {
         assert_eq!(replaced("a: [age1other]\nage1old: b\n"), None);
         let block = replace_strings("a: |-\n  age1old\n", |_| Some("x".to_owned())).unwrap_err();
-        assert!(block.to_string().contains("line 1"), "{block}");
+        assert!(block.to_string().contains("line 2"), "{block}");
     }
 }

@@ -127,6 +127,7 @@ impl Finding {
     }
 
     /// The same with another level than the rule's.
+    #[expect(clippy::wrong_self_convention, reason = "a finding as a warning, not a view of it")]
     pub(crate) fn as_level(self, level: Level) -> Self {
         Self { level, ..self }
     }

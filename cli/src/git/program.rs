@@ -99,14 +99,16 @@ impl Program {
     }
 }
 
-/// Settings by their names in small letters, as `git config` knows them here; those that are not set are left out.
-pub(crate) fn settings(names: &[&str]) -> Outcome<BTreeMap<String, String>> {
+/// Settings by their names in small letters, as `git config` knows them here, every value of each in order.
+pub(crate) fn settings(names: &[&str]) -> Outcome<BTreeMap<String, Vec<String>>> {
     let pattern = names.iter().map(|name| name.replace('.', "\\.")).collect::<Vec<_>>().join("|");
     let done = Program::here(&["config", "-z", "--get-regexp", &format!("^({pattern})$")]).finish()?;
     let said = String::from_utf8_lossy(&done.stdout);
-    // The last one counts.
-    let pairs = said.split('\0').filter_map(|entry| entry.split_once('\n'));
-    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    let mut settings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in said.split('\0').filter_map(|entry| entry.split_once('\n')) {
+        settings.entry(name.to_owned()).or_default().push(value.to_owned());
+    }
+    Ok(settings)
 }
 
 /// A path that Git knows by this name (`hooks`, `info/attributes`), from the root of the file system.

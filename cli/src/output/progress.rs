@@ -60,11 +60,6 @@ impl Progress {
         self.bar.set_length(length);
     }
 
-    /// Says something to a person without breaking the bar.
-    pub(crate) fn note(&self, text: &str) {
-        self.bar.suspend(|| super::note(text));
-    }
-
     /// Takes the bar away.
     pub(crate) fn done(&self) {
         self.bar.finish_and_clear();

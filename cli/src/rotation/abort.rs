@@ -2,9 +2,8 @@
 
 use super::board::count;
 use super::prepare::names;
-use super::run::changes_of;
 use super::state::{Committed, Desk, State};
-use super::{commit, confirm};
+use super::{changes, commit, confirm};
 use crate::args::{Report as Format, RotationArguments};
 use crate::failure::Outcome;
 use crate::git::Checkout;
@@ -43,11 +42,11 @@ pub(super) fn run(arguments: &RotationArguments, checkout: &Checkout, desk: &Des
 /// Before the commit: the files, then the branch.
 fn put_back(checkout: &Checkout, state: &State, done: &mut Vec<String>, left: &mut Vec<String>) -> Outcome {
     if !state.new.is_empty() {
-        let changed = changes_of(checkout, state)?;
+        let changed = changes::of_run(checkout, state)?;
         // What is committed by hand is committed.
         let here = checkout.changed(&changed.ours)?;
         let ours: Vec<_> = changed.ours.into_iter().filter(|file| here.contains(file)).collect();
-        checkout.restore(&ours, &state.origin.commit)?;
+        checkout.restore(&ours, "HEAD")?;
         if !ours.is_empty() {
             done.push(format!("{} put back", count(ours.len() as u64, "file")));
         }

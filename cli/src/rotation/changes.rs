@@ -1,13 +1,17 @@
-//! What is different from the commit where the run began: counted from the files, so that it is the same however often
+//! What is different from the commit that is checked out: counted from the files, so that it is the same however often
 //! the run was killed on its way.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::document::{Document, MAX_BYTES, Replacement};
+use super::keys;
+use super::state::State;
+use crate::document::{Document, MAX_BYTES, Replacement as NewValue};
 use crate::failure::Outcome;
 use crate::git::Checkout;
+use crate::repository::FILE_NAME;
+use crate::repository::rewrite::{self, Replacement};
 
 /// The differences.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,9 +26,25 @@ pub(super) struct Changes {
     pub(super) foreign: Vec<PathBuf>,
 }
 
+/// What the files of a run have that is not committed.
+pub(super) fn of_run(checkout: &Checkout, state: &State) -> Outcome<Changes> {
+    let replaced = keys::replacements(&state.old, &state.new)?;
+    let head = checkout.head()?.unwrap_or_else(|| state.origin.commit.clone());
+    since(checkout, &head, &state.files, |path, old| rewritten(checkout, path, old, &replaced))
+}
+
+/// What the run makes of a file that names recipients.
+fn rewritten(checkout: &Checkout, path: &Path, old: &str, changes: &[Replacement]) -> Option<String> {
+    let full = checkout.root().join(path);
+    if path.file_name().is_some_and(|name| name == FILE_NAME) {
+        return rewrite::rules(&full, old, changes).ok().flatten();
+    }
+    rewrite::recipient_file(&full, old, changes).ok().flatten()
+}
+
 /// Compares files (from the root) with a commit. `rewritten` says what the run makes of a file of rules, from its old
 /// text.
-pub(super) fn since(
+fn since(
     checkout: &Checkout,
     commit: &str,
     files: &[PathBuf],
@@ -44,7 +64,7 @@ pub(super) fn since(
         let Ok(old) = String::from_utf8(bytes) else { return };
         for file in blobs.get(blob).into_iter().flatten() {
             let new = fs::read_to_string(checkout.root().join(file)).unwrap_or_default();
-            if new == old {
+            if is_same(&new, &old) {
                 continue;
             }
             match values(&old, &new) {
@@ -53,7 +73,7 @@ pub(super) fn since(
                     changes.files += 1;
                     changes.ours.push((*file).clone());
                 }
-                None if rewritten(file, &old).is_some_and(|expected| expected == new) => {
+                None if rewritten(file, &old).is_some_and(|expected| is_same(&expected, &new)) => {
                     changes.ours.push((*file).clone())
                 }
                 None => changes.foreign.push((*file).clone()),
@@ -77,7 +97,7 @@ fn values(old: &str, new: &str) -> Option<u64> {
         for entry in &before.entries {
             let value = after.entry(&entry.key)?.value.clone();
             if value != entry.value {
-                replaced.push(Replacement { manifest, key: entry.key.clone(), value: value? });
+                replaced.push(NewValue { manifest, key: entry.key.clone(), value: value? });
             }
         }
     }
@@ -85,7 +105,13 @@ fn values(old: &str, new: &str) -> Option<u64> {
         return None;
     }
     old.replace_all(&replaced).ok()?;
-    (old.text() == new).then_some(replaced.len() as u64)
+    is_same(old.text(), new).then_some(replaced.len() as u64)
+}
+
+/// Whether two texts are the same but for line ends, which Git may keep in another way than the working tree.
+fn is_same(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one == other
+        || one.lines().eq(other.lines()) && one.ends_with('\n') == other.ends_with('\n')
 }
 
 #[cfg(test)]
@@ -101,5 +127,7 @@ mod tests {
         assert_eq!(values(OLD, &OLD.replace("AgA=", "AgC=").replace("# one", "# two")), None);
         assert_eq!(values(OLD, &OLD.replace("name: db", "name: other")), None);
         assert_eq!(values(OLD, "not: [a manifest"), None);
+        assert_eq!(values(OLD, &OLD.replace("AgA=", "AgC=").replace('\n', "\r\n")), Some(1));
+        assert_eq!(values(OLD, OLD.replace("AgA=", "AgC=").trim_end()), None);
     }
 }

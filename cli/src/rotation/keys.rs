@@ -50,9 +50,9 @@ pub(super) fn in_cluster(wish: &Wish, named: &[String]) -> Outcome<Found> {
     }
     // A retired or compromised key is not published; whoever has it in a file may name it.
     let known: BTreeSet<&str> = published.iter().map(|key| key.id.as_str()).collect();
-    let held =
-        identities::read(&wish.identity)?.iter().map(|identity| of_recipient(identity.recipient())).collect::<Vec<_>>();
-    let held = held.into_iter().filter(|key| !known.contains(key.id.as_str()));
+    let held = identities::read(&wish.identity)?;
+    let held = held.iter().map(|identity| of_recipient(identity.recipient()));
+    let held = held.filter(|key| !known.contains(key.id.as_str()));
     let old = chosen(&older.iter().cloned().chain(held).collect::<Vec<_>>(), named)?;
     Ok(Found { old, newest })
 }

@@ -126,7 +126,7 @@ impl Wish {
         Ok(Self {
             path: path.map_err(|_| usage!("{} is in another repository", arguments.path.display()))?,
             identity: arguments.identity.iter().map(absolute).collect::<Outcome<_>>()?,
-            new_identity: arguments.new_identity.as_ref().map(absolute).transpose()?,
+            new_identity: arguments.new_identity.as_deref().map(not_there_yet).transpose()?,
             kubeconfig: arguments.cluster.connection.kubeconfig.as_ref().map(absolute).transpose()?,
             context: arguments.cluster.connection.context.clone(),
             controller_namespace: arguments.cluster.controller_namespace.clone(),
@@ -152,6 +152,14 @@ impl Wish {
         let connection = ConnectionArguments { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
         ClusterArguments { connection, controller_namespace: self.controller_namespace.clone() }
     }
+}
+
+/// A file that may not be there, by the folder that it will be in.
+fn not_there_yet(path: &Path) -> Outcome<PathBuf> {
+    let absolute = std::path::absolute(path).or_usage(path.display().to_string())?;
+    let folder = absolute.parent().and_then(|folder| fs::canonicalize(folder).ok());
+    let resolved = folder.zip(absolute.file_name()).map(|(folder, name)| folder.join(name));
+    Ok(resolved.unwrap_or(absolute))
 }
 
 impl State {

@@ -146,9 +146,9 @@ mod tests {
             );
             crate::output::write_file(&folder.path().join(name), text.as_bytes(), crate::output::Access::Ordinary).ok();
         };
-        file("both.yaml", &[sealed(&[old.clone(), other.clone()]), sealed(&[other.clone()])]);
-        file("other.yaml", &[sealed(&[other.clone()])]);
-        file("old.yaml", &[sealed(&[old.clone()]), "not sealed".to_owned()]);
+        file("both.yaml", &[sealed(&[old.clone(), other.clone()]), sealed(std::slice::from_ref(&other))]);
+        file("other.yaml", &[sealed(std::slice::from_ref(&other))]);
+        file("old.yaml", &[sealed(std::slice::from_ref(&old)), "not sealed".to_owned()]);
         let files: Vec<PathBuf> = ["both.yaml", "gone.yaml", "old.yaml", "other.yaml"].map(PathBuf::from).into();
         let wanted = Wanted { ids: [old.key_id()].into(), with_unnamed: false };
         let survey = Survey::of_files(folder.path(), &files, &wanted, &Progress::hidden());

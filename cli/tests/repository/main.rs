@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 #[path = "../../../tests/support/front.rs"]
+#[expect(clippy::expect_used, reason = "a test that cannot set itself up has failed")]
 mod front;
 #[path = "../cli/harness.rs"]
 mod harness;
@@ -23,6 +24,7 @@ mod editing;
 mod history;
 mod installing;
 mod merging;
+mod peers;
 mod resealing;
 mod rotating;
 mod scanning;

@@ -8,9 +8,9 @@ use crate::support::tools;
 /// The files in which gitleaks finds something, each once.
 fn by_gitleaks(bench: &Bench) -> Vec<String> {
     let folder = bench.path(".").canonicalize().unwrap();
-    let report = bench.path("../gitleaks.json");
-    let report = report.to_str().unwrap();
-    let to = format!("--report-path={report}");
+    let reports = tempfile::tempdir().unwrap();
+    let report = reports.path().join("gitleaks.json");
+    let to = format!("--report-path={}", report.display());
     tools::stdout_of(tools::gitleaks(&["dir", folder.to_str().unwrap(), &to, "--exit-code=0", "--no-banner"], b""));
     let findings: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     let prefix = format!("{}/", folder.display());
@@ -34,4 +34,18 @@ fn files(found: impl Iterator<Item = String>) -> Vec<String> {
 #[test]
 fn gitleaks_reports_sealed_values_and_misses_string_data_and_bulla_does_the_opposite() {
     let bench = Bench::with_keys();
+    std::fs::remove_file(bench.path("cluster.key")).unwrap();
+    std::fs::remove_file(bench.path("small.key")).unwrap();
+    // A sealed value is random characters beside a word like "password": that is all gitleaks goes by.
+    for recipient in ["cluster", "small"] {
+        bench.write(&format!("sealed/{recipient}.yaml"), "");
+        let (to, out) = (format!("{recipient}.pub"), format!("sealed/{recipient}.yaml"));
+        std::fs::remove_file(bench.path(&out)).unwrap();
+        bench.pipe(&["seal", "--to", &to, "-o", &out], SECRET).exits(0);
+    }
+    // And a password in `stringData` is a word beside a word.
+    bench.write("plain/string-data.yaml", SECRET);
+    let sealed = ["sealed/cluster.yaml", "sealed/small.yaml"];
+    assert_eq!(by_gitleaks(&bench), sealed);
+    assert_eq!(by_bulla(&bench), ["plain/string-data.yaml"]);
 }

@@ -1,6 +1,7 @@
 //! `bulla git merge-driver`: what Git calls to merge a file that may hold sealed values.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use crate::args::MergeDriverArguments;
@@ -23,20 +24,29 @@ pub(super) fn run(arguments: &MergeDriverArguments) -> Outcome {
         Ok(verdict) => verdict,
         Err(failure) => {
             let whole = whole_conflict(&texts, &marks);
-            fs::write(&arguments.ours, whole).or_usage(format!("writing {}", arguments.ours.display()))?;
+            replace(&arguments.ours, &whole)?;
             return Err(failure.at(format!("{} was not merged", arguments.path)));
         }
     };
-    fs::write(&arguments.ours, &verdict.merged.text).or_usage(format!("writing {}", arguments.ours.display()))?;
-    tell(&arguments.path, &verdict);
+    replace(&arguments.ours, &verdict.merged.text)?;
+    if !is_inner(arguments) {
+        tell(&arguments.path, &verdict);
+    }
     if verdict.merged.conflicts { Err(Failure::said()) } else { Ok(()) }
+}
+
+/// Writes the result into the file that Git made for it, and for nothing else.
+fn replace(path: &Path, bytes: &[u8]) -> Outcome {
+    let written = fs::File::create(path).and_then(|mut file| file.write_all(bytes));
+    written.or_usage(format!("writing {}", path.display()))
 }
 
 /// What `merge.conflictStyle` and `diff.algorithm` are here.
 fn settings() -> Outcome<(Style, Settings)> {
     let mut settings = program::settings(&["merge.conflictstyle", "diff.algorithm"])?;
-    let style = Style::from_setting(settings.get("merge.conflictstyle").map(String::as_str));
-    Ok((style, Settings { algorithm: settings.remove("diff.algorithm") }))
+    // The last one counts.
+    let mut last = |name| settings.get_mut(name).and_then(Vec::pop);
+    Ok((Style::from_setting(last("merge.conflictstyle").as_deref()), Settings { algorithm: last("diff.algorithm") }))
 }
 
 fn marks(arguments: &MergeDriverArguments) -> Marks {
@@ -73,6 +83,14 @@ fn whole_conflict(texts: &Texts<'_>, marks: &Marks) -> Vec<u8> {
     put(b'=', "", texts.theirs);
     put(b'>', &marks.theirs, b"");
     whole
+}
+
+/// Whether this is a merge of what two branches come from, which Git does for itself where they were merged crosswise.
+/// Its conflicts are nobody's to resolve. It makes the markers longer by two for each level.
+fn is_inner(arguments: &MergeDriverArguments) -> bool {
+    let MergeDriverArguments { our_label, marker_size, .. } = arguments;
+    let has_label = !our_label.is_empty() && !our_label.starts_with('%');
+    if has_label { our_label.starts_with("Temporary merge branch") } else { [9, 11, 13].contains(marker_size) }
 }
 
 /// Says on standard error which keys are in conflict, and what each side's seal tells.

@@ -13,8 +13,9 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::args::PreCommitArguments;
 use crate::failure::{OrFail as _, Outcome, refuse, usage};
 use crate::files::is_manifest;
-use crate::findings::{Finding, Format, Level, Note, Report, Rule};
-use crate::git::{Git, ObjectId, Staged};
+use crate::findings::{Baseline, Finding, Format, Level, Note, Report, Rule};
+use crate::git::{Git, ObjectId, Staged, program};
+use crate::scan;
 use crate::verify::{self, Options, Texts};
 
 /// What was looked at. The names of the fields are part of the output.
@@ -24,24 +25,43 @@ struct Counts {
     files: usize,
 }
 
+/// What is left out, from the command line and from the settings `bulla.exclude` and `bulla.baseline`: a hook has no
+/// command line.
+struct Lenience {
+    exclude: Vec<String>,
+    baseline: Option<PathBuf>,
+}
+
 /// Runs the verb.
 pub(super) fn run(arguments: &PreCommitArguments) -> Outcome {
     let git = Git::discover(Path::new("."))?;
     let root = git.root().ok_or_else(|| usage!("a bare repository has nothing staged"))?.to_path_buf();
     // Names in findings, and rules, are those from the root: Git runs its hooks there too.
     std::env::set_current_dir(&root).or_usage(format!("going to {}", root.display()))?;
+    let lenience = lenience(arguments)?;
     let staged = git.staged()?;
-    let mut notes = Vec::new();
-    let mut findings = sealed(&git, &staged, arguments, &mut notes)?;
-    let mut rules: Vec<&'static Rule> = verify::RULES.to_vec();
-    clear(&mut findings, &mut rules, &mut notes, arguments)?;
+    let search = scan::Options {
+        paths: vec![PathBuf::from(".")],
+        exclude: lenience.exclude.clone(),
+        ..scan::Options::default()
+    };
+    let scan::Search { mut findings, mut notes, .. } = scan::staged(&search)?;
+    // Both look for Secrets in the clear, and one word about each is enough.
+    let told: HashSet<String> = findings.iter().filter(|one| is_plain(one)).map(|one| one.file.clone()).collect();
+    let sealed = sealed(&git, &staged, &lenience, &mut notes)?;
+    findings.extend(sealed.into_iter().filter(|one| !(is_plain(one) && told.contains(&one.file))));
+    let mut known = 0;
+    if let Some(file) = &lenience.baseline {
+        (known, _) = Baseline::read(file)?.apply(file, &mut findings, |_| true);
+    }
     findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
 
     let errors = findings.iter().filter(|finding| finding.level == Level::Error).count();
     if arguments.output != Format::Text || !findings.is_empty() {
-        let counts = Counts { files: staged.len() };
-        let headline = format!("{} staged file(s)", staged.len());
-        let report = Report { rules: &rules, findings: &findings, notes: &notes, known: 0, headline, checked: &counts };
+        let mut rules: Vec<&'static Rule> = verify::RULES.to_vec();
+        rules.extend(scan::RULES.iter().filter(|rule| !verify::RULES.iter().any(|known| known.id == rule.id)));
+        let (counts, headline) = (Counts { files: staged.len() }, format!("{} staged file(s)", staged.len()));
+        let report = Report { rules: &rules, findings: &findings, notes: &notes, known, headline, checked: &counts };
         report.print(arguments.output)?;
     }
     if errors == 0 {
@@ -53,14 +73,21 @@ pub(super) fn run(arguments: &PreCommitArguments) -> Outcome {
     ))
 }
 
+fn is_plain(finding: &Finding) -> bool {
+    finding.rule.id == "plain-secret"
+}
+
+fn lenience(arguments: &PreCommitArguments) -> Outcome<Lenience> {
+    let mut settings = program::settings(&["bulla.exclude", "bulla.baseline"])?;
+    let mut exclude = arguments.exclude.clone();
+    exclude.extend(settings.remove("bulla.exclude").unwrap_or_default());
+    let set = settings.get_mut("bulla.baseline").and_then(Vec::pop).map(PathBuf::from);
+    Ok(Lenience { exclude, baseline: arguments.baseline.clone().or(set) })
+}
+
 /// What `bulla verify` says of the staged manifests and did not say of the committed ones.
-fn sealed(
-    git: &Git,
-    staged: &[Staged],
-    arguments: &PreCommitArguments,
-    notes: &mut Vec<Note>,
-) -> Outcome<Vec<Finding>> {
-    let options = Options { exclude: arguments.exclude.clone(), ..Options::default() };
+fn sealed(git: &Git, staged: &[Staged], lenience: &Lenience, notes: &mut Vec<Note>) -> Outcome<Vec<Finding>> {
+    let options = Options { exclude: lenience.exclude.clone(), ..Options::default() };
     let manifests: Vec<&Staged> = staged.iter().filter(|staged| is_manifest(Path::new(&staged.path))).collect();
     let blobs: Vec<(&str, ObjectId)> = manifests.iter().map(|staged| (staged.path.as_str(), staged.blob)).collect();
     let check = verify::check_texts(texts(git, &blobs)?, &options)?;
@@ -82,25 +109,11 @@ fn sealed(
     Ok(findings)
 }
 
-/// Secrets in the clear in any staged file.
-fn clear(
-    findings: &mut Vec<Finding>,
-    rules: &mut Vec<&'static Rule>,
-    notes: &mut Vec<Note>,
-    arguments: &PreCommitArguments,
-) -> Outcome {
-    let _ = (findings, rules, notes, arguments);
-    Ok(())
-}
-
 /// The text of blobs, wiped when they are dropped; not those that are too long or no text.
 fn texts(git: &Git, blobs: &[(&str, ObjectId)]) -> Outcome<Texts> {
     let read = |(path, blob): &(&str, ObjectId)| -> Outcome<Option<(PathBuf, Zeroizing<String>)>> {
-        let bytes = match git.bytes_of(*blob) {
-            Ok(bytes) => bytes,
-            // Git says so itself where an object is missing; one that is too long is no manifest.
-            Err(_) => return Ok(None),
-        };
+        // One that is too long is no manifest; where an object is missing Git says so itself.
+        let Ok(bytes) = git.bytes_of(*blob) else { return Ok(None) };
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Some((PathBuf::from(path), Zeroizing::new(text)))),
             Err(error) => {

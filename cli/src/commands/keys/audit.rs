@@ -88,7 +88,8 @@ impl Live {
 pub(super) fn attribute(object: &DynamicObject, opened: &[String], keys: &Keys, opened_by: &mut HashMap<u64, KeyId>) {
     let is_rsa = |id: &&String| keys.keys.iter().any(|key| key.id == **id && key.is_rsa());
     let rsa: Vec<&String> = opened.iter().filter(is_rsa).collect();
-    let ([one], values) = (rsa.as_slice(), object.data.pointer("/spec/encryptedData").and_then(Value::as_object)) else {
+    let ([one], values) = (rsa.as_slice(), object.data.pointer("/spec/encryptedData").and_then(Value::as_object))
+    else {
         return;
     };
     let Ok(key) = one.parse::<KeyId>() else { return };
@@ -323,10 +324,10 @@ fn one(lines: &[Line<'_>], id: &str, report: Report) -> Outcome {
     }
     let files = line.used().map(|used| used.files.as_slice()).unwrap_or_default();
     let mut text = format!("{HEAD}{}{HEAD:#} {}\n", line.id, line.kind());
-    for FileUse { file, values, lost_without, objects } in files {
+    for FileUse { file, line, values, lost_without, objects } in files {
         let objects = objects.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let lost = if *lost_without > 0 { format!(", {lost_without} lost without it") } else { String::new() };
-        text.push_str(&output::plain(&format!("  {file}: {values} value(s){lost}  {objects}")));
+        text.push_str(&output::plain(&format!("  {file}:{line}: {values} value(s){lost}  {objects}")));
         text.push('\n');
     }
     output::print(&text)

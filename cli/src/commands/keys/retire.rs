@@ -124,7 +124,8 @@ pub(super) fn retire(arguments: &RetireArguments) -> Outcome {
         output::print(&consequences)?;
     }
     if is_needed && !arguments.force {
-        let is_held = subject.used().values > 0 || !subject.files.needed.is_empty() || !subject.files.unknown.is_empty();
+        let is_held =
+            subject.used().values > 0 || !subject.files.needed.is_empty() || !subject.files.unknown.is_empty();
         let hint = if subject.is_sealed_to && !is_held {
             "make a new one first with `bulla keys rotate`"
         } else {

@@ -246,10 +246,8 @@ impl Json {
                     }
                 }
                 (["spec"] | ["spec", "encryptedData"], Action::Remove) => item.entries.clear(),
-                (["spec", "encryptedData", _], Action::Set { read, .. }) => {
-                    if !read.entries.is_empty() {
-                        set_entry(item, Held { file: Arc::clone(&self.file), of: Arc::clone(read), index: 0 });
-                    }
+                (["spec", "encryptedData", _], Action::Set { read, .. }) if !read.entries.is_empty() => {
+                    set_entry(item, Held { file: Arc::clone(&self.file), of: Arc::clone(read), index: 0 });
                 }
                 (["spec", "encryptedData", key], Action::Remove) => {
                     item.entries.retain(|held| held.entry().is_none_or(|entry| entry.key != *key));

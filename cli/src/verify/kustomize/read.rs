@@ -77,7 +77,7 @@ pub(super) struct Text<'a> {
 #[derive(Debug)]
 pub(super) enum Step {
     Patch {
-        patch: Patch,
+        patch: Box<Patch>,
         at: At,
         field: String,
     },
@@ -231,17 +231,17 @@ impl Kustomization {
         let inline = item.get("patch").or_else(|| item.get("jsonOp"));
         let changes = match (inline, item.get("path"), item.text()) {
             (Some(inline), _, _) => self.inline(inline, text),
-            (None, Some(path), _) => self.from_file(path, field, text.names),
+            (None, Some(path), _) => self.in_file(path, field, text.names),
             // For legacy reasons it may be the patch, or the path of one.
             (None, None, Some(own)) if own.contains('\n') => self.inline(item, text),
-            (None, None, Some(_)) => self.from_file(item, field, text.names),
+            (None, None, Some(_)) => self.in_file(item, field, text.names),
             (None, None, None) => return self.wrong(item.place(), field, "has neither patch nor path".to_owned()),
         };
         let Some(changes) = changes else { return };
         if changes.is_empty() {
             return self.wrong(item.place(), field, "is neither a strategic merge patch nor a JSON patch".to_owned());
         }
-        let patch = Patch { target, may_rename, changes };
+        let patch = Box::new(Patch { target, may_rename, changes });
         self.steps.push(Step::Patch { patch, at: item.place(), field: field.to_owned() });
     }
 
@@ -253,7 +253,7 @@ impl Kustomization {
     }
 
     /// The documents of a patch in a file; `None` if there is none, which is said.
-    fn from_file(&mut self, named: View<'_, '_>, field: &str, names: &Names) -> Option<Vec<Change>> {
+    fn in_file(&mut self, named: View<'_, '_>, field: &str, names: &Names) -> Option<Vec<Change>> {
         let name = named.text().unwrap_or_default();
         let Place::File(path) = self.place(name) else {
             self.wrong(named.place(), field, format!("there is no file {name:?}"));

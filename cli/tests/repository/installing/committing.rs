@@ -85,6 +85,27 @@ fn a_sealed_value_that_will_not_open_where_it_lands_is_refused() {
     commit(&checkout, &[]).exits(0);
 }
 
+#[test]
+fn a_private_key_in_any_file_is_refused_and_settings_leave_files_out() {
+    let checkout = Checkout::installed();
+    checkout.write("notes.txt", &format!("the key: {}\n", Key::new().text));
+    checkout.git(&["add", "-A"]).exits(0);
+    let run = commit(&checkout, &[]).exits(1);
+    let said = format!("{}{}", run.out, run.err);
+    assert!(said.contains("notes.txt:1") && !said.contains("AGE-SECRET-KEY-1"), "{said}");
+    checkout.git(&["config", "--add", "bulla.exclude", "notes.txt"]).exits(0);
+    commit(&checkout, &[]).exits(0);
+
+    checkout.write("fixture.yaml", &leak("fixture"));
+    checkout.bulla(&["verify", "--write-baseline", "known.json"]).exits(0);
+    checkout.git(&["add", "-A"]).exits(0);
+    let run = commit(&checkout, &[]).exits(1);
+    let said = format!("{}{}", run.out, run.err);
+    assert_eq!(said.matches("fixture.yaml:").count(), 1, "said once, though two look for it: {said}");
+    checkout.git(&["config", "bulla.baseline", "known.json"]).exits(0);
+    commit(&checkout, &[]).exits(0);
+}
+
 /// Every folder below this one and when an entry of it last came or went, which a file that lived for a moment changes.
 fn folders(folder: &Path) -> Vec<(PathBuf, SystemTime)> {
     let mut found = vec![(folder.to_path_buf(), std::fs::metadata(folder).unwrap().modified().unwrap())];

@@ -151,6 +151,27 @@ fn branches_that_were_merged_crosswise() {
 }
 
 #[test]
+fn a_conflict_of_branches_that_were_merged_crosswise_is_said_once() {
+    let story = Story::new();
+    let [a, a2, a3, a4, a5] = ["1", "2", "3", "4", "5"].map(|value| story.line("a", value));
+    let version = |line: &str| manifest("prod/db", line);
+    story.tell(&version(&a), &version(&a2), &version(&a3));
+    let git = |arguments: &[&str]| story.checkout.git(arguments);
+    git(&["tag", "left", "main"]).exits(0);
+    git(&["tag", "right", "other"]).exits(0);
+    for (branch, other, line) in [("main", "right", &a4), ("other", "left", &a5)] {
+        git(&["checkout", "-q", branch]).exits(0);
+        git(&["merge", "-q", "--no-edit", other]).exits(1);
+        story.checkout.write(FILE, &version(line));
+        git(&["commit", "-qam", "merged"]).exits(0);
+    }
+    git(&["checkout", "-q", "main"]).exits(0);
+    let run = story.merge().exits(1);
+    assert!(!run.err.contains("sealed anew"), "of the bases: {}", run.err);
+    assert!(story.result().contains(&a4) && story.result().contains(&a5), "{}", story.result());
+}
+
+#[test]
 fn a_renamed_file_with_changed_values() {
     let story = Story::new();
     let [a, b, c, a2, c2] =

@@ -321,14 +321,20 @@ async fn a_pipeline_with_fresh_clones_goes_on_with_what_the_cluster_says() {
 }
 
 /// A controller with its HTTP server, reached as people reach it: through the API server's service proxy.
-struct Served {
+pub(crate) struct Served {
     _front: Front,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Served {
-    async fn start(world: &mut World) -> Self {
+    pub(crate) async fn start(world: &mut World) -> Self {
+        let mut config = ServerConfig::default();
+        config.rate = 0;
+        Self::with(world, config).await
+    }
+
+    pub(crate) async fn with(world: &mut World, mut server_config: ServerConfig) -> Self {
         let service = json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "bulla-controller"},
             "spec": {"ports": [{"name": "http", "port": 8080}], "selector": {"app": "bulla"}},
@@ -348,22 +354,20 @@ impl Served {
             keyring: controller.keyring(),
             registry,
         };
-        let mut config = ServerConfig::default();
-        config.shutdown_delay = Duration::ZERO;
-        config.rate = 0;
+        server_config.shutdown_delay = Duration::ZERO;
         let stop = CancellationToken::new();
         let (one, other) = (stop.clone(), stop.clone());
         let listeners = Listeners { main, metrics: None };
         let tasks = vec![
             tokio::spawn(async move { controller.run(one).await.unwrap() }),
-            tokio::spawn(async move { server::serve(listeners, answers, config, other).await.unwrap() }),
+            tokio::spawn(async move { server::serve(listeners, answers, server_config, other).await.unwrap() }),
         ];
         let front = Front::start(world.api, &world.namespace, "bulla-controller", address);
         world.kubeconfig = front.kubeconfig(world.api, &world.namespace).display().to_string();
         Self { _front: front, stop, tasks }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         for task in self.tasks {
             task.await.unwrap();

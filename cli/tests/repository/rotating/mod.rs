@@ -1,6 +1,6 @@
 //! `bulla rotate`: the whole run, with real Git; killed, refused, given up, merged and reverted.
 
-mod cluster;
+pub(crate) mod cluster;
 mod kills;
 mod offline;
 mod refusals;

@@ -169,3 +169,42 @@ fn an_unclear_old_key_is_asked_for() {
     team.rotate(&[&both[..], &["--old", &team.id_of("old")[..6]]].concat()).exits(0);
     team.assert_rotated(1);
 }
+
+#[test]
+fn line_ends_that_git_keeps_in_another_way_are_no_changes() {
+    let team = Team::new(1);
+    team.write(".gitattributes", "*.yaml text eol=crlf\n");
+    team.commit("Windows");
+    team.git(&["rm", "--quiet", "--cached", "-r", "clusters", ".bulla.yaml"]);
+    team.git(&["reset", "--quiet", "--hard"]);
+    assert!(team.read("clusters/prod/app-0.yaml").contains("\r\n"));
+    team.begin(&[]).exits(0);
+    assert_eq!(team.git(&["status", "--porcelain"]), "");
+    assert_eq!(team.git(&["diff", "--numstat", "main", "HEAD", "--", "clusters"]), "2\t2\tclusters/prod/app-0.yaml");
+    assert!(team.read("clusters/prod/app-0.yaml").contains("\r\n") && team.opens("clusters/prod/app-0.yaml", "new"));
+}
+
+#[test]
+fn what_is_committed_while_a_run_is_stopped_is_not_in_its_way() {
+    let team = Team::new(2);
+    let hook = team.hook("pre-commit", "exit 1");
+    team.begin(&[]).exits(1);
+    fs::remove_file(hook).unwrap();
+    team.write("notes.md", "1");
+    team.git(&["add", "notes.md"]);
+    team.git(&["commit", "--quiet", "-m", "Notes", "--", "notes.md"]);
+    let run = team.rotate(&["--yes"]).exits(0);
+    assert!(run.out.contains("4 values in 2 files"), "{}", run.out);
+    assert_eq!(team.git(&["diff", "--name-only", "HEAD~1", "HEAD"]).lines().count(), 3);
+}
+
+#[test]
+fn a_note_of_a_run_that_is_damaged_is_told_and_never_followed() {
+    let team = Team::new(1);
+    for text in ["", "{}", "[1", "{\"version\": 1, \"id\": 5}", "\u{0}"] {
+        team.bench.write("repo/.git/bulla/rotate.json", text);
+        team.begin(&[]).exits(2).says("rotate.json");
+        team.rotate(&["--abort", "--yes"]).exits(2).says("rotate.json");
+    }
+    assert_eq!(team.git(&["status", "--porcelain"]), "");
+}
