@@ -129,7 +129,7 @@ fn told(at: usize, text: &[u8], token: Token) -> Hit {
     } else {
         (shape.rule, shape.what)
     };
-    let hit = Hit::new(rule, token.span.clone(), what, secret).as_level(token.level);
+    let hit = Hit::new(rule, token.span.clone(), what, secret).with_level(token.level);
     Hit { remark: token.remark, ..hit }
 }
 
