@@ -154,8 +154,9 @@ fn read(repository: &gix::Repository, id: ObjectId, shallow: &HashSet<ObjectId>)
     let Some(object) = repository.try_find_object(id).or_usage(format!("reading commit {id}"))? else {
         return Ok(None);
     };
-    let Some(mut iter) = object.try_to_commit_ref_iter() else { return Ok(None) };
-    let tree = iter.tree_id().or_usage(format!("reading commit {id}"))?;
+    let Some(iter) = object.try_to_commit_ref_iter() else { return Ok(None) };
+    // The first of the commit's lines.
+    let tree = { iter }.tree_id().or_usage(format!("reading commit {id}"))?;
     let parents = if shallow.contains(&id) { Vec::new() } else { iter.parent_ids().collect() };
     let moment = |signature: gix::actor::SignatureRef<'_>| {
         let time = signature.time().ok();

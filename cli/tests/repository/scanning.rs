@@ -89,6 +89,11 @@ fn recall_and_precision_on_a_thousand_files_are_at_least_99_percent_and_no_secre
     assert!(caught.values().all(|count| *count >= 8), "{caught:?}");
 }
 
+fn write(path: &std::path::Path, bytes: &[u8]) {
+    use std::io::Write as _;
+    std::fs::File::create(path).unwrap().write_all(bytes).unwrap();
+}
+
 /// A secret that is made up for one test, and a line that sets it.
 fn made_up(seed: u64) -> (String, String) {
     let mut dice = Dice(seed);
@@ -232,9 +237,9 @@ fn files_of_powershell_of_other_encodings_and_of_no_text_at_all_are_read_or_coun
     for (name, bytes) in
         [("utf16.yaml", utf16), ("latin1.yaml", latin1), ("bom.yaml", [b"\xef\xbb\xbf", text.as_bytes()].concat())]
     {
-        std::fs::write(bench.path("a").join(name), bytes).unwrap();
+        write(&bench.path("a").join(name), &bytes);
     }
-    std::fs::write(bench.path("a/binary"), [&b"password\0"[..], text.as_bytes()].concat()).unwrap();
+    write(&bench.path("a/binary"), &[&b"password\0"[..], text.as_bytes()].concat());
     let run = scan(&bench, &["a"], 1, &[secret]);
     let place = |file: &str| ("plain-secret".to_owned(), format!("a/{file}"), 6);
     assert_eq!(found(&run), [place("bom.yaml"), place("latin1.yaml"), place("utf16.yaml")]);
