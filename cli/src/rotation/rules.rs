@@ -43,6 +43,11 @@ impl Rules {
         Ok(Self { root, files, named: named.into_iter().collect() })
     }
 
+    /// Whether a `.bulla.yaml` is one of them.
+    pub(super) fn are_in(&self, file: &Path) -> bool {
+        self.files.iter().any(|own| own == file)
+    }
+
     /// Everybody whom they name.
     pub(super) fn recipients(&self) -> Outcome<Vec<Recipient>> {
         let mut all = Vec::new();

@@ -48,6 +48,9 @@ pub(super) struct State {
     pub(super) files: Vec<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sealed: Option<Sealed>,
+    /// The files with values that could not be sealed again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) failed_in: Vec<PathBuf>,
     /// The branch of the commit, as soon as it is about to be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) branch: Option<String>,
@@ -71,6 +74,8 @@ pub(super) struct Wish {
     pub(super) kind: Option<KeyType>,
     pub(super) no_new_key: bool,
     pub(super) native: bool,
+    #[serde(default)]
+    pub(super) accept_recipient: Vec<String>,
     pub(super) exclude: Vec<String>,
     pub(super) baseline: Option<PathBuf>,
     pub(super) branch: Option<String>,
@@ -134,6 +139,7 @@ impl Wish {
             kind: arguments.kind,
             no_new_key: arguments.no_new_key,
             native: arguments.native,
+            accept_recipient: arguments.accept_recipient.clone(),
             exclude: arguments.exclude.clone(),
             baseline: arguments.baseline.as_ref().map(absolute).transpose()?,
             branch: arguments.branch.clone(),
@@ -177,6 +183,7 @@ impl State {
             new,
             files,
             sealed,
+            failed_in: Vec::new(),
             branch: None,
             committed: None,
         }

@@ -108,10 +108,15 @@ impl<'a> Run<'a> {
         }
         let done = match done {
             // It went on without them, and must not be taken for a success.
-            Ok(()) if standing != Standing::Done && state.sealed.unwrap_or_default().failed > 0 => Err(refuse!(
-                "{} could not be sealed again and need the old key still",
-                count(state.sealed.unwrap_or_default().failed, "value")
-            )),
+            Ok(())
+                if !self.failures.is_empty()
+                    || (standing != Standing::Done && state.sealed.unwrap_or_default().failed > 0) =>
+            {
+                Err(refuse!(
+                    "{} could not be sealed again and need the old key still",
+                    count(state.sealed.unwrap_or_default().failed, "value")
+                ))
+            }
             other => other,
         };
         self.finish(Some(&state), standing, done)
