@@ -176,13 +176,16 @@ fn in_head(path: &Path) -> HashSet<(String, String)> {
     files.map(|(blob, path)| (path.to_string_lossy().into_owned(), blob)).collect()
 }
 
+/// An object and a data key of it.
+type Named = (Option<String>, Option<String>);
+
 fn of_path(
     path: &str,
     changes: &[Change<'_>],
     by_blob: &HashMap<ObjectId, Vec<Found>>,
     head: &HashSet<(String, String)>,
 ) -> Vec<Exposed> {
-    let mut exposed: BTreeMap<(Option<String>, Option<String>), (Exposed, HashSet<u64>)> = BTreeMap::new();
+    let mut exposed: BTreeMap<Named, (Exposed, HashSet<u64>)> = BTreeMap::new();
     for change in changes {
         let Some(blob) = change.blob else { continue };
         let when = When { commit: change.commit.id.to_string(), date: change.commit.authored.date() };

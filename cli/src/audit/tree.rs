@@ -19,6 +19,9 @@ use crate::recipients;
 use crate::repository::Book;
 
 /// What is known beforehand.
+/// Says of a key whether it opens anything.
+pub(crate) type Opens = Box<dyn Fn(&KeyId) -> bool + Send + Sync>;
+
 #[derive(Default)]
 pub(crate) struct Known {
     /// Private keys, to find out which of them opens a value of kubeseal's.
@@ -26,7 +29,7 @@ pub(crate) struct Known {
     /// The key of kubeseal's values, by [`fingerprint`], as a cluster found out.
     pub(crate) opened_by: HashMap<u64, KeyId>,
     /// Whether a key opens anything; without it, every key does.
-    pub(crate) opens: Option<Box<dyn Fn(&KeyId) -> bool + Send + Sync>>,
+    pub(crate) opens: Option<Opens>,
     /// Namespace of manifests that name none, where `.bulla.yaml` does not say it.
     pub(crate) namespace: Option<String>,
 }

@@ -78,6 +78,6 @@ mod tests {
         assert_eq!(found(&format!("db:\n  password: \"{value}\"\n")), (vec![(None, 2)], true));
         assert_eq!(found(&format!("{object}# was {value}1\n")), (vec![(key("a"), 6), (key("b"), 7), (None, 8)], true));
         assert_eq!(found("a: b\n"), (vec![], true));
-        assert!(super::text(object.as_bytes()).is_some() && super::text(b"a: b").is_none());
+        assert!(text(object.as_bytes()).is_some() && text(b"a: b").is_none());
     }
 }

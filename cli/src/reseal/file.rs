@@ -236,7 +236,7 @@ impl Run<'_> {
             .unwrap_or(Fate::Unknown)
         {
             Fate::Resealed { after, sealed, .. } => Fate::Resealed { before: task.looked.keys.clone(), after, sealed },
-            other => other,
+            other @ (Fate::Current | Fate::Stale | Fate::Unknown | Fate::Failed(_)) => other,
         };
         fates.into_iter().zip(tasks).map(next).collect()
     }

@@ -102,11 +102,14 @@ impl Wanted {
     }
 }
 
+/// What follows from a rule, or why nothing does.
+type Followed = Result<Arc<Targets>, String>;
+
 /// The goals of all files of a run: rules are read once, and what follows from each is worked out once.
 pub(super) struct Goals<'a> {
     wanted: &'a Wanted,
     rules: Book,
-    of_rules: Mutex<Vec<(Option<Arc<Rule>>, Result<Arc<Targets>, String>)>>,
+    of_rules: Mutex<Vec<(Option<Arc<Rule>>, Followed)>>,
 }
 
 /// What holds for one file.

@@ -13,7 +13,7 @@ fn look(files: &[(&str, &[u8])]) -> Check {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
-    check(&[folder.path().to_path_buf()], &Options::default()).unwrap()
+    check(&[folder.path().to_path_buf()], &Options::default()).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 fn rules(bytes: &[u8]) -> Vec<&'static str> {

@@ -39,10 +39,8 @@ fn every_key_is_told_with_its_files_its_oldest_value_and_what_would_be_lost() {
     let report = json_of(&audit(&checkout, &["--output", "json"]).exits(0));
     let facts = |id: &Identity| {
         let key = key(&report, id);
-        ["type", "files", "values", "lostWithout", "objects", "namedByRules"].map(|field| match &key[field] {
-            Value::Array(files) => json!(files.len()),
-            other => other.clone(),
-        })
+        ["type", "files", "values", "lostWithout", "objects", "namedByRules"]
+            .map(|field| key[field].as_array().map_or_else(|| key[field].clone(), |files| json!(files.len())))
     };
     assert_eq!(facts(&old), [json!("x25519"), json!(3), json!(3), json!(3), json!(1), json!(false)]);
     assert_eq!(facts(&new), [json!("hybrid"), json!(2), json!(3), json!(1), json!(2), json!(false)]);

@@ -32,7 +32,8 @@ fn what_cannot_be_sealed_again_is_named_and_the_rest_is_done() {
     checkout.write("broken.yaml", "kind: SealedSecret\n  spec: [\n");
     checkout.write("chart/templates/db.yaml", &format!("{{{{ if .x }}}}\n{}", object(&[("a", good("a"))])));
     checkout.write("not-text.yaml", "kind: SealedSecret \u{0}");
-    std::fs::write(checkout.path("latin.yaml"), b"kind: SealedSecret # \xe9").unwrap();
+    let mut latin = std::fs::File::create(checkout.path("latin.yaml")).unwrap();
+    std::io::Write::write_all(&mut latin, b"kind: SealedSecret # \xe9").unwrap();
     checkout.write("good.yaml", &object(&[("a", good("a"))]));
     let report = json(
         &checkout
