@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::outline::{Outline, View};
+use crate::scan::is_sensitive_name;
 
 /// A plain Secret in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub(crate) fn unfilled(text: &str) -> Cow<'_, str> {
 pub(crate) fn may_hold_one(text: &str) -> bool {
     let bytes = text.as_bytes();
     memchr::memmem::find(bytes, b"ecret").is_some()
+        || memchr::memmem::find(bytes, b"stringData").is_some()
         || memchr::memmem::find(bytes, SECRET_IN_BASE64.as_bytes()).is_some()
         || memchr::memchr_iter(b'\\', bytes)
             .any(|at| bytes.get(at + 1).is_some_and(|next| matches!(next, b'u' | b'U' | b'x' | b'\n' | b'\r')))
@@ -87,6 +89,8 @@ pub(crate) fn look(path: &Path, outline: &Outline<'_>) -> Vec<Leak> {
         } else {
             let made = every(object, GENERATORS[0]).into_iter().flat_map(View::items);
             leaks.extend(made.filter_map(|made| generator(path, made)));
+            leaks.extend(patch(path, object));
+            leaks.extend(template(path, object));
             if is("SecretList") {
                 // Its items need not say what they are.
                 let items = every(object, "items").into_iter().flat_map(View::items);
@@ -121,6 +125,68 @@ fn secret(path: &Path, object: View<'_, '_>) -> Option<Leak> {
     let (namespace, name) = (text("namespace"), text("name").unwrap_or_default());
     let name = namespace.map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
     leak(path, name, values, false)
+}
+
+/// What a JSON patch puts into a Secret: an operation on `stringData`, which nothing else has, or any one on a target
+/// that is a Secret.
+fn patch(path: &Path, object: View<'_, '_>) -> Option<Leak> {
+    if let (Some(pointer), Some(_)) = (object.get("path").and_then(View::text), object.get("op")) {
+        // `data` is also of ConfigMaps.
+        if !pointer.starts_with("/stringData") {
+            return None;
+        }
+        return leak(path, String::new(), operation(pointer, object, object.entry("value")?.0.place()), false);
+    }
+    let target = object.get("target").filter(|target| target.get("kind").and_then(View::text) == Some("Secret"))?;
+    let (key, body) = object.entry("patch")?;
+    let inner = Outline::parse(body.text()?).ok()?;
+    let mut values = Vec::new();
+    for item in inner.documents().flat_map(View::items) {
+        let pointer = item.get("path").and_then(View::text).unwrap_or_default();
+        // Those on `stringData` are found where they stand.
+        if pointer == "/data" || pointer.starts_with("/data/") {
+            values.extend(operation(pointer, item, key.place()));
+        }
+    }
+    leak(path, target.get("name").and_then(View::text).unwrap_or_default().to_owned(), values, false)
+}
+
+/// What one operation of a JSON patch gives away, of a Secret.
+fn operation(pointer: &str, item: View<'_, '_>, place: (usize, usize)) -> Vec<Value> {
+    let mut parts = pointer.split('/').skip(1);
+    let (Some(field @ ("data" | "stringData")), key) = (parts.next(), parts.next()) else { return Vec::new() };
+    let Some(value) = item.get("value") else { return Vec::new() };
+    let value_of = |key: &str| Value { field: format!("{field}.{key}"), place };
+    match key {
+        Some(key) => gives_away(value, false).then(|| value_of(key)).into_iter().collect(),
+        None => {
+            let given = value.pairs().into_iter().filter(|(_, value)| gives_away(*value, false));
+            given.map(|(key, _)| value_of(key.text().unwrap_or_default())).collect()
+        }
+    }
+}
+
+/// What a template of a SealedSecret or an ExternalSecret writes out under a name that says that it is secret.
+fn template(path: &Path, object: View<'_, '_>) -> Option<Leak> {
+    let at = match object.get("kind").and_then(View::text)? {
+        "SealedSecret" => "spec.template",
+        "ExternalSecret" => "spec.target.template",
+        _ => return None,
+    };
+    let template = at.split('.').try_fold(object, View::get)?;
+    let mut values = Vec::new();
+    for field in ["data", "stringData"] {
+        for (key, value) in every(template, field).into_iter().flat_map(View::pairs) {
+            let Some(name) = key.text().filter(|name| is_sensitive_name(name)) else { continue };
+            // A template of several lines is a file that has the values put in.
+            let is_written_out = value.text().is_some_and(|text| !text.contains("{{") && !text.contains('\n'));
+            if is_written_out && gives_away(value, false) {
+                values.push(Value { field: format!("{at}.{field}.{name}"), place: key.place() });
+            }
+        }
+    }
+    let name = object.find(&["metadata", "name"]).and_then(View::text).map(without_filling);
+    leak(path, name.unwrap_or_default(), values, false)
 }
 
 /// What of a generator is in the clear: literals with a value, and files that lie beside `path`.
@@ -219,6 +285,41 @@ mod tests {
         assert_eq!(fields(odd), all(&["a", "b", "d"], "data"));
         assert_eq!(fields("{\"kind\": \"Secret\", \"data\": {\"a\": null, \"b\": \"\"}}"), [""; 0]);
         assert_eq!(fields("kind: Secret\ndata: {a: true, b: 1.5, c: -3, d: ~}\n").len(), 3);
+    }
+
+    #[test]
+    fn what_a_json_patch_puts_into_a_secret_is_found() {
+        let file = "- op: add\n  path: /stringData/password\n  value: canary\n";
+        assert_eq!(find(Path::new("p.yaml"), file)[0].place, (3, 3));
+        assert_eq!(fields(file), ["stringData.password"]);
+        assert_eq!(fields("- {op: add, path: /stringData, value: {a: canary, b: ''}}\n"), ["stringData.a"]);
+        let inline = |kind: &str| {
+            format!(
+                "patches:\n- target: {{kind: {kind}, name: a}}\n  patch: |-\n    - {{op: add, path: /data/p, value: Y2FuYXJ5}}\n"
+            )
+        };
+        assert_eq!(fields(&inline("Secret")), ["data.p"]);
+        assert_eq!(fields(&inline("ConfigMap")), [""; 0]);
+        for none in [
+            "- {op: remove, path: /stringData/password}\n",
+            "- {op: add, path: /data/password, value: x}\n",
+            "- {op: replace, path: /stringData/p, value: '${P}'}\n",
+            "- {op: replace, path: /spec/stringData/p, value: x}\n",
+        ] {
+            assert_eq!(fields(none), [""; 0], "{none}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_writes_a_password_out_is_found() {
+        let of = |data: &str| {
+            format!("kind: SealedSecret\nspec: {{encryptedData: {{a: AgBy}}, template: {{data: {data}}}}}\n")
+        };
+        assert_eq!(fields(&of("{password: canary}")), ["spec.template.data.password"]);
+        assert_eq!(
+            fields(&of("{password: '{{ .a }}', host: db.internal, api_token: '', f: \"password: x\"}")),
+            [""; 0]
+        );
     }
 
     #[test]

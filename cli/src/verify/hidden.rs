@@ -11,9 +11,9 @@ fn look(files: &[(&str, &[u8])]) -> Check {
     for (name, bytes) in files {
         let path = folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
+        std::io::Write::write_all(&mut fs::File::create(path).unwrap(), bytes).unwrap();
     }
-    check(&[folder.path().to_path_buf()], &Options::default()).unwrap_or_else(|failure| panic!("{failure}"))
+    check(&[folder.path().to_path_buf()], &Options::default()).ok().unwrap()
 }
 
 fn rules(bytes: &[u8]) -> Vec<&'static str> {
@@ -50,6 +50,26 @@ fn a_secret_is_found_however_its_kind_is_written() {
     assert_eq!(rules(list.as_bytes()), ["plain-secret"]);
     assert_eq!(rules("kind: Secret\nstringData: {p: \"\\ue000canary\"}\n".as_bytes()), ["plain-secret"]);
     assert_eq!(rules("kind: ConfigMap\ndata: {p: \"S\\u0065cret\"}\n".as_bytes()), [""; 0]);
+}
+
+#[test]
+fn many_documents_of_a_file_that_is_no_yaml_take_no_more_time_than_their_length() {
+    let many = 60_000;
+    let text = format!("kind: Secret\n{{{{ x\n{}---\nkind: Secret\n{REST}", "---\na: 1\n".repeat(many));
+    let begun = std::time::Instant::now();
+    let found = look(&[("a.yaml", text.as_bytes())]).findings;
+    // Copies of all lines before each document took minutes.
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+    assert_eq!(found.last().map(|one| (one.rule.id, one.line)), Some(("plain-secret", Some(2 * many + 6))));
+}
+
+#[test]
+fn places_in_documents_apart_are_those_in_the_file() {
+    let text = "a: [ x\n---\nkind: ConfigMap\ndata:\n  a: |\n    kind: Secret\n    stringData:\n      p: canary\n---\nb: {{ x }}\n";
+    let found = look(&[("a.yaml", text.as_bytes())]).findings;
+    let places: Vec<_> =
+        found.iter().filter(|one| one.rule.id == "plain-secret").map(|one| (one.line, one.column)).collect();
+    assert_eq!(places, [(Some(8), Some(7))]);
 }
 
 #[test]
