@@ -83,7 +83,9 @@ impl Drill<'_> {
         bar.done();
         all_there(left, named)?;
         if left.binary > 0 {
-            files.iter().try_for_each(|(path, id)| opener.no_text(path, &git.bytes_of(*id)?, true))?;
+            for (path, id) in &files {
+                opener.no_text(path, &git.bytes_of(*id)?, true);
+            }
         }
         let took = begin.elapsed();
         let (mut failing, mut outside) = (Vec::new(), Outside::default());
@@ -137,7 +139,7 @@ impl Drill<'_> {
         if left.binary > 0 {
             for blob in history.blobs() {
                 if let Some(place) = history.places(blob).next() {
-                    opener.no_text(&place.path, &self.git.bytes_of(blob.id)?, false)?;
+                    opener.no_text(&place.path, &self.git.bytes_of(blob.id)?, false);
                 }
             }
         }

@@ -278,15 +278,11 @@ impl<'a> Opener<'a> {
         }
     }
 
-    /// Bytes that are no text, of a file that is looked at.
-    ///
-    /// # Errors
-    /// Never; it fits where reading them may fail.
-    pub(super) fn no_text(&self, path: &str, bytes: &[u8], in_newest: bool) -> crate::failure::Outcome {
+    /// Bytes of a file that is looked at, if they are no text.
+    pub(super) fn no_text(&self, path: &str, bytes: &[u8], in_newest: bool) {
         if std::str::from_utf8(bytes).is_err() || bytes.contains(&0) {
             self.other_letters(path, bytes, in_newest);
         }
-        Ok(())
     }
 
     fn other_letters(&self, path: &str, bytes: &[u8], in_newest: bool) {
