@@ -46,7 +46,9 @@ impl Files {
         let mut strays = Vec::new();
         let within = Bounds::of(path);
         let mut walk = Walk { is_wanted: is_manifest, within: &within, files: &mut files, strays: &mut strays };
-        self.walk(path, &mut walk, &mut |failure| drop(broken.get_or_insert(failure)));
+        self.walk(path, &mut walk, &mut |failure| {
+            broken.get_or_insert(failure);
+        });
         if let Some(failure) = broken {
             return Err(failure);
         }

@@ -155,13 +155,14 @@ fn read(repository: &gix::Repository, id: ObjectId, shallow: &HashSet<ObjectId>)
         return Ok(None);
     };
     let Some(iter) = object.try_to_commit_ref_iter() else { return Ok(None) };
-    let tree = iter.clone().tree_id().or_usage(format!("reading commit {id}"))?;
-    let parents = if shallow.contains(&id) { Vec::new() } else { iter.clone().parent_ids().collect() };
+    // The first of the commit's lines.
+    let tree = { iter }.tree_id().or_usage(format!("reading commit {id}"))?;
+    let parents = if shallow.contains(&id) { Vec::new() } else { iter.parent_ids().collect() };
     let moment = |signature: gix::actor::SignatureRef<'_>| {
         let time = signature.time().ok();
         Moment { seconds: signature.seconds(), offset: time.map_or(0, |time| time.offset) }
     };
-    let authored = iter.clone().author().map(moment).unwrap_or(Moment { seconds: 0, offset: 0 });
+    let authored = iter.author().map(moment).unwrap_or(Moment { seconds: 0, offset: 0 });
     let committed = iter.committer().map_or(authored.seconds, |signature| signature.seconds());
     let commit = Commit { id, authored, tree, parents: Vec::new(), is_boundary: false };
     Ok(Some(Found { commit, parents, committed }))

@@ -29,7 +29,7 @@ pub(crate) use gix::ObjectId;
 pub(crate) use self::changes::Change;
 pub(crate) use self::commit::{Checkout, SCRATCH, Tracked, TrackedKind};
 pub(crate) use self::commits::{Commit, Moment};
-pub(crate) use self::history::{Blob, History, Place};
+pub(crate) use self::history::{Blob, History};
 pub(crate) use self::reading::{Left, MAX_BYTES, is_text};
 pub(crate) use self::revisions::Revisions;
 pub(crate) use self::staged::{Files, Staged};

@@ -334,7 +334,7 @@ fn judge(text: &[u8], assigned: &Assigned<'_>) -> Option<Hit> {
 
 /// Whether it is base64 of something that does not look random.
 fn encodes_a_word(value: &str) -> bool {
-    let decoded = LENIENT.decode(value.as_bytes()).ok().filter(|_| value.len() % 4 == 0);
+    let decoded = LENIENT.decode(value.as_bytes()).ok().filter(|_| value.len().is_multiple_of(4));
     let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
     decoded.is_some_and(|text| {
         text.chars().all(|letter| !letter.is_control()) && (Worth::of(&text) != Worth::Plain || !looks_random(&text))

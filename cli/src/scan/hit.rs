@@ -82,7 +82,7 @@ impl Hit {
     }
 
     /// The same with a level of its own.
-    pub(super) fn as_level(self, level: Level) -> Self {
+    pub(super) fn with_level(self, level: Level) -> Self {
         Self { level, ..self }
     }
 

@@ -1,6 +1,6 @@
 //! What tokens look like: the word that gives one away, the form around it, and what only a real one has.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::bytes::Regex;
 
@@ -376,13 +376,15 @@ pub(super) static SHAPES: &[Shape] = &[
     ),
 ];
 
-/// The forms, compiled when one of their anchors is seen for the first time.
-static FORMS: LazyLock<Vec<LazyLock<Option<Regex>, Box<dyn FnOnce() -> Option<Regex> + Send>>>> = LazyLock::new(|| {
-    let compile = |form: &'static str| -> Box<dyn FnOnce() -> Option<Regex> + Send> {
-        Box::new(move || Regex::new(&format!(r"\A(?-u)(?:{form})")).ok())
-    };
-    SHAPES.iter().map(|shape| LazyLock::new(compile(shape.form))).collect()
-});
+/// The forms, each compiled when one of its anchors is seen for the first time.
+static FORMS: LazyLock<Vec<OnceLock<Option<Regex>>>> =
+    LazyLock::new(|| SHAPES.iter().map(|_| OnceLock::new()).collect());
+
+/// The form of a shape from its first character on.
+fn form(at: usize) -> Option<&'static Regex> {
+    let shape = SHAPES.get(at)?;
+    FORMS.get(at)?.get_or_init(|| Regex::new(&format!(r"\A(?-u)(?:{})", shape.form)).ok()).as_ref()
+}
 
 /// What may be longer than the longest token.
 const WINDOW: usize = 12_000;
@@ -398,7 +400,7 @@ pub(super) fn find(at: usize, text: &[u8], anchor: usize) -> Option<Token> {
         return None;
     }
     let window = text.get(start..text.len().min(start + WINDOW))?;
-    let found = FORMS.get(at)?.as_ref()?.captures(window)?;
+    let found = form(at)?.captures(window)?;
     let (whole, secret) = (found.get(0)?, found.get(1).or_else(|| found.get(0))?);
     if window.get(whole.end()).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_')) {
         return None;
@@ -472,12 +474,12 @@ fn stripe(key: &[u8]) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::{FORMS, SHAPES};
+    use super::{SHAPES, form};
 
     #[test]
     fn every_form_compiles_and_has_an_anchor() {
-        for (shape, form) in SHAPES.iter().zip(FORMS.iter()) {
-            assert!(form.is_some(), "{}", shape.form);
+        for (at, shape) in SHAPES.iter().enumerate() {
+            assert!(form(at).is_some(), "{}", shape.form);
             assert!(
                 !shape.anchors.is_empty() && shape.anchors.iter().all(|anchor| anchor.len() >= 2),
                 "{}",

@@ -55,5 +55,5 @@ pub(super) fn find(text: &[u8], anchor: usize) -> Option<Hit> {
     }
     let from = start + user.len() + 1;
     let hit = Hit::new(&URL_PASSWORD, from..from + password.len(), "a password in a URL", password.as_bytes());
-    Some(if has_variety { hit } else { hit.as_level(Level::Warning) })
+    Some(if has_variety { hit } else { hit.with_level(Level::Warning) })
 }

@@ -1,5 +1,6 @@
 //! One file: everything that can be said of it without the others.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,9 +61,11 @@ pub(super) struct Seen {
 /// Looks at the text of a file; `named` is what it is called in findings.
 pub(super) fn look(path: &Path, named: &str, text: &str, shared: &Shared<'_>, look: Look) -> Seen {
     let mut seen = Seen::default();
+    let unfilled = unfilled(text);
+    let text = unfilled.as_deref().map_or(text, String::as_str);
     let is_external = mentions(text, &EXTERNAL_KINDS);
     seen.is_ours = mentions(text, &KINDS);
-    if !seen.is_ours && !is_external && !OTHERS.iter().any(|word| text.contains(word)) {
+    if !seen.is_ours && !is_external && !is_worth_a_look(text) {
         return seen;
     }
     let rule = if path == Path::new("-") { None } else { shared.book.rule_for(path) };
@@ -154,6 +157,7 @@ impl Reader<'_> {
 
     fn outline(&mut self, outline: &Outline<'_>, text: &str) {
         let found = self.leaks(outline);
+        self.seen.is_ours |= !found.is_empty();
         self.seen.findings.extend(found);
         let shared = self.shared;
         let allowed = self.rule.as_ref().and_then(|rule| shared.policy.of(rule));
@@ -166,6 +170,7 @@ impl Reader<'_> {
         };
         for object in outline.all().filter(|view| view.is_map() && !view.is_alias()) {
             if sealed::is_one(object) {
+                self.seen.is_ours = true;
                 self.sealed(object, &judge);
             } else if let Some(kind) = external_kind(object) {
                 self.keep(kind, Arc::new(Sealed::read(object)));
@@ -284,9 +289,17 @@ fn is_null(object: View<'_, '_>, key: &str) -> bool {
     key == "$patch" || value().is_some_and(View::is_null)
 }
 
+/// The text without what only a template's actions leave, where it has to be changed for that.
+fn unfilled(text: &str) -> Option<Zeroizing<String>> {
+    match leaks::unfilled(text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(Zeroizing::new(text)),
+    }
+}
+
 /// Whether a text may hold something of ours.
 fn is_worth_a_look(text: &str) -> bool {
-    mentions(text, &KINDS) || OTHERS.iter().any(|word| text.contains(word))
+    leaks::may_hold_one(text) || mentions(text, &KINDS) || OTHERS.iter().any(|word| text.contains(word))
 }
 
 /// Kind, namespace and name, as findings say them.

@@ -87,7 +87,9 @@ impl<'a> Run<'a> {
             self.rest(&state)?;
             return self.finish(Some(&state), Standing::Planned, Ok(()));
         }
-        if !self.arguments.yes && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        // Without a cluster nothing is left that a person who types --continue has not agreed to.
+        let is_agreed = self.arguments.yes || (self.arguments.resume && state.wish.new_identity.is_some());
+        if !is_agreed && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
             return Err(usage!("there is no terminal to ask on: say --yes, or --dry-run to see what is left"));
         }
         self.go(state)

@@ -136,7 +136,7 @@ impl Pieces<'_> {
                 let is_end = |byte: &u8| {
                     byte.is_ascii_whitespace() || matches!(byte, b'{' | b'}' | b'[' | b']' | b',' | b'"' | b'\'')
                 };
-                let is_colon = |at: usize| bytes[at] == b':' && bytes.get(at + 1).is_none_or(|next| is_end(next));
+                let is_colon = |at: usize| bytes[at] == b':' && bytes.get(at + 1).is_none_or(is_end);
                 let end = (start..bytes.len()).find(|at| is_end(&bytes[*at]) || is_colon(*at)).unwrap_or(bytes.len());
                 self.at = end.max(start + 1);
                 let span = start..self.at;

@@ -33,7 +33,7 @@ fn sealed_everywhere(text: &str) -> Vec<(&'static str, String)> {
         .lines()
         .skip_while(|line| line.trim() != "encryptedData:")
         .skip(1)
-        .filter_map(|line| Some(line.trim().split_once(": ")?))
+        .filter_map(|line| line.trim().split_once(": "))
         .filter(|(_, value)| value.len() > 200)
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();

@@ -192,7 +192,7 @@ fn keys(dice: &mut Dice, at: usize, add: Add<'_>) {
     add("gcp-service-account", "account.json", account, lines(&ec));
     let mut locked = vec![0x30, 0x82, 0x04, 0xa4, 0x02, 0x01, 0x00];
     locked.extend(bytes(dice, 600));
-    let locked = if at % 2 == 0 {
+    let locked = if at.is_multiple_of(2) {
         pem("ENCRYPTED PRIVATE KEY", &locked)
     } else {
         pem("RSA PRIVATE KEY", &locked).replacen(
@@ -202,7 +202,8 @@ fn keys(dice: &mut Dice, at: usize, add: Add<'_>) {
         )
     };
     add("locked-private-key", "locked.key", locked.clone(), lines(&locked));
-    let identity = if at % 2 == 0 { Identity::generate_x25519() } else { Identity::generate_hybrid() }.unwrap();
+    let identity =
+        if at.is_multiple_of(2) { Identity::generate_x25519() } else { Identity::generate_hybrid() }.unwrap();
     let word = identity.to_text().unwrap().to_string();
     let file = identity.to_file_text(jiff::Timestamp::UNIX_EPOCH).unwrap().to_string();
     add("age-identity", "key.txt", file, vec![word.clone()]);
@@ -336,7 +337,7 @@ fn secrets(dice: &mut Dice, at: usize, add: Add<'_>) {
             ),
         ),
     ];
-    let file = |name: &str| if at % 2 == 0 { name.to_owned() } else { format!("deep/er/{name}") };
+    let file = |name: &str| if at.is_multiple_of(2) { name.to_owned() } else { format!("deep/er/{name}") };
     for (name, text) in forms {
         add("plain-secret", &file(name), text, vec![secret.clone(), coded.clone()]);
     }
@@ -377,7 +378,7 @@ fn passwords(dice: &mut Dice, at: usize, add: Add<'_>) {
     };
     add("password-hash", ".htpasswd", format!("ada:{hash}\n"), vec![hash]);
     let aws = fill(dice, "{19:a}/{19:a}+");
-    let text = if at % 2 == 0 {
+    let text = if at.is_multiple_of(2) {
         format!("[default]\naws_secret_access_key = {aws}\n")
     } else {
         format!("{{\"SecretAccessKey\": \"{aws}\"}}\n")
