@@ -81,6 +81,7 @@ impl Run<'_> {
             Ok(goal) => goal,
             Err(reason) => return Some(report.broken(None, reason)),
         };
+        report.named_by.clone_from(&goal.named_by);
         let replacements = self.values(&document, &goal, &mut report);
         if self.plan.mode == Mode::Write && !replacements.is_empty() {
             self.write(path, document, &replacements, &mut report);

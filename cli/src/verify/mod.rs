@@ -32,7 +32,7 @@ mod landing;
 mod plan;
 mod rules;
 mod sealed;
-mod template;
+pub(crate) mod template;
 mod values;
 
 #[cfg(test)]

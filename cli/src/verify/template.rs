@@ -8,7 +8,7 @@ use crate::leaks::FILLED;
 
 /// The text with its template actions filled in, so that the rest can be read where it stands: an action that has its
 /// lines to itself leaves them empty, any other one becomes [`FILLED`]. Lines keep their numbers.
-pub(super) fn filled(text: &str) -> Zeroizing<String> {
+pub(crate) fn filled(text: &str) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(text.len() + 16));
     let mut rest = text;
     // Whether nothing but white space is before it on the line.

@@ -89,6 +89,26 @@ fn recipients_are_added_and_removed_and_the_others_stay() {
 }
 
 #[test]
+fn whoever_could_not_open_a_value_before_is_told_with_the_rules_that_name_them() {
+    let [old, new, stranger] = [(); 3].map(|()| x25519());
+    let checkout = Checkout::plain();
+    let key = checkout.key_file("old.key", &old);
+    checkout.write(".bulla.yaml", &rules(&[new.recipient()]));
+    checkout.write("sub/.bulla.yaml", &rules(&[stranger.recipient()]));
+    for name in ["a.yaml", "sub/b.yaml"] {
+        checkout.write(name, &object(&[("a", value(&[old.recipient()], "a"))]));
+    }
+    let run = checkout.reseal(&["-i", &key, "--dry-run"]).exits(0);
+    let line =
+        |id: &Identity, by: &str| format!("{} opens 1 of them now, and could not before: named by {by}\n", id.key_id());
+    assert!(run.out.contains(&line(&stranger, "sub/.bulla.yaml")), "{}", run.out);
+    assert!(run.out.contains(&line(&new, ".bulla.yaml")), "{}", run.out);
+    // What is typed is by nobody's rules.
+    let run = checkout.reseal(&["-i", &key, "--dry-run", "--to", &new.recipient().to_string()]).exits(0);
+    assert!(run.out.contains("opens 2 of them now, and could not before\n"), "{}", run.out);
+}
+
+#[test]
 fn what_is_typed_goes_before_the_rules_and_is_exact() {
     let [old, new, person] = [(); 3].map(|()| x25519());
     let checkout = Checkout::plain();
