@@ -224,7 +224,7 @@ fn gives_away(value: View<'_, '_>, is_sops: bool) -> bool {
     }
     match value.text() {
         Some("") => false,
-        Some(text) => !is_placeholder(text) && !(is_sops && is_encrypted(text)),
+        Some(text) => !(is_placeholder(text) || is_sops && is_encrypted(text)),
         // A list or a map, which no API server takes; somebody wrote it there all the same.
         None => value.is_map() || value.is_list(),
     }
