@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::failure::{Failure, OrFail as _, Outcome, usage};
+use crate::git::Git;
 use crate::output;
 
 /// Folders that hold nothing of the repository's own.
@@ -52,6 +53,7 @@ impl Files {
         if let Some(failure) = broken {
             return Err(failure);
         }
+        files.extend(self.tracked_anyway(path));
         strays.sort();
         for stray in strays {
             let stray = output::plain(&stray.display().to_string());
@@ -59,6 +61,17 @@ impl Files {
         }
         files.sort();
         Ok(files)
+    }
+
+    /// The manifests in folders that are passed over which Git tracks all the same: those are the repository's own.
+    fn tracked_anyway(&self, folder: &Path) -> Vec<PathBuf> {
+        let Ok(git) = Git::discover(folder) else { return Vec::new() };
+        let (Some(prefix), Ok(tracked)) = (git.relative(folder), git.tracked()) else { return Vec::new() };
+        let prefix = if prefix.is_empty() { prefix } else { format!("{prefix}/") };
+        let under = tracked.iter().filter_map(|name| name.strip_prefix(prefix.as_str()));
+        let passed = under.filter(|rest| rest.split('/').any(|part| PASSED_OVER.contains(&part)));
+        let taken = passed.filter(|rest| self.takes(Path::new(rest))).map(|rest| folder.join(rest));
+        taken.filter(|path| path.is_file()).collect()
     }
 
     /// Every file of a folder whose name is asked for, in no order. Folders that cannot be read are passed over.

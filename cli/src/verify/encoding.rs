@@ -9,7 +9,7 @@ const NOT_UTF8: &str = "is not UTF-8 text, so only what can be read of it was lo
 const HAS_ZERO: &str = "has a zero byte, where a reader may stop, so perhaps not all of it was looked at";
 
 /// The text, and why perhaps not all of it can be looked at.
-pub(super) fn text(mut bytes: Zeroizing<Vec<u8>>) -> (Zeroizing<String>, Option<&'static str>) {
+pub(crate) fn text(mut bytes: Zeroizing<Vec<u8>>) -> (Zeroizing<String>, Option<&'static str>) {
     let (text, is_whole) = match bytes.as_slice() {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),

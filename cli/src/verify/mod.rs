@@ -41,4 +41,5 @@ mod hidden;
 mod hostile;
 
 pub(crate) use self::check::{Check, Counts, Options, SOON, Texts, check, check_texts};
+pub(crate) use self::encoding::text as text_of;
 pub(crate) use self::rules::RULES;

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
-pub use self::targets::{Standing, Targets};
 use self::targets::Recipients;
+pub use self::targets::{Standing, Targets};
 
 use super::{Binding, Format, KeyId, Keyring, MAX_VALUE, Place, Recipient, Refusal, Scope, SealError};
 use super::{Opened, inspect, open, open_evenly, rewrap, seal};

@@ -156,6 +156,10 @@ impl Targets {
             }
         }
         recipients.retain(|recipient| !self.removed.contains(&recipient.key_id()));
-        if recipients.is_empty() { Err(ResealRefusal::NobodyLeft) } else { Ok(Recipients { known: recipients, unknown }) }
+        if recipients.is_empty() {
+            Err(ResealRefusal::NobodyLeft)
+        } else {
+            Ok(Recipients { known: recipients, unknown })
+        }
     }
 }

@@ -132,10 +132,7 @@ fn other_recipients_stay_whether_their_public_halves_are_known_or_not() {
                 assert_eq!(opened.is_ok_and(|opened| opened.plaintext.same_as(b"CANARY")), opens);
             }
             // And on: the newest key changes once more.
-            assert!(matches!(
-                reseal(&keyring, &targets, Scope::Strict).value("password", &text),
-                Outcome::Kept { .. }
-            ));
+            assert!(matches!(reseal(&keyring, &targets, Scope::Strict).value("password", &text), Outcome::Kept { .. }));
         }
     }
 }
@@ -360,7 +357,9 @@ fn exactly_those_that_are_named_get_a_value_and_nobody_else() {
     assert!(matches!(work.value("password", &value), Outcome::Kept { .. }));
     // kubeseal's values become native ones, the other way is refused.
     let keyring = self::keyring([(rsa(0), KeyState::Active), (again(&old), KeyState::Active)]);
-    let text = new_text(reseal(&keyring, &targets, Scope::Strict).value("password", &sealed(&[&rsa(0)], Scope::Strict, PLACE)));
+    let text = new_text(
+        reseal(&keyring, &targets, Scope::Strict).value("password", &sealed(&[&rsa(0)], Scope::Strict, PLACE)),
+    );
     assert_eq!(inspect(&text).unwrap().binding.unwrap().keys, ids(&[&new, &recovery]));
     let certificate = Targets::exactly(vec![rsa(1).recipient().clone()]);
     let work = reseal(&keyring, &certificate, Scope::Strict);
@@ -376,7 +375,8 @@ fn recipients_are_added_and_taken_away() {
     let added = Targets { added: vec![person.recipient().clone()], ..Targets::newest(&keyring) };
     let removed = Targets { removed: [leaver.key_id()].into(), ..Targets::newest(&keyring) };
     let keys = |targets: &Targets, before: &[&Identity]| {
-        let text = new_text(reseal(&keyring, targets, Scope::Strict).value("password", &sealed(before, Scope::Strict, PLACE)));
+        let text =
+            new_text(reseal(&keyring, targets, Scope::Strict).value("password", &sealed(before, Scope::Strict, PLACE)));
         inspect(&text).unwrap().binding.unwrap().keys
     };
     assert_eq!(keys(&added, &[&new, &leaver]), ids(&[&new, &person, &leaver]));
