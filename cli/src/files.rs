@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::failure::{OrFail as _, Outcome, usage};
+use crate::failure::{Failure, OrFail as _, Outcome, usage};
 
 /// Folders that hold nothing of the repository's own.
 const PASSED_OVER: [&str; 3] = [".git", "node_modules", ".terraform"];
@@ -12,6 +12,8 @@ const PASSED_OVER: [&str; 3] = [".git", "node_modules", ".terraform"];
 /// Files to look at.
 pub(crate) struct Files {
     excluded: GlobSet,
+    /// The current folder, which patterns are from.
+    current: PathBuf,
 }
 
 impl Files {
@@ -22,11 +24,13 @@ impl Files {
             let glob = GlobBuilder::new(pattern.trim_start_matches("./")).literal_separator(true).build();
             set.add(glob.or_usage(format!("--exclude {pattern:?}"))?);
         }
-        Ok(Self { excluded: set.build().or_usage("--exclude")? })
+        let current = std::env::current_dir().and_then(|folder| folder.canonicalize()).unwrap_or_default();
+        Ok(Self { excluded: set.build().or_usage("--exclude")?, current })
     }
 
     /// Every file of a path, in order. A file that is named itself is taken whatever it is called; in a folder those
-    /// that end in `.yaml`, `.yml` or `.json` are, and those called `Kustomization`. What Git ignores is looked at too: ignored files can be committed.
+    /// that end in `.yaml`, `.yml` or `.json` are, and those called `Kustomization`. What Git ignores is looked at too:
+    /// ignored files can be committed.
     pub(crate) fn of(&self, path: &Path) -> Outcome<Vec<PathBuf>> {
         if path == Path::new("-") || path.is_file() {
             return Ok(vec![path.to_path_buf()]);
@@ -35,16 +39,20 @@ impl Files {
             return Err(usage!("{} does not exist", path.display()));
         }
         let mut files = Vec::new();
-        self.walk(path, is_manifest, &mut files)?;
+        let mut broken = None;
+        self.walk(path, is_manifest, &mut files, &mut |failure| drop(broken.get_or_insert(failure)));
+        if let Some(failure) = broken {
+            return Err(failure);
+        }
         files.sort();
         Ok(files)
     }
 
-    /// Every file of a folder whose name is asked for, in no order.
-    pub(crate) fn named(&self, folder: &Path, is_wanted: fn(&Path) -> bool) -> Outcome<Vec<PathBuf>> {
+    /// Every file of a folder whose name is asked for, in no order. Folders that cannot be read are passed over.
+    pub(crate) fn named(&self, folder: &Path, is_wanted: fn(&Path) -> bool) -> Vec<PathBuf> {
         let mut files = Vec::new();
-        self.walk(folder, is_wanted, &mut files)?;
-        Ok(files)
+        self.walk(folder, is_wanted, &mut files, &mut drop);
+        files
     }
 
     /// Whether a file that is found, from the folder that patterns are from, is one to look at.
@@ -52,26 +60,41 @@ impl Files {
         is_manifest(path) && !path.ancestors().any(|part| self.excluded.is_match(part))
     }
 
-    fn walk(&self, folder: &Path, is_wanted: fn(&Path) -> bool, files: &mut Vec<PathBuf>) -> Outcome {
+    fn walk(
+        &self,
+        folder: &Path,
+        is_wanted: fn(&Path) -> bool,
+        files: &mut Vec<PathBuf>,
+        broken: &mut impl FnMut(Failure),
+    ) {
         let named = || format!("reading folder {}", folder.display());
-        for entry in std::fs::read_dir(folder).or_usage(named())? {
-            let entry = entry.or_usage(named())?;
-            let path = entry.path();
-            if self.excluded.is_match(path.strip_prefix(".").unwrap_or(&path)) {
+        let entries = match std::fs::read_dir(folder).or_usage(named()) {
+            Ok(entries) => entries,
+            Err(failure) => return broken(failure),
+        };
+        for entry in entries {
+            let read = entry.and_then(|entry| Ok((entry.path(), entry.file_name(), entry.file_type()?)));
+            let (path, name, kind) = match read.or_usage(named()) {
+                Ok(read) => read,
+                Err(failure) => {
+                    broken(failure);
+                    continue;
+                }
+            };
+            let seen = path.strip_prefix(".").or_else(|_| path.strip_prefix(&self.current)).unwrap_or(&path);
+            if self.excluded.is_match(seen) {
                 continue;
             }
             // A link to a folder may lead in a circle; its target is looked at where it is.
-            let kind = entry.file_type().or_usage(named())?;
             if kind.is_dir() {
-                let is_ours = !PASSED_OVER.iter().any(|name| entry.file_name() == *name);
+                let is_ours = !PASSED_OVER.iter().any(|passed| name == *passed);
                 if is_ours {
-                    self.walk(&path, is_wanted, files)?;
+                    self.walk(&path, is_wanted, files, broken);
                 }
             } else if is_wanted(&path) && path.is_file() {
                 files.push(path);
             }
         }
-        Ok(())
     }
 }
 

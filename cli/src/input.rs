@@ -23,9 +23,9 @@ pub(crate) fn whole(path: &Path) -> Outcome<Zeroizing<Vec<u8>>> {
         if io::stdin().is_terminal() {
             crate::output::note("reading a file from the terminal; end it with Ctrl-D");
         }
-        return bounded(io::stdin().lock(), MAX_MANIFEST, "standard input");
+        return bounded(io::stdin().lock(), MAX_MANIFEST, PIPED, "standard input");
     }
-    bounded(open(path)?, MAX_MANIFEST, &path.display().to_string())
+    opened(path, MAX_MANIFEST)
 }
 
 /// Reads the value of `key`, from a file as it is or, without one, from standard input or a prompt.
@@ -35,14 +35,14 @@ pub(crate) fn whole(path: &Path) -> Outcome<Zeroizing<Vec<u8>>> {
 pub(crate) fn value(key: &str, file: Option<&Path>) -> Outcome<Plaintext> {
     let limit = bulla::seal::MAX_VALUE as u64;
     if let Some(path) = file.filter(|path| *path != Path::new("-")) {
-        let bytes = bounded(open(path)?, limit, &path.display().to_string())?;
+        let bytes = opened(path, limit)?;
         return Ok(Plaintext::from_guarded(bytes));
     }
     if io::stdin().is_terminal() {
         let typed = rpassword::prompt_password(format!("value of {key} (not shown): "))?;
         return not_empty(Plaintext::from(typed), key);
     }
-    let mut bytes = bounded(io::stdin().lock(), limit, "standard input")?;
+    let mut bytes = bounded(io::stdin().lock(), limit, PIPED, "standard input")?;
     trim_echo(&mut bytes);
     not_empty(Plaintext::from_guarded(bytes), key)
 }
@@ -72,25 +72,38 @@ fn open(path: &Path) -> Outcome<File> {
 }
 
 /// Reads at most `limit` bytes into a buffer that is wiped, also where it had to grow.
-fn bounded(mut source: impl io::Read, limit: u64, name: &str) -> Outcome<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));
-    let mut chunk = Zeroizing::new([0; 16 * 1024]);
+fn bounded(mut source: impl io::Read, limit: u64, expected: u64, name: &str) -> Outcome<Zeroizing<Vec<u8>>> {
+    // One byte more than is expected: a file that has not grown is read without a second buffer.
+    let expected = usize::try_from(expected.min(limit)).unwrap_or_default() + 1;
+    let mut bytes = Zeroizing::new(vec![0; expected]);
+    let mut filled = 0;
     loop {
-        let read = source.read(chunk.as_mut_slice()).map_err(|error| usage!("reading {name}: {error}"))?;
-        if read == 0 {
-            return Ok(bytes);
-        }
-        if (bytes.len() + read) as u64 > limit {
-            return Err(refuse!("{name} has more than {limit} bytes"));
-        }
-        if bytes.len() + read > bytes.capacity() {
-            let mut larger = Vec::with_capacity(bytes.capacity() * 2 + read);
-            larger.extend_from_slice(&bytes);
+        if filled == bytes.len() {
+            let mut larger = vec![0; bytes.len() * 2];
+            larger[..filled].copy_from_slice(&bytes);
             bytes.zeroize();
             *bytes = larger;
         }
-        bytes.extend_from_slice(&chunk[..read]);
+        let read = source.read(&mut bytes[filled..]).map_err(|error| usage!("reading {name}: {error}"))?;
+        if read == 0 {
+            bytes.truncate(filled);
+            return Ok(bytes);
+        }
+        filled += read;
+        if filled as u64 > limit {
+            return Err(refuse!("{name} has more than {limit} bytes"));
+        }
     }
+}
+
+/// What is expected of a pipe.
+const PIPED: u64 = 64 * 1024;
+
+/// Reads a file of at most `limit` bytes.
+fn opened(path: &Path, limit: u64) -> Outcome<Zeroizing<Vec<u8>>> {
+    let file = open(path)?;
+    let expected = file.metadata().map_or(PIPED, |metadata| metadata.len());
+    bounded(file, limit, expected, &path.display().to_string())
 }
 
 /// The text that bytes are.

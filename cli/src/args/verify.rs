@@ -9,22 +9,27 @@ use crate::findings::Format;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bulla verify                                  every YAML and JSON file under the current folder
-  bulla verify clusters/ --output github        annotations on the pull request
-  bulla verify --keyring keys.json clusters/    only keys of this file may be sealed to
+  bulla verify                                          every YAML and JSON file under the current folder
+  bulla verify --output sarif > bulla.sarif             for code scanning; --output github for annotations
+  bulla verify --keyring keys.json                      also whether the values still open (bulla keys list --output json)
+  bulla verify --changed-since origin/main              what a pull request answers for
+  bulla verify --write-baseline known.json              then: bulla verify --baseline known.json
+  bulla verify --explain wrong-place                    why a rule is there, and what to do
   kustomize build clusters/prod | bulla verify -
 
-It needs no cluster and no private key. An error is what cannot work or must not be in Git: a value that is damaged or
-was sealed for another place, a key that nobody named, a date that has passed, an ExternalSecret that a rule refuses, a
-plain Secret. A warning does not fail the check, but with --strict. Exit code 1 if there is an error.
+It needs no cluster and no private key. An error is what cannot work or must not be in Git; a warning does not fail the
+check, but with --strict. Exit code 1 if there is an error.
 
-The keys that values may be sealed to: --keyring FILE (recipients, certificates, or what `bulla keys show --output
-json` prints), else the recipients that .bulla.yaml names for the file, else any.")]
+A value is judged where it lands: the kustomizations of the repository are built as far as names, namespaces, annotations
+and values go, whether they are named or not. Templates of charts are read as far as they go before they are rendered.
+
+Which keys values may be sealed to: the recipients that .bulla.yaml names for the file. Which keys open: --keyring FILE
+(recipients, certificates, or what `bulla keys list --output json` prints, with states). Without either, any.")]
 pub(crate) struct VerifyArguments {
     /// Files and folders; - for standard input
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) paths: Vec<PathBuf>,
-    /// The keys that values may be sealed to. Repeatable
+    /// The keys that open values, with their states where the file says them. Repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) keyring: Vec<PathBuf>,
     /// Namespace of manifests that name none [default: what .bulla.yaml says for the file]

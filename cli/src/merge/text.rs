@@ -6,6 +6,7 @@
 //! `merge.conflictStyle` nor `diff.algorithm`, and a Git older than 2.38 does not have it: then it is `git merge`.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use gix::objs::{Kind, Write as _};
@@ -136,13 +137,14 @@ impl Work {
             fs::create_dir_all(self.git.join(folder))?;
         }
         fs::create_dir(&self.tree)?;
+        let put = |name: &str, text: &str| fs::File::create(self.git.join(name))?.write_all(text.as_bytes());
         let attributes =
             format!("* -text !eol !filter !working-tree-encoding merge=text conflict-marker-size={}\n", self.size);
-        fs::write(self.git.join("info/attributes"), attributes)?;
+        put("info/attributes", &attributes)?;
         let [base, ours, theirs] = texts;
         let base = self.commit(base, None, "base")?;
         let (ours, theirs) = (self.commit(ours, Some(base), "ours")?, self.commit(theirs, Some(base), "theirs")?);
-        fs::write(self.git.join("HEAD"), format!("{ours}\n"))?;
+        put("HEAD", &format!("{ours}\n"))?;
         Ok([base, ours, theirs])
     }
 

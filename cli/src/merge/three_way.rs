@@ -358,11 +358,11 @@ fn trios(documents: &Documents) -> Result<Vec<Trio<'_>>, Reason> {
         }
     }
     // What both sides have added.
-    let new = |all: &[usize], known: &dyn Fn(&(Option<usize>, usize, usize)) -> usize| -> Vec<usize> {
-        let known: Vec<usize> = found.iter().map(known).collect();
+    let new = |all: &[usize], known: &[usize]| -> Vec<usize> {
         all.iter().copied().filter(|index| !known.contains(index)).collect()
     };
-    let (new_ours, new_theirs) = (new(&ours, &|trio| trio.1), new(&theirs, &|trio| trio.2));
+    let (known_ours, known_theirs): (Vec<usize>, Vec<usize>) = found.iter().map(|(_, a, b)| (*a, *b)).unzip();
+    let (new_ours, new_theirs) = (new(&ours, &known_ours), new(&theirs, &known_theirs));
     for (a, b) in pair((&documents.ours, &new_ours), (&documents.theirs, &new_theirs)) {
         found.push((None, new_ours[a], new_theirs[b]));
     }

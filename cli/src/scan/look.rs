@@ -1,6 +1,7 @@
 //! One text, looked at: every detector, one pass to find where, and what remains of what they say.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -142,15 +143,17 @@ fn without_overlaps(mut hits: Vec<Hit>) -> Vec<Hit> {
         _ => 1,
     };
     hits.sort_by_key(|hit| (weight(hit), hit.span.start));
-    let mut taken: Vec<Hit> = Vec::with_capacity(hits.len());
+    // What is taken does not overlap, so only the nearest on each side can.
+    let mut taken: BTreeMap<usize, Hit> = BTreeMap::new();
     for hit in hits {
-        let overlaps = |other: &Hit| other.span.start < hit.span.end && hit.span.start < other.span.end;
-        if !taken.iter().any(overlaps) {
-            taken.push(hit);
+        let before =
+            taken.range(..=hit.span.start).next_back().is_none_or(|(_, other)| other.span.end <= hit.span.start);
+        let after = taken.range(hit.span.start..).next().is_none_or(|(start, _)| hit.span.end <= *start);
+        if before && after {
+            taken.insert(hit.span.start, hit);
         }
     }
-    taken.sort_by_key(|hit| (hit.span.start, hit.span.end));
-    taken
+    taken.into_values().collect()
 }
 
 /// Fills in lines and columns; the hits are in order.
@@ -224,3 +227,103 @@ fn is_settings(name: &str) -> bool {
 
 /// Bytes of a text.
 pub(super) type Span = Range<usize>;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::look;
+
+    /// Pieces of everything that is looked for, whole and broken.
+    const PIECES: [&str; 48] = [
+        "kind: Secret\n",
+        "\"kind\": \"Secret\"",
+        "kind: SealedSecret\n",
+        "apiVersion: v1\n",
+        "data:\n",
+        "stringData: ",
+        "metadata:\n  name: a\n",
+        "  password: ",
+        "- ",
+        "items:\n",
+        "secretGenerator:\n",
+        "  literals: [",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "'",
+        ":",
+        ",",
+        "\n",
+        "\r\n",
+        "---\n",
+        "# ",
+        "{{ ",
+        " }}",
+        "| b64enc",
+        "|\n",
+        ">-\n",
+        "-----BEGIN ",
+        "RSA PRIVATE KEY-----",
+        "-----END",
+        "\\n",
+        "AGE-SECRET-KEY-1",
+        "eyJhbGciOi",
+        ".eyJ",
+        "://",
+        "user:pass@",
+        "aHVudGVyMg==",
+        "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCg",
+        "AKIA",
+        "Q~",
+        "T3BlbkFJ",
+        "machine a login b password ",
+        ":$apr1$",
+        "\"auth\": \"",
+        "bulla:allow",
+        "é\u{1f512}",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_text_whatsoever_stops_the_search(pieces in prop::collection::vec((0..PIECES.len(), "[ -~]{0,6}"), 0..60), cut in any::<prop::sample::Index>()) {
+            let text: String = pieces.iter().map(|(at, between)| format!("{}{between}", PIECES[*at])).collect();
+            let looked = look(text.as_bytes(), "a.yaml");
+            let lines = text.matches('\n').count() + 1;
+            prop_assert!(looked.hits.iter().all(|hit| (1..=lines).contains(&hit.line) && hit.column > 0), "{text:?}");
+            // Cut anywhere, also within a character.
+            let end = cut.index(text.len() + 1);
+            look(&text.as_bytes()[..end], "a.rs");
+            look(&[&[0xff, 0xfe], &text.as_bytes()[..end]].concat(), ".pgpass");
+        }
+
+        #[test]
+        fn no_bytes_whatsoever_stop_the_search(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            look(&bytes, "a");
+        }
+    }
+
+    #[test]
+    fn long_lines_and_deep_nesting_take_no_long_time() {
+        let began = std::time::Instant::now();
+        let one = "{\"kind\": \"Secret\", \"stringData\": {\"password\": \"hunter2x\"}}";
+        for text in [
+            format!("[{}]", vec![one; 4000].join(", ")),
+            one.repeat(4000),
+            "password=\"k3J9sQp1Zx8w\";".repeat(20_000),
+            "[".repeat(200_000) + "kind: Secret",
+            "-----BEGIN PRIVATE KEY-----".repeat(5_000),
+            "://a:".repeat(100_000),
+            "{{ if }}\nkind: Secret\ndata:\n".repeat(300),
+            format!("a: |\n  kind: Secret\n{}", "  data: {a: b}\n".repeat(50_000)),
+            "eyJ".repeat(100_000),
+        ] {
+            look(text.as_bytes(), "a.yaml");
+        }
+        assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+    }
+}

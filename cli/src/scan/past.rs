@@ -9,7 +9,7 @@ use super::hit::Hit;
 use super::search::{Options, Search, Source, Tally, Under, finding, left_notes, sorted};
 use crate::failure::{Outcome, usage};
 use crate::findings::{Finding, Note, Related};
-use crate::git::{Blob, Git, History, ObjectId, Revisions};
+use crate::git::{Blob, Files, Git, History, ObjectId, Revisions};
 use crate::output::Progress;
 
 /// Other files that are named for one secret.
@@ -54,7 +54,7 @@ pub(crate) fn history(options: &Options, revisions: &Revisions) -> Outcome<Searc
     spinner.done();
     history.keep(|path| under.shown(path).is_some_and(|shown| !excluded.has(&shown)));
     // Before the first commit there is none.
-    let head: HashMap<ObjectId, String> = git.head_files()?.into_iter().map(|(path, blob)| (blob, path)).collect();
+    let head = git.head_files()?;
 
     let progress = Progress::new(history.blobs().len() as u64, "versions");
     let secrets: Mutex<HashMap<u64, Secret>> = Mutex::new(HashMap::new());
@@ -63,8 +63,7 @@ pub(crate) fn history(options: &Options, revisions: &Revisions) -> Outcome<Searc
         if looked.hits.is_empty() {
             return None;
         }
-        let is_head = head.contains_key(&blob.id);
-        for found in found(&tally, &history, blob, &looked.hits, &root, is_head) {
+        for found in found(&tally, &history, blob, &looked.hits, &root, &head) {
             let mut secrets = secrets.lock().unwrap_or_else(PoisonError::into_inner);
             match secrets.entry(found.hit.print) {
                 std::collections::hash_map::Entry::Occupied(mut known) => known.get_mut().join(found),
@@ -97,16 +96,17 @@ pub(crate) fn history(options: &Options, revisions: &Revisions) -> Outcome<Searc
 }
 
 /// What was found in one version of a file, at each path that it was at.
-fn found(tally: &Tally, history: &History, blob: &Blob, hits: &[Hit], root: &Path, is_head: bool) -> Vec<Secret> {
+fn found(tally: &Tally, history: &History, blob: &Blob, hits: &[Hit], root: &Path, head: &Files) -> Vec<Secret> {
     let mut all = Vec::new();
     for place in history.places(blob) {
         let id = place.commit.map(|commit| commit.id.to_string());
         let source =
             Source { shown: &place.path, name: &place.path, file: &root.join(&place.path), commit: id.as_deref() };
+        let is_now = head.get(&place.path) == Some(&blob.id);
         for (hit, fingerprint) in tally.judge(hits.to_vec(), &source) {
             all.push(Secret {
                 first: (place.order, place.path.clone(), hit.line, hit.column),
-                head: is_head.then(|| (place.path.clone(), hit.line, hit.column)),
+                head: is_now.then(|| (place.path.clone(), hit.line, hit.column)),
                 commit: place.commit.map(|commit| commit.id),
                 paths: BTreeSet::from([place.path.clone()]),
                 fingerprint,
@@ -139,17 +139,19 @@ fn told(git: &Git, history: &History, secret: Secret, under: &Under) -> Finding 
         format!("commit {} of {} by {author}", commit.short(), commit.authored.date())
     });
     let since = since.unwrap_or_else(|| "a tag without a commit".to_owned());
-    let now = if head.is_some() { "still in HEAD" } else { "no longer in HEAD" };
-    finding.message = format!("{}; since {since}, {now}", finding.message);
+    let state = if head.is_some() { "still in HEAD" } else { "no longer in HEAD" };
+    finding.message = format!("{}; since {since}, {state}", finding.message);
     finding.mend = format!("{}; {OPTIONAL}", finding.mend);
     finding.commit = commit.map(|commit| commit.to_string());
     let is_same =
         |(at, line, column): &(String, usize, usize)| *at == path && (*line, *column) == (hit.line, hit.column);
-    if let Some((at, line, column)) = head.filter(|head| !is_same(head)) {
+    let now = head.filter(|head| !is_same(head));
+    let is_other = |other: &&String| **other != path && now.as_ref().is_none_or(|(at, ..)| at != *other);
+    if let Some((at, line, column)) = &now {
         let message = "where it is now".to_owned();
-        finding = finding.see(Related { file: shown(&at), line: Some(line), column: Some(column), message });
+        finding = finding.see(Related { file: shown(at), line: Some(*line), column: Some(*column), message });
     }
-    for other in paths.iter().filter(|other| **other != path).take(MAX_RELATED) {
+    for other in paths.iter().filter(is_other).take(MAX_RELATED) {
         finding = finding.see(Related {
             file: shown(other),
             line: None,

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::external::External;
 use super::file::{self, Seen};
 use super::known::{self, Keyring, Policy};
-use super::kustomize::{self, Build, Names, Sources, shown as named};
+use super::kustomize::{self, Build, Names, Sources, shown};
 use super::plan::{Plan, Task, resolved};
 use super::{duplicates, landing, rules};
 use crate::external::Landed;
@@ -133,21 +133,21 @@ fn of(paths: &[PathBuf], named: &[PathBuf], files: &Files, texts: Texts, options
         names: Names::new(std::iter::empty()),
         texts,
     };
-    let kustomizations = kustomizations(paths, named, files)?;
+    let kustomizations = kustomizations(paths, named, files);
     let plan = if kustomizations.is_empty() { Plan::without(named) } else { Plan::new(named, &kustomizations) };
     Ok(run(plan, &shared))
 }
 
 /// Every kustomization that may have to do with the files: those among them, and those of their repositories.
-fn kustomizations(paths: &[PathBuf], named: &[PathBuf], files: &Files) -> Outcome<Vec<PathBuf>> {
+fn kustomizations(paths: &[PathBuf], named: &[PathBuf], files: &Files) -> Vec<PathBuf> {
     let mut found: BTreeSet<PathBuf> =
         named.iter().filter(|file| kustomize::is_kustomization(file)).map(|file| resolved(file)).collect();
     let roots: BTreeSet<PathBuf> =
         paths.iter().filter(|path| *path != Path::new("-")).filter_map(|p| repository(p)).collect();
     for root in roots {
-        found.extend(files.named(&root, kustomize::is_kustomization)?);
+        found.extend(files.named(&root, kustomize::is_kustomization));
     }
-    Ok(found.into_iter().collect())
+    found.into_iter().collect()
 }
 
 /// The root of the repository that a path is in.
@@ -157,7 +157,7 @@ fn repository(path: &Path) -> Option<PathBuf> {
 }
 
 fn run(plan: Plan, shared: &Shared<'_>) -> Check {
-    let Plan { tasks, tree, roots, own } = plan;
+    let Plan { tasks, tree, roots, own, named } = plan;
     let progress = Progress::new(tasks.len() as u64, "files");
     let seen: Vec<Seen> = tasks
         .par_iter()
@@ -181,7 +181,7 @@ fn run(plan: Plan, shared: &Shared<'_>) -> Check {
         if !task.look.is_checked {
             continue;
         }
-        check.checked.insert(shown(&task.path));
+        check.checked.insert(called(&task.path));
         check.counts.files += usize::from(seen.is_ours);
         check.counts.sealed_secrets += seen.sealed_secrets;
         check.counts.values += seen.values;
@@ -195,7 +195,10 @@ fn run(plan: Plan, shared: &Shared<'_>) -> Check {
     let built = roots.into_par_iter().map(|root| {
         let build = Build::of(&tree, root.index, &sources);
         let mut found = landing::check(&build, &tree, root.index, shared);
-        found.retain(|finding| root.files.as_ref().unwrap_or(&check.checked).contains(&finding.file));
+        found.retain(|finding| match &root.files {
+            Some(files) => files.contains(&finding.file) || named.contains(&finding.file),
+            None => check.checked.contains(&finding.file),
+        });
         (found, landing::external(&build))
     });
     let built: Vec<(Vec<Finding>, Vec<Landed>)> = built.collect();
@@ -216,7 +219,7 @@ fn run(plan: Plan, shared: &Shared<'_>) -> Check {
 }
 
 fn read(task: &Task, shared: &Shared<'_>) -> Seen {
-    let named = shown(&task.path);
+    let named = called(&task.path);
     if let Some(text) = shared.texts.get(&task.path) {
         return file::look(&task.path, &named, text, shared, task.look);
     }
@@ -250,10 +253,7 @@ impl Check {
     }
 }
 
-/// The path as people write it.
-fn shown(path: &Path) -> String {
-    if path == Path::new("-") {
-        return "standard input".to_owned();
-    }
-    named(path)
+/// A file as people write it.
+fn called(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { shown(path) }
 }

@@ -180,7 +180,11 @@ impl Reader<'_> {
     /// Manifests and values in a text of the file: an inline patch, the values of a release, a ConfigMap.
     fn embedded(&mut self, outline: &Outline<'_>, text: &str, judge: &Judge<'_>) {
         for view in outline.all().filter(|view| !view.is_alias()) {
-            let Some(body) = view.text().filter(|body| body.contains('\n') && is_worth_a_look(body)) else { continue };
+            let Some(body) =
+                view.text().filter(|body| body.contains('\n') && body.contains(':') && is_worth_a_look(body))
+            else {
+                continue;
+            };
             let Ok(inner) = Outline::parse(body) else { continue };
             let moved = within(text, view.place(), body);
             let mut findings = self.leaks(&inner);

@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) roots: Vec<Root>,
     /// Kustomizations whose own faults are reported.
     pub(super) own: BTreeSet<usize>,
+    /// The files that were named, as they are called in findings.
+    pub(super) named: BTreeSet<String>,
 }
 
 /// A file to look at.
@@ -29,7 +31,7 @@ pub(super) struct Task {
 /// A kustomization to build.
 pub(super) struct Root {
     pub(super) index: usize,
-    /// The files in which its findings are reported; `None` for those that were named.
+    /// The files in which its findings are reported beside those that were named; `None` for all that are checked.
     pub(super) files: Option<BTreeSet<String>>,
 }
 
@@ -84,11 +86,9 @@ impl Plan {
             if through.is_empty() && !has_named {
                 continue;
             }
-            let reported = by_name.keys().cloned().chain(through.into_iter().flat_map(files_of));
-            let reported = reported.map(|path| names.of(&path).to_string()).collect();
             // Where everything that is checked was named there is nothing to tell apart.
-            let files_of_root = (checked.len() > by_name.len()).then_some(reported);
-            roots.push(Root { index, files: files_of_root });
+            let through = through.into_iter().flat_map(files_of).map(|path| names.of(&path).to_string());
+            roots.push(Root { index, files: (checked.len() > by_name.len()).then(|| through.collect()) });
             files.extend(reach.files);
             patches.extend(reach.patches);
         }
@@ -104,7 +104,8 @@ impl Plan {
         }
         tasks.extend(Self::without(&stdin.into_iter().cloned().collect::<Vec<_>>()).tasks);
         tasks.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { tasks, tree, roots, own }
+        let named = by_name.keys().map(|path| names.of(path).to_string()).collect();
+        Self { tasks, tree, roots, own, named }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A repository of the real git, with the binary on its PATH, and sealed values to put into it.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use bulla::seal::{Binding, Identity, Place, Recipient, Scope};
@@ -77,7 +78,7 @@ impl Checkout {
 
     pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        std::fs::write(self.path(name), text).unwrap();
+        put(&self.path(name), text.as_bytes());
     }
 
     /// Writes a file and commits it.
@@ -108,6 +109,11 @@ impl Elsewhere<'_> {
     pub(crate) fn bulla(&self, arguments: &[&str]) -> Run {
         run(self.checkout.command("bulla").current_dir(&self.folder).args(arguments))
     }
+}
+
+/// Writes a file.
+pub(crate) fn put(path: &Path, bytes: &[u8]) {
+    std::fs::File::create(path).unwrap().write_all(bytes).unwrap();
 }
 
 pub(crate) fn run(command: &mut Command) -> Run {

@@ -44,7 +44,7 @@ impl Review {
         let keys = [("old.key", &self.old), ("new.key", &self.new)];
         keys.iter()
             .flat_map(|(name, key)| {
-                std::fs::write(self.checkout.bench.path(name), &key.text).unwrap();
+                self.checkout.bench.write(name, &key.text);
                 ["--identity".to_owned(), self.checkout.bench.path(name).display().to_string()]
             })
             .collect()
@@ -122,7 +122,7 @@ fn without_a_key_it_says_what_can_be_known() {
         "db.yaml\n  SealedSecret prod/db\n",
         "~ changed  changed, or sealed again to the same keys",
         "~ longer   changed: 14 -> 17 bytes",
-        "= rotated  sealed again; whether the value is the same takes a key to tell, now also to ",
+        "= rotated  sealed again; whether the value is the same takes a key to tell, to ",
         "+ added    added: native x25519, 14 bytes, strict, to ",
         "- removed  removed",
         "1 file(s): 1 added, 1 removed, 2 changed, 1 sealed again; 2 of them may hold the same value or another: --identity tells",
@@ -208,8 +208,11 @@ fn markdown_is_a_table_that_names_cannot_break_out_of() {
     review.checkout.write("db.yaml", &text);
     let markdown = review.diff(&["--output", "markdown"]).exits(0).out;
     assert!(markdown.starts_with("### Sealed values\n\n1 file(s): "), "{markdown}");
-    assert!(markdown.contains("\n**`db.yaml`**\n\n| object | key | | |\n| --- | --- | --- | --- |\n"), "{markdown}");
-    assert!(markdown.contains("| `prod/d'b\\|<b> # x` | `added` | added | "), "{markdown}");
+    assert!(
+        markdown.contains("\n**`db.yaml`**\n\n| object | key | what changed |\n| --- | --- | --- |\n"),
+        "{markdown}"
+    );
+    assert!(markdown.contains("| `prod/d'b\\|<b> # x` | `added` | added: native "), "{markdown}");
     assert!(!markdown.contains("\n# x") && !markdown.contains('\u{1b}'), "{markdown}");
     let rows = markdown.lines().filter(|line| line.starts_with("| `"));
     assert!(rows.clone().count() >= 5 && rows.clone().all(|row| row.ends_with(" |")), "{markdown}");

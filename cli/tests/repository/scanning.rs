@@ -88,3 +88,216 @@ fn recall_and_precision_on_a_thousand_files_are_at_least_99_percent_and_no_secre
     assert_eq!(caught.keys().copied().collect::<BTreeSet<_>>(), listed);
     assert!(caught.values().all(|count| *count >= 8), "{caught:?}");
 }
+
+/// A secret that is made up for one test, and a line that sets it.
+fn made_up(seed: u64) -> (String, String) {
+    let mut dice = Dice(seed);
+    let secret = fill(&mut dice, "glpat-{20:a}");
+    (format!("SERVICE={secret}\n"), secret)
+}
+
+#[test]
+fn errors_fail_the_scan_warnings_only_when_strict_and_nothing_at_all_passes() {
+    let bench = Bench::new();
+    bench.write("clean/a.yaml", "a: b\n");
+    assert!(bench.run(&["scan", "clean"]).exits(0).out.contains("1 file(s); nothing wrong"));
+    let password = password(&mut Dice(7));
+    bench.write("warned/a.yaml", &format!("db:\n  password: \"{password}\"\n"));
+    let run = bench.run(&["scan", "warned"]).exits(0);
+    assert!(run.out.contains("warned/a.yaml:2:14: something that looks random"), "{}", run.out);
+    bench.run(&["scan", "warned", "--strict"]).exits(1);
+    let (line, secret) = made_up(8);
+    bench.write("leaky/deep/app.env", &format!("# a\n{line}"));
+    let run = scan(&bench, &["leaky"], 1, std::slice::from_ref(&secret));
+    assert_eq!(found(&run), [("gitlab-token".to_owned(), "leaky/deep/app.env".to_owned(), 2)]);
+    bench.run(&["scan", "nowhere"]).exits(2).says("nowhere does not exist");
+    let piped = bench.pipe(&["scan", "-"], &line).exits(1);
+    silent(&piped, &[secret]);
+    assert!(piped.out.contains("standard input:1:9: a GitLab token, 26 characters"), "{}", piped.out);
+    for id in ["plain-secret", "generic-secret"] {
+        assert!(bench.run(&["scan", "--explain", id]).exits(0).out.contains("Mend"));
+    }
+    bench.run(&["scan", "--explain", "nonsense"]).exits(2);
+}
+
+#[test]
+fn what_is_said_to_be_meant_is_left_out_if_a_reason_is_given() {
+    let bench = Bench::new();
+    let (line, secret) = made_up(9);
+    let allowed = [
+        ("same.env", format!("{} # bulla:allow a token of the sandbox\n", line.trim_end())),
+        ("above.env", format!("# bulla:allow a token of the sandbox\n{line}")),
+        ("code.go", format!("// bulla:allow a token of the sandbox\nvar a = \"{secret}\"\n")),
+        ("page.html", format!("<a t=\"{secret}\"></a> <!-- bulla:allow a token of the sandbox -->\n")),
+        (
+            "object.yaml",
+            format!(
+                "# bulla:allow nobody serves it\n# and more\nkind: Secret\nmetadata: {{name: a}}\nstringData:\n  b: hunter2x\n  c: {secret}\n"
+            ),
+        ),
+        (
+            "value.yaml",
+            "kind: Secret\nmetadata: {name: a}\nstringData:\n  b: hunter2x # bulla:allow of the tests\n".to_owned(),
+        ),
+    ];
+    for (file, text) in &allowed {
+        bench.write(&format!("allowed/{file}"), text);
+    }
+    let run = scan(&bench, &["allowed"], 0, std::slice::from_ref(&secret));
+    assert!(run.out.contains("\"allowed\": 7"), "{}", run.out);
+    bench.write("not/unreasoned.env", &format!("{} # bulla:allow\n", line.trim_end()));
+    bench.write("not/elsewhere.env", &format!("# bulla:allow a token of the sandbox\nA=b\n{line}"));
+    let run = bench.run(&["scan", "not"]).exits(1).says("line 1: bulla:allow without a reason allows nothing");
+    assert_eq!(run.out.matches("[gitlab-token]").count(), 2);
+}
+
+#[test]
+fn an_allowlist_names_places_with_a_reason_for_a_time_and_tells_what_it_is_no_longer_for() {
+    let bench = Bench::new();
+    let ((line, secret), (other, _)) = (made_up(10), made_up(11));
+    bench.write("work/.git/HEAD", "");
+    bench.write("work/tests/deep/a.env", &line);
+    bench.write("work/b.env", &format!("{line}{other}"));
+    let list = |entries: &str| bench.write("work/.bulla-allow.yaml", &format!("version: 1\nallow:\n{entries}"));
+    let here = |arguments: &[&str]| bench.run(&[&["scan", "work", "--output", "json"], arguments].concat());
+    list("- {path: 'tests/**', rule: gitlab-token, reason: of the tests}\n");
+    let run = here(&[]).exits(1);
+    assert_eq!(rules(&run).len(), 2);
+    // The second line only, by its fingerprint.
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    let print = report["findings"][1]["fingerprint"].as_str().unwrap();
+    list(&format!(
+        "- {{path: 'tests/**', reason: of the tests}}\n- {{path: b.env, fingerprint: {print}, reason: revoked}}\n"
+    ));
+    let run = here(&[]).exits(1);
+    assert_eq!(found(&run), [("gitlab-token".to_owned(), "work/b.env".to_owned(), 1)]);
+    assert!(run.out.contains("\"allowed\": 2"));
+    list("- {path: '**', reason: we are moving, until: 2020-01-01}\n- {path: gone/**, reason: was there}\n");
+    let run = here(&[]).exits(1);
+    assert_eq!(rules(&run).len(), 3);
+    assert!(
+        run.out.contains("allowed until 2020-01-01, counts again: **")
+            && run.out.contains("fits nothing any more, take it out: gone/**")
+    );
+    list("- {path: '**'}\n");
+    here(&[]).exits(1).says("missing field `reason`");
+    bench.write("mine.yaml", "version: 1\nallow: [{path: 'work/**', reason: all of it}]\n");
+    here(&["--allow", "mine.yaml"]).exits(0);
+    silent(&bench.run(&["scan", "work"]), &[secret]);
+}
+
+#[test]
+fn a_baseline_lets_old_findings_be_worked_off_while_nothing_new_comes_in() {
+    let bench = Bench::new();
+    bench.write("a/one.env", &made_up(12).0);
+    bench.run(&["scan", "a", "--write-baseline", "known.json"]).exits(0);
+    assert!(bench.run(&["scan", "a", "--baseline", "known.json"]).exits(0).out.contains("1 known already"));
+    bench.write("a/two.env", &made_up(13).0);
+    let run = bench.run(&["scan", "a", "--baseline", "known.json", "--output", "json"]).exits(1);
+    assert_eq!(found(&run).len(), 1);
+}
+
+#[test]
+fn what_git_ignores_is_left_out_unless_it_is_tracked_or_asked_for() {
+    let checkout = crate::checkout::Checkout::plain();
+    let (line, secret) = made_up(14);
+    checkout.write(".gitignore", "*.env\nbuild/\n");
+    checkout.write("tracked.env", &line);
+    checkout.git(&["add", "-f", "tracked.env"]).exits(0);
+    for file in ["ignored.env", "build/out.txt", "plain.txt", "deep/plain.txt"] {
+        checkout.write(file, &line);
+    }
+    let files = |arguments: &[&str]| {
+        let run = checkout.bulla(&[&["scan", "--output", "json"], arguments].concat()).exits(1);
+        silent(&run, std::slice::from_ref(&secret));
+        found(&run).into_iter().map(|(_, file, _)| file).collect::<Vec<_>>()
+    };
+    assert_eq!(files(&[]), ["deep/plain.txt", "plain.txt", "tracked.env"]);
+    assert_eq!(files(&["--ignored"]), ["build/out.txt", "deep/plain.txt", "ignored.env", "plain.txt", "tracked.env"]);
+    assert_eq!(files(&["deep"]), ["deep/plain.txt"]);
+    assert_eq!(files(&["ignored.env"]), ["ignored.env"]);
+    assert_eq!(files(&["--exclude", "deep", "--exclude", "*.txt"]), ["tracked.env"]);
+}
+
+#[test]
+fn files_of_powershell_of_other_encodings_and_of_no_text_at_all_are_read_or_counted() {
+    let bench = Bench::new();
+    let secret = password(&mut Dice(15));
+    let text = format!(
+        "apiVersion: v1\r\nkind: Secret\r\nmetadata:\r\n  name: über\r\nstringData:\r\n  password: \"{secret}\"\r\n"
+    );
+    std::fs::create_dir(bench.path("a")).unwrap();
+    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let latin1: Vec<u8> = text.chars().map(|letter| u8::try_from(letter).unwrap_or(b'?')).collect();
+    for (name, bytes) in
+        [("utf16.yaml", utf16), ("latin1.yaml", latin1), ("bom.yaml", [b"\xef\xbb\xbf", text.as_bytes()].concat())]
+    {
+        std::fs::write(bench.path("a").join(name), bytes).unwrap();
+    }
+    std::fs::write(bench.path("a/binary"), [&b"password\0"[..], text.as_bytes()].concat()).unwrap();
+    let run = scan(&bench, &["a"], 1, &[secret]);
+    let place = |file: &str| ("plain-secret".to_owned(), format!("a/{file}"), 6);
+    assert_eq!(found(&run), [place("bom.yaml"), place("latin1.yaml"), place("utf16.yaml")]);
+    assert!(run.out.contains("1 file(s) that are not text: not looked at"), "{}", run.out);
+}
+
+#[test]
+fn the_documentation_lists_the_rules_as_they_are() {
+    let bench = Bench::new();
+    let listed: Value =
+        serde_json::from_str(&bench.run(&["scan", "--rules", "--output", "json"]).exits(0).out).unwrap();
+    let row = |rule: &Value| {
+        let field = |name: &str| rule[name].as_str().unwrap().to_owned();
+        format!("| `{}` | {} | {} |", field("id"), field("level"), field("summary"))
+    };
+    let rows: Vec<String> = listed.as_array().unwrap().iter().map(row).collect();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scan.md")).unwrap();
+    let there: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `") && (line.contains("| error |") || line.contains("| warning |")))
+        .collect();
+    assert_eq!(there, rows, "docs/scan.md should have:\n{}", rows.join("\n"));
+}
+
+#[test]
+fn gitleaks_leaves_sealed_values_alone_with_our_configuration_and_still_finds_tokens() {
+    let bench = Bench::with_keys();
+    for (number, text) in sealed(&bench).iter().enumerate() {
+        bench.write(&format!("repo/{number}.yaml"), text);
+        let folded = text.replace("    password: ", "    password: >-\n      ");
+        bench.write(&format!("repo/folded/{number}.yaml"), &folded);
+    }
+    let (line, secret) = made_up(16);
+    bench.write("repo/app.env", &line);
+    bench.write(".gitleaks.toml", &bench.run(&["scan", "--gitleaks-allowlist"]).exits(0).out);
+    let (repo, config) = (bench.path("repo"), bench.path(".gitleaks.toml"));
+    let files = |more: &[&str]| {
+        let arguments = [
+            &[
+                "dir",
+                repo.to_str().unwrap(),
+                "--no-banner",
+                "--redact",
+                "--exit-code",
+                "0",
+                "--report-format",
+                "json",
+                "--report-path",
+                "-",
+            ],
+            more,
+        ]
+        .concat();
+        let report: Value = serde_json::from_slice(&tools::stdout_of(tools::gitleaks(&arguments, b""))).unwrap();
+        let names = report
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["File"].as_str().unwrap().rsplit_once("repo/").unwrap().1.to_owned());
+        names.collect::<BTreeSet<_>>()
+    };
+    let before = files(&[]);
+    assert!(before.contains("app.env") && before.iter().any(|file| file.ends_with(".yaml")), "{before:?}");
+    assert_eq!(files(&["--config", config.to_str().unwrap()]), BTreeSet::from(["app.env".to_owned()]));
+    silent(&scan(&bench, &["repo"], 1, &[secret]), &[]);
+}

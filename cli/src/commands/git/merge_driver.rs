@@ -1,6 +1,7 @@
 //! `bulla git merge-driver`: what Git calls to merge a file that may hold sealed values.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use crate::args::MergeDriverArguments;
@@ -23,15 +24,21 @@ pub(super) fn run(arguments: &MergeDriverArguments) -> Outcome {
         Ok(verdict) => verdict,
         Err(failure) => {
             let whole = whole_conflict(&texts, &marks);
-            fs::write(&arguments.ours, whole).or_usage(format!("writing {}", arguments.ours.display()))?;
+            replace(&arguments.ours, &whole)?;
             return Err(failure.at(format!("{} was not merged", arguments.path)));
         }
     };
-    fs::write(&arguments.ours, &verdict.merged.text).or_usage(format!("writing {}", arguments.ours.display()))?;
+    replace(&arguments.ours, &verdict.merged.text)?;
     if !is_inner(arguments) {
         tell(&arguments.path, &verdict);
     }
     if verdict.merged.conflicts { Err(Failure::said()) } else { Ok(()) }
+}
+
+/// Writes the result into the file that Git made for it, and for nothing else.
+fn replace(path: &Path, bytes: &[u8]) -> Outcome {
+    let written = fs::File::create(path).and_then(|mut file| file.write_all(bytes));
+    written.or_usage(format!("writing {}", path.display()))
 }
 
 /// What `merge.conflictStyle` and `diff.algorithm` are here.

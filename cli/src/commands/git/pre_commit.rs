@@ -112,11 +112,8 @@ fn sealed(git: &Git, staged: &[Staged], lenience: &Lenience, notes: &mut Vec<Not
 /// The text of blobs, wiped when they are dropped; not those that are too long or no text.
 fn texts(git: &Git, blobs: &[(&str, ObjectId)]) -> Outcome<Texts> {
     let read = |(path, blob): &(&str, ObjectId)| -> Outcome<Option<(PathBuf, Zeroizing<String>)>> {
-        let bytes = match git.bytes_of(*blob) {
-            Ok(bytes) => bytes,
-            // Git says so itself where an object is missing; one that is too long is no manifest.
-            Err(_) => return Ok(None),
-        };
+        // One that is too long is no manifest; where an object is missing Git says so itself.
+        let Ok(bytes) = git.bytes_of(*blob) else { return Ok(None) };
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Some((PathBuf::from(path), Zeroizing::new(text)))),
             Err(error) => {

@@ -1,9 +1,10 @@
 //! `bulla git resolve`: sealed values in conflict, decided.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use bulla::seal::{Keyring, Place};
+use bulla::seal::{KeyId, Keyring, Place};
 
 use crate::args::ResolveArguments;
 use crate::document::{Document, Manifest};
@@ -13,6 +14,7 @@ use crate::git::{Git, ObjectId};
 use crate::merge::compare;
 use crate::merge::conflict::{self, Part};
 use crate::merge::resolve::{self, Base, Choice, Disputed};
+use crate::merge::seal::{Facts, Seal};
 use crate::merge::three_way::{loses_its_place, named};
 use crate::output::{self, Access, GOOD, WARN};
 use crate::sealing::Sealer;
@@ -46,7 +48,7 @@ pub(super) fn run(arguments: &ResolveArguments) -> Outcome {
     }
     let stages = stages(file)?;
     let mut work = Work { arguments, keyring, stages, sealer: None };
-    let mut chosen = Vec::new();
+    let (mut chosen, mut other_keys) = (Vec::new(), false);
     for disputed in wanted {
         let choice = work.choose(disputed);
         let about = format!("{} of {}", output::plain(&disputed.key), output::plain(&named(&disputed.objects[0])));
@@ -64,6 +66,7 @@ pub(super) fn run(arguments: &ResolveArguments) -> Outcome {
         let (lines, more) = work.fitting(disputed, lines, value.as_deref(), is_ours)?;
         let what = if value.is_some() { "taken from" } else { "taken out, as in" };
         output::note(&format!("{GOOD}✓{GOOD:#} {about}: {what} {side}{}{more}", reason(why)));
+        other_keys |= value.is_some() && keys(&disputed.ours) != keys(&disputed.theirs);
         chosen.push((disputed.part, lines));
     }
     let count = chosen.len();
@@ -79,11 +82,21 @@ pub(super) fn run(arguments: &ResolveArguments) -> Outcome {
     if let Some(sealer) = work.sealer {
         sealer.finish();
     }
+    if other_keys {
+        let file = file.display();
+        output::note(&format!(
+            "The sides were sealed to different keys: `bulla reseal {file}` seals to those of .bulla.yaml"
+        ));
+    }
     if left > 0 {
         return Err(refuse!("{}: {left} conflict(s) left", file.display()));
     }
     output::note(&format!("No conflict is left: git add {}", file.display()));
     Ok(())
+}
+
+fn keys(value: &Option<String>) -> BTreeSet<KeyId> {
+    Seal::of(value.as_deref()).facts().map(Facts::keys).unwrap_or_default()
 }
 
 fn reason(why: &str) -> String {

@@ -104,7 +104,8 @@ fn above(text: &str, mut start: usize, indent: usize) -> Vec<Line<'_>> {
         if !line.is_nothing() && line.indent < indent && !is_first_of_item {
             break;
         }
-        if !line.is_nothing() && line.indent == indent && line.entry().is_none() {
+        // No entry of a map, or the kind of another one.
+        if !line.is_nothing() && line.indent == indent && line.entry().is_none_or(|(key, ..)| key == "kind") {
             break;
         }
         lines.push(if is_first_of_item { first } else { line });
@@ -127,10 +128,9 @@ fn below(text: &str, start: usize) -> Vec<Line<'_>> {
             lines.push(line.without_dash());
             continue;
         }
-        let ends = line.content.starts_with("---")
-            || line.content.starts_with("```")
-            || !line.is_nothing() && (line.indent < indent || line.indent == indent && line.entry().is_none());
-        if ends {
+        let is_other = || line.entry().is_none_or(|(key, ..)| key == "kind");
+        let ends = line.indent < indent || line.indent == indent && is_other();
+        if line.content.starts_with("---") || line.content.starts_with("```") || !line.is_nothing() && ends {
             break;
         }
         lines.push(line);

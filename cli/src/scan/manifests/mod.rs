@@ -74,15 +74,16 @@ fn within(text: &str, depth: usize) -> Vec<Hit> {
         read.hits.extend(hits(found));
     }
     // What the parser did not get to see, or not as a Secret.
-    let is_unread = |kind: &&Range<usize>| !read.seen.iter().any(|seen| seen.contains(&kind.start));
-    let left: Vec<&Range<usize>> = kinds.iter().filter(is_unread).collect();
+    let seen = merged(std::mem::take(&mut read.seen));
+    let is_seen =
+        |at: usize| seen.get(seen.partition_point(|part| part.end <= at)).is_some_and(|part| part.contains(&at));
+    let left: Vec<&Range<usize>> = kinds.iter().filter(|kind| !is_seen(kind.start)).collect();
     if !left.is_empty() {
         let is_quoted =
             |kind: &&Range<usize>| text[..kind.start].ends_with('"') || text[kind.start..kind.end].contains("\\");
         let (quoted, bare): (Vec<_>, Vec<_>) = left.into_iter().partition(|kind| is_quoted(kind));
         if !quoted.is_empty() || bare.iter().any(|kind| text[..kind.start].trim_end().ends_with(['{', ','])) {
-            let is_new =
-                |found: &Found| !found.starts.iter().any(|start| read.seen.iter().any(|seen| seen.contains(start)));
+            let is_new = |found: &Found| !found.starts.iter().any(|start| is_seen(*start));
             read.hits.extend(braces::read(text).iter().filter(|found| is_new(found)).flat_map(hits));
         }
         let blocks = bare.into_iter().filter_map(|kind| lines::secret(text, kind.start));
@@ -92,6 +93,19 @@ fn within(text: &str, depth: usize) -> Vec<Hit> {
         read.hits.extend(lines::generators(text));
     }
     read.hits
+}
+
+/// The same parts of a text, in order and without overlaps.
+fn merged(mut parts: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    parts.sort_by_key(|part| part.start);
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match merged.last_mut() {
+            Some(last) if part.start <= last.end => last.end = last.end.max(part.end),
+            Some(_) | None => merged.push(part),
+        }
+    }
+    merged
 }
 
 /// Whether there may be a template with values: most sealed values have one, and nothing but names in it.

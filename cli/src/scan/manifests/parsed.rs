@@ -1,6 +1,6 @@
 //! Secrets, generators and templates of what a parser can read.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::ops::Range;
 
 use super::{Found, MAX_DEPTH, Value, value, within};
@@ -20,14 +20,17 @@ pub(super) struct Read {
     pub(super) is_whole: bool,
 }
 
+/// Characters between two marks in a long line.
+const MARKED: usize = 256;
+
 /// A text, and where its lines begin.
 struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
     /// Where the text is in the file.
     offset: usize,
-    /// The place that was looked up last: line, column and byte. The next one is often behind it on the same line.
-    last: Cell<(usize, usize, usize)>,
+    /// Of the long line that was looked up last, the byte of every so many characters.
+    marks: RefCell<(usize, Vec<usize>)>,
 }
 
 /// Reads a text; where it cannot be read as a whole, each document of it alone.
@@ -61,7 +64,7 @@ fn documents(text: &str) -> Vec<Range<usize>> {
 fn one(text: &str, offset: usize, depth: usize, read: &mut Read) -> bool {
     let Ok(outline) = Outline::parse(text) else { return false };
     let starts = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
-    let lines = Lines { text, starts, offset, last: Cell::new((1, 1, 0)) };
+    let lines = Lines { text, starts, offset, marks: RefCell::default() };
     for view in outline.all() {
         if view.is_alias() {
             continue;
@@ -157,16 +160,22 @@ fn templates(view: View<'_, '_>, path: &[&str], kind: &str, lines: &Lines<'_>, r
 impl Lines<'_> {
     /// The byte of a line and a column, in the file.
     fn offset_of(&self, (line, column): (usize, usize)) -> usize {
-        let (last_line, last_column, last_byte) = self.last.get();
-        let (from, known) = if line == last_line && column >= last_column {
-            (last_byte, last_column)
-        } else {
-            (self.starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len()), 1)
-        };
-        let rest = &self.text[from..];
-        let at = from + rest.char_indices().nth(column.saturating_sub(known)).map_or(rest.len(), |(at, _)| at);
-        self.last.set((line, column.max(1), at));
-        self.offset + at
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len());
+        let end = self.starts.get(line).map_or(self.text.len(), |next| next - 1).max(start);
+        let (text, column) = (&self.text[start..end], column.saturating_sub(1));
+        let (from, left) = if text.len() > 4 * MARKED { self.marked(line, text, column) } else { (0, column) };
+        let at = text[from..].char_indices().nth(left).map_or(text.len(), |(at, _)| from + at);
+        self.offset + start + at
+    }
+
+    /// A byte near a character of a long line, and how many characters are left from there.
+    fn marked(&self, line: usize, text: &str, column: usize) -> (usize, usize) {
+        let mut marks = self.marks.borrow_mut();
+        if marks.0 != line {
+            *marks = (line, text.char_indices().step_by(MARKED).map(|(at, _)| at).collect());
+        }
+        let mark = (column / MARKED).min(marks.1.len().saturating_sub(1));
+        (marks.1.get(mark).copied().unwrap_or_default(), column - mark * MARKED)
     }
 
     /// The bytes of a value: just these where it stands as it is written, else its lines.

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::files;
-use crate::checkout::{Checkout, Key, manifest, run};
+use crate::checkout::{Checkout, Key, manifest, put, run};
 
 #[test]
 fn in_a_linked_worktree_it_is_installed_for_all_of_them() {
@@ -16,7 +16,7 @@ fn in_a_linked_worktree_it_is_installed_for_all_of_them() {
     assert!(checkout.path(".git/hooks/pre-commit").exists() && linked.folder.join(".gitattributes").exists());
     assert!(!checkout.git(&["config", "merge.bulla.driver"]).exits(0).out.is_empty());
     let refused = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: canary}\n";
-    std::fs::write(linked.folder.join("s.yaml"), refused).unwrap();
+    put(&linked.folder.join("s.yaml"), refused.as_bytes());
     linked.git(&["add", "s.yaml"]).exits(0);
     linked.git(&["commit", "-qm", "x"]).exits(1).says("not committed");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, put};
 use crate::support::dice::Dice;
 
 const FILES: usize = 60;
@@ -80,7 +80,7 @@ fn hundreds_of_random_merges_are_gits_own() {
         let base: Vec<(Vec<String>, usize)> = (0..FILES).map(|_| (text(&mut dice), dice.below(8))).collect();
         let commit = |versions: Vec<Vec<u8>>| {
             for (index, bytes) in versions.into_iter().enumerate() {
-                std::fs::write(checkout.path(&format!("{index}.yaml")), bytes).unwrap();
+                put(&checkout.path(&format!("{index}.yaml")), &bytes);
             }
             checkout.git(&["add", "-A"]).exits(0);
             checkout.git(&["commit", "-qm", "x", "--no-verify", "--allow-empty"]).exits(0);
@@ -94,7 +94,7 @@ fn hundreds_of_random_merges_are_gits_own() {
 
         let with = after_merge(&checkout);
         std::fs::create_dir_all(checkout.path(".git/info")).unwrap();
-        std::fs::write(checkout.path(".git/info/attributes"), "* !merge\n").unwrap();
+        checkout.write(".git/info/attributes", "* !merge\n");
         let without = after_merge(&checkout);
         for (name, bytes) in &without.1 {
             assert_eq!(with.1.get(name), Some(bytes), "{name} of {style}, seed {seed}");

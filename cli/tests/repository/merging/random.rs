@@ -42,7 +42,7 @@ impl Version {
                     let (front, back) = value.split_at(value.len() / 2);
                     format!("{key}: >-\n  {front}\\\n  {back}")
                         .replace(">-", "\"\\")
-                        .replace(&format!("{back}"), &format!("{back}\""))
+                        .replace(back, &format!("{back}\""))
                 }
             })
             .collect();
@@ -121,7 +121,7 @@ fn different_keys_always_merge_to_the_union_and_the_same_key_never_does() {
         let mut edits: Vec<[Version; 2]> = Vec::new();
         for base in &bases {
             let mut keys: Vec<&str> = KEYS.to_vec();
-            let mut pick = |dice: &mut Dice, keys: &mut Vec<&'static str>| {
+            let pick = |dice: &mut Dice, keys: &mut Vec<&'static str>| {
                 let count = 1 + dice.below(3);
                 (0..count).map(|_| keys.remove(dice.below(keys.len()))).collect::<Vec<_>>()
             };

@@ -3,14 +3,14 @@
 use bulla::seal::Scope;
 
 use super::{FILE, Story, joined};
-use crate::checkout::{Key, manifest};
+use crate::checkout::{Key, manifest, put};
 
 const CANARY: &str = "canary-hunter2";
 
 impl Story {
     fn identity(&self) -> String {
         let path = self.checkout.bench.path("identity.key");
-        std::fs::write(&path, &self.key.text).unwrap();
+        put(&path, self.key.text.as_bytes());
         path.display().to_string()
     }
 
@@ -141,8 +141,8 @@ fn keys_that_do_not_open_decide_nothing_and_other_conflicts_stay() {
     let of = |line: &str, team: &str| version(&[line]).replace("payments", team);
     story.tell(&of(&a, "payments"), &of(&a2, "red"), &of(&a3, "blue"));
     story.merge().exits(1);
+    story.checkout.bench.write("stranger.key", &Key::new().text);
     let stranger = story.checkout.bench.path("stranger.key").display().to_string();
-    std::fs::write(&stranger, Key::new().text).unwrap();
     let before = story.result();
     story.resolve(&["--identity", &stranger]).exits(1).says("does not open with these keys");
     assert_eq!(story.result(), before);

@@ -70,6 +70,9 @@ fn a_value_is_judged_where_every_overlay_makes_it_land() {
         assert_eq!(landed(&verify(&bench, paths)), landed(&found), "{paths:?}");
     }
     assert_eq!(verify(&bench, &["overlays/prod"]), []);
+    assert_eq!(verify(&bench, &["--exclude", "overlays/dev"]), []);
+    let absolute = bench.path("base").canonicalize().unwrap();
+    assert_eq!(landed(&verify(&bench, &[absolute.to_str().unwrap()])), landed(&found));
     bench.write("elsewhere/other.yaml", "kind: List\n");
     assert_eq!(verify(&bench, &["elsewhere"]), []);
 }

@@ -115,6 +115,13 @@ fn lists_and_documents_are_checked_one_by_one() {
     let good = manifest("db", "  namespace: prod\n", &[("password", &value)]);
     let bad = manifest("db2", "  namespace: prod\n", &[("password", &value)]);
     let other = bad.replace("name: db2", "name: db3");
+    // A value over several lines is one value.
+    let (first, rest) = value.split_at(40);
+    let block = manifest("db", "  namespace: prod\n", &[("password", &format!("|\n      {first}\n      {rest}"))]);
+    bench.write("block.yaml", &block);
+    let run = bench.run(&["verify"]).exits(0);
+    assert!(run.out.contains("1 SealedSecret(s) with 1 value(s)"), "{}", run.out);
+    std::fs::remove_file(bench.path("block.yaml")).unwrap();
     let item = |text: &str| format!("- {}\n", text.trim_end().replace('\n', "\n  "));
     bench.write(
         "all.yaml",

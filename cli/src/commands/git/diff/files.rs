@@ -57,9 +57,9 @@ pub(super) fn changed(arguments: &DiffArguments) -> Outcome<Vec<Pair>> {
     let mut paths: Vec<&str> = arguments.paths.iter().map(String::as_str).collect();
     for word in &arguments.revisions {
         // As with git, a path needs no `--` where it cannot be taken for a revision.
-        if paths.is_empty() && Path::new(word).exists() && !is_revision(word)? {
-            paths.push(word);
-        } else if arguments.paths.is_empty() && !paths.is_empty() {
+        let comes_after_a_path = arguments.paths.is_empty() && !paths.is_empty();
+        let is_path = || -> Outcome<bool> { Ok(paths.is_empty() && Path::new(word).exists() && !is_revision(word)?) };
+        if comes_after_a_path || is_path()? {
             paths.push(word);
         } else {
             command.push(word);

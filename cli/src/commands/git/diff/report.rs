@@ -45,20 +45,15 @@ pub(super) fn markdown(found: &Found, has_keys: bool) -> String {
             text.push_str(&format!("Not compared: {}\n", code(problem)));
             continue;
         }
-        text.push_str("| object | key | | |\n| --- | --- | --- | --- |\n");
+        text.push_str("| object | key | what changed |\n| --- | --- | --- |\n");
         for object in &file.objects {
             let about = about(object);
             if object.values.is_empty() || !about.is_empty() {
-                text.push_str(&format!(
-                    "| {} | | {} | {} |\n",
-                    code(&object.object),
-                    word(object.change),
-                    cell(&about)
-                ));
+                text.push_str(&format!("| {} | | {} |\n", code(&object.object), cell(&about)));
             }
             for value in &object.values {
                 let (object, key) = (code(&object.object), code(&value.key));
-                text.push_str(&format!("| {object} | {key} | {} | {} |\n", word(value.change), cell(&sentence(value))));
+                text.push_str(&format!("| {object} | {key} | {} |\n", cell(&sentence(value))));
             }
         }
     }
@@ -118,18 +113,20 @@ fn sentence(value: &ValueChange) -> String {
             parts.push(format!("scope {old} -> {new}"));
         }
     }
-    if value.before.is_some() || value.change == Change::Added {
-        let now = if value.change == Change::Added { "to" } else { "now also to" };
-        parts.extend(keys(now, &value.keys_added).filter(|_| value.change != Change::Removed));
-        parts.extend(keys("no longer to", &value.keys_removed).filter(|_| value.change != Change::Removed));
-    }
+    let (added, removed) = (ids(&value.keys_added), ids(&value.keys_removed));
+    parts.extend(match (value.change, added.is_empty(), removed.is_empty()) {
+        (Change::Removed, ..) | (_, true, true) => None,
+        (Change::Added, ..) => Some(format!("to {added}")),
+        (_, false, true) => Some(format!("now also to {added}")),
+        (_, true, false) => Some(format!("no longer to {removed}")),
+        (_, false, false) => Some(format!("to {added} instead of {removed}")),
+    });
     parts.extend(value.problem.as_ref().map(|problem| format!("{BAD}NOT SEALED: {}{BAD:#}", plain(problem))));
     parts.join(", ")
 }
 
-fn keys(what: &str, ids: &[KeyId]) -> Option<String> {
-    let ids: Vec<String> = ids.iter().map(short).collect();
-    (!ids.is_empty()).then(|| format!("{what} {}", ids.join(" ")))
+fn ids(ids: &[KeyId]) -> String {
+    ids.iter().map(short).collect::<Vec<_>>().join(" ")
 }
 
 fn summary(summary: &Summary, has_keys: bool) -> String {
