@@ -38,7 +38,6 @@ fn plan(arguments: &ResealArguments) -> Outcome<Plan> {
     };
     let mut wanted = Wanted {
         to: recipients::usable(typed(&arguments.to, "--to")?)?,
-        kept: typed(&arguments.keep, "--keep")?,
         added: typed(&arguments.add, "--add")?,
         removed: removed(&arguments.remove)?,
         is_native_only: arguments.native,

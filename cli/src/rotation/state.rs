@@ -132,7 +132,7 @@ impl Wish {
             path: path.map_err(|_| usage!("{} is in another repository", arguments.path.display()))?,
             identity: arguments.identity.iter().map(absolute).collect::<Outcome<_>>()?,
             new_identity: arguments.new_identity.as_deref().map(not_there_yet).transpose()?,
-            kubeconfig: arguments.cluster.connection.kubeconfig.as_ref().map(absolute).transpose()?,
+            kubeconfig: kubeconfig(arguments).as_ref().map(absolute).transpose()?,
             context: arguments.cluster.connection.context.clone(),
             controller_namespace: arguments.cluster.controller_namespace.clone(),
             controller_service: arguments.controller_service.clone(),
@@ -158,6 +158,17 @@ impl Wish {
         let connection = ConnectionArguments { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
         ClusterArguments { connection, controller_namespace: self.controller_namespace.clone() }
     }
+}
+
+/// The kubeconfig that was typed, else one of `$KUBECONFIG` that is named from the current folder, which changes.
+fn kubeconfig(arguments: &RotationArguments) -> Option<PathBuf> {
+    let typed = arguments.cluster.connection.kubeconfig.clone();
+    typed.or_else(|| {
+        let told = std::env::var_os("KUBECONFIG")?;
+        let mut paths = std::env::split_paths(&told).filter(|path| !path.as_os_str().is_empty());
+        let (first, is_alone) = (paths.next()?, paths.next().is_none());
+        (is_alone && first.is_relative()).then_some(first)
+    })
 }
 
 /// A file that may not be there, by the folder that it will be in.
