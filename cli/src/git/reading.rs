@@ -57,13 +57,14 @@ impl Git {
     ) -> (Vec<T>, Left) {
         let blobs = history.blobs();
         let ids: Vec<ObjectId> = blobs.iter().map(|blob| blob.id).collect();
-        self.each_of(&ids, tick, |at, bytes| blobs.get(at).and_then(|blob| look(blob, bytes)))
+        self.each_of(&ids, is_text, tick, |at, bytes| blobs.get(at).and_then(|blob| look(blob, bytes)))
     }
 
-    /// The same of any blobs; `look` is told which of them it is.
+    /// The same of any blobs that are wanted by their bytes, text or not; `look` is told which of them it is.
     pub(crate) fn each_of<T: Send>(
         &self,
         ids: &[ObjectId],
+        is_wanted: fn(&[u8]) -> bool,
         tick: impl Fn() + Sync,
         look: impl Fn(usize, &[u8]) -> Option<T> + Sync,
     ) -> (Vec<T>, Left) {
@@ -72,7 +73,7 @@ impl Git {
         order.sort_by_key(|(at, _)| packed.get(*at).copied());
         let looked = self.on_every_core(&order, CHUNK, |repository, chunk| {
             let look = |(at, id): &(usize, ObjectId)| {
-                let read = match text(repository, *id, |bytes| look(*at, bytes)) {
+                let read = match read(repository, *id, is_wanted, |bytes| look(*at, bytes)) {
                     Read::Looked(made) => made.map(Read::Looked),
                     Read::Large => Some(Read::Large),
                     Read::Binary => Some(Read::Binary),
@@ -107,7 +108,7 @@ impl Git {
         let looked = self.on_every_core(files, CHUNK, |repository, chunk| {
             let (mut all, mut left) = (Vec::new(), Left::default());
             for (path, id) in chunk {
-                match text(repository, *id, |bytes| look(path, *id, bytes)) {
+                match read(repository, *id, is_text, |bytes| look(path, *id, bytes)) {
                     Read::Looked(made) => all.extend(made),
                     Read::Large => left.large += 1,
                     Read::Binary => left.binary += 1,
@@ -174,14 +175,19 @@ impl Git {
     }
 }
 
-fn text<T>(repository: &gix::Repository, id: ObjectId, look: impl FnOnce(&[u8]) -> T) -> Read<T> {
+fn read<T>(
+    repository: &gix::Repository,
+    id: ObjectId,
+    is_wanted: fn(&[u8]) -> bool,
+    look: impl FnOnce(&[u8]) -> T,
+) -> Read<T> {
     match repository.try_find_header(id) {
         Ok(Some(header)) if header.kind() == Kind::Blob && header.size() > MAX_BYTES => return Read::Large,
         Ok(Some(header)) if header.kind() == Kind::Blob => {}
         Ok(_) | Err(_) => return Read::Missing,
     }
     match repository.find_object(id) {
-        Ok(object) if is_text(&object.data) => Read::Looked(look(&object.data)),
+        Ok(object) if is_wanted(&object.data) => Read::Looked(look(&object.data)),
         Ok(_) => Read::Binary,
         Err(_) => Read::Missing,
     }

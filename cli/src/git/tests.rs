@@ -285,7 +285,7 @@ fn what_is_staged_is_what_differs_from_the_commit() {
     let ids: Vec<_> = staged.iter().map(|staged| staged.blob).collect();
     assert_eq!(staged.iter().map(|staged| staged.path.as_str()).collect::<Vec<_>>(), ["a.yaml", "new.yaml"]);
     assert_eq!((staged[0].before.is_some(), staged[1].before), (true, None));
-    assert_eq!(git.each_of(&ids, || (), |_, bytes| Some(bytes.to_vec())).0, [&b"staged"[..], b"new"]);
+    assert_eq!(git.each_of(&ids, super::is_text, || (), |_, bytes| Some(bytes.to_vec())).0, [&b"staged"[..], b"new"]);
     assert!(git.tracked().is_ok_and(|paths| paths.contains(&"new.yaml".to_owned())));
 }
 

@@ -131,7 +131,12 @@ fn assigned<'t>(text: &'t [u8], name: &Range<usize>, is_settings: bool) -> Optio
             while matches!(rest.peek(), Some(b':' | b'=' | b'>' | b'?')) {
                 rest.at += 1;
             }
-            // XML has the value right behind the name; a comparison has none.
+            // XML has the value right behind the name, and its bracket before it.
+            let is_element = text[separator] == b'>';
+            if is_element && !text[..name.start].ends_with(b"<") && !text[..name.start].ends_with(b":") {
+                return None;
+            }
+            // A comparison has none.
             if rest.at - separator > 2 || text[separator..rest.at] == *b"==" {
                 return None;
             }
@@ -322,7 +327,7 @@ fn judge(text: &[u8], assigned: &Assigned<'_>) -> Option<Hit> {
     let is_other = is_uuid(value)
         || value.contains('@') && value.contains('.')
         || value.contains(['\\', '*'])
-        || value.starts_with("sha256");
+        || value.split(':').next().is_some_and(|kind| kind.contains("sha") || kind.contains("md5"));
     // With the checksum of a real one it would have been found as what it is.
     let is_made_up = value.len() == 40
         && ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "npm_"].iter().any(|form| value.starts_with(form));
@@ -354,7 +359,7 @@ fn has_file_extension(value: &str) -> bool {
 }
 
 /// The words of a name, in small letters: `DB_PASSWORD`, `dbPassword`, `db-password`.
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut was_lower = false;
     let mut is_new = true;

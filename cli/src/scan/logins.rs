@@ -45,7 +45,10 @@ fn auth(text: &[u8], anchor: usize) -> Option<Hit> {
     let encoded = AUTH.as_ref()?.captures(rest.get(..rest.len().min(5000))?)?.get(1)?;
     let decoded = LENIENT.decode(encoded.as_bytes()).ok()?;
     let (_, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    let is_plain = Worth::of(password) == Worth::Plain && !is_weak(password) && !password.chars().any(char::is_control);
+    let is_plain = password.len() >= 6
+        && Worth::of(password) == Worth::Plain
+        && !is_weak(password)
+        && !password.chars().any(char::is_control);
     let span = anchor + encoded.start()..anchor + encoded.end();
     is_plain.then(|| Hit::new(&DOCKER_AUTH, span, "user and password of a container registry", &decoded))
 }

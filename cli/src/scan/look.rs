@@ -10,7 +10,8 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use super::hit::Hit;
 use super::rules::{GENERATED_SECRET, GENERIC, PLAIN_SECRET, PLAIN_TEMPLATE, SERVICE_ACCOUNT, URL_PASSWORD};
 use super::shapes::{SHAPES, Token};
-use super::{assigned, encoded, jwt, logins, manifests, private_keys, remarks, shapes, urls};
+use super::{assigned, encoded, jwt, logins, manifests, private_keys, remarks, shapes, stores, urls};
+use crate::git::is_text;
 
 /// Findings of one text; more of the same file would tell nobody anything.
 const MAX_HITS: usize = 1000;
@@ -61,8 +62,16 @@ static ANCHORS: LazyLock<Option<Anchors>> = LazyLock::new(|| {
     Some(Anchors { search, of })
 });
 
+/// Whether a file is to be looked at: texts, and what holds keys without being one.
+pub(super) fn is_wanted(bytes: &[u8]) -> bool {
+    is_text(bytes) || stores::is_one(bytes)
+}
+
 /// Looks at a text; `name` is that of its file.
 pub(crate) fn look(bytes: &[u8], name: &str) -> Looked {
+    if let Some(hit) = stores::find(bytes) {
+        return Looked { hits: vec![hit], ..Looked::default() };
+    }
     let text = readable(bytes);
     let mut hits = manifests::find(&text);
     tokens(text.as_bytes(), is_settings(name), &mut hits);

@@ -8,6 +8,7 @@
 //! | `look` | one text, looked at by every detector |
 //! | `manifests` | Kubernetes Secrets, generators and templates |
 //! | `shapes`, `jwt`, `private_keys`, `logins`, `urls`, `assigned` | the detectors |
+//! | `stores` | key stores and keys that are no text |
 //! | `encoded` | base64, to look inside |
 //! | `worth`, `checksum` | what a value gives away; what tells the random from the made-up |
 //! | `remarks` | `# bulla:allow REASON` |
@@ -33,6 +34,7 @@ mod rules;
 mod search;
 mod shapes;
 mod staged;
+mod stores;
 mod tree;
 mod urls;
 mod worth;

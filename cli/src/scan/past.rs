@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::exclude::Excluded;
 use super::hit::Hit;
+use super::look::is_wanted;
 use super::search::{Options, Search, Source, Tally, Under, finding, left_notes, sorted};
 use crate::failure::{Outcome, usage};
 use crate::findings::{Finding, Note, Related};
@@ -58,7 +59,9 @@ pub(crate) fn history(options: &Options, revisions: &Revisions) -> Outcome<Searc
 
     let progress = Progress::new(history.blobs().len() as u64, "versions");
     let secrets: Mutex<HashMap<u64, Secret>> = Mutex::new(HashMap::new());
-    let look = |blob: &Blob, bytes: &[u8]| {
+    let ids: Vec<ObjectId> = history.blobs().iter().map(|blob| blob.id).collect();
+    let look = |at: usize, bytes: &[u8]| {
+        let blob = history.blobs().get(at)?;
         let looked = tally.look(bytes, &history.first(blob).path);
         if looked.hits.is_empty() {
             return None;
@@ -74,7 +77,7 @@ pub(crate) fn history(options: &Options, revisions: &Revisions) -> Outcome<Searc
         }
         None::<()>
     };
-    let (_, left) = git.each(&history, || progress.add(1), look);
+    let (_, left) = git.each_of(&ids, is_wanted, || progress.add(1), look);
     progress.done();
 
     let secrets = secrets.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -15,6 +15,8 @@ pub(super) const ANCHORS: [&str; 5] =
 
 /// More than the longest private key, with every line break written as two characters.
 const LONGEST: usize = 64 << 10;
+/// How far from the key of a service account it says that it is of one.
+const ACCOUNT: usize = 2048;
 /// Characters of base64 in the shortest private key; fewer are an ellipsis.
 const SHORTEST: usize = 60;
 
@@ -53,7 +55,8 @@ pub(super) fn find(text: &[u8], anchor: usize) -> Option<Hit> {
     }
     // After the magic word comes the cipher, after its length.
     let is_locked = label == "ENCRYPTED" || body.is_locked || (is_open_ssh && !first.get(19..)?.starts_with(b"none"));
-    let is_account = || contains(text, b"\"service_account\"") || contains(text, b"\\\"service_account\\\"");
+    let around = &text[begin.saturating_sub(ACCOUNT)..text.len().min(head + body.end + ACCOUNT)];
+    let is_account = || contains(around, b"\"service_account\"") || contains(around, b"\\\"service_account\\\"");
     let (rule, what) = match label {
         _ if is_locked => (&LOCKED_KEY, "a private key under a passphrase"),
         "PGP" => (&PRIVATE_KEY, "a private key of PGP"),

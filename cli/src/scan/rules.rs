@@ -38,6 +38,8 @@ rules! {
         "make a new key, replace certificates and authorised keys, and seal it with `bulla seal --from-file`";
     LOCKED_KEY, Warning, "locked-private-key", "a private key under a passphrase", WHY_LOCKED,
         "seal it with `bulla seal --from-file`, and make a new one if the passphrase can be guessed";
+    KEY_STORE, Warning, "key-store", "a key store or password database, under a password", WHY_LOCKED,
+        "seal it with `bulla seal --from-file`, and make new keys if the password can be guessed (`changeit`) or is known";
     AGE_IDENTITY, Error, "age-identity", "an age identity: it opens what is sealed to it", WHY,
         "make a new key with `bulla keys generate`, seal everything to it with `bulla reseal`, and change the values that it opened";
     WIREGUARD_KEY, Error, "wireguard-key", "a private or preshared key of WireGuard", WHY,

@@ -221,7 +221,7 @@ pub(super) static SHAPES: &[Shape] = &[
     shape(&CI, "a token of Buildkite", &["bkua_"], r"bkua_[a-z0-9]{40}", Random(3.0)),
     shape(&CI, "a token of SonarQube", &["sqp_", "squ_", "sqa_"], r"sq[pua]_[a-f0-9]{40}", Random(3.0)),
     // services
-    shape(&VAULT, "a token of Vault", &["hvs.", "hvb.", "hvr."], r"hv[sbr]\.[A-Za-z0-9_-]{24,300}", Random(3.3)),
+    shape(&VAULT, "a token of Vault", &["hvs.", "hvb.", "hvr."], r"hv[sbr]\.[A-Za-z0-9_-]{24,300}", By(vault)),
     shape(
         &DOPPLER,
         "a token of Doppler",
@@ -458,6 +458,13 @@ fn aws(id: &[u8]) -> Answer {
 /// The emulator's key is the same for everybody.
 fn azure_storage(key: &[u8]) -> Answer {
     if key.starts_with(b"Eby8vdM02xNOcqFl") || entropy(key) < 4.5 { Answer::No } else { Answer::Yes }
+}
+
+/// Words run together have no capitals; what Vault makes up has.
+fn vault(token: &[u8]) -> Answer {
+    let body = token.get(4..).unwrap_or_default();
+    let is_random = entropy(body) >= 3.3 && body.iter().any(u8::is_ascii_uppercase) && !is_made_up(body);
+    if is_random { Answer::Yes } else { Answer::No }
 }
 
 fn stripe(key: &[u8]) -> Answer {

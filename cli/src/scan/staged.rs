@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::exclude::Excluded;
+use super::look::is_wanted;
 use super::search::{Options, Search, Source, Tally, Under, finding, left_notes, remarks, sorted};
 use crate::failure::Outcome;
 use crate::findings::Note;
@@ -31,13 +32,13 @@ pub(crate) fn staged(options: &Options) -> Outcome<Search> {
         let notes = remarks(&looked, shown);
         Some((at, tally.judge(looked.hits, &source), notes))
     };
-    let (looked, left) = git.each_of(&ids, || (), look);
+    let (looked, left) = git.each_of(&ids, is_wanted, || (), look);
     let (mut findings, mut notes, mut known) = (Vec::new(), Vec::new(), 0);
     for (at, hits, said) in looked {
         notes.extend(said);
         let Some((shown, file)) = staged.get(at).filter(|_| !hits.is_empty()) else { continue };
         let before: Vec<ObjectId> = file.before.into_iter().collect();
-        let (old, _) = git.each_of(&before, || (), |_, bytes| Some(super::look(bytes, &file.path).hits));
+        let (old, _) = git.each_of(&before, is_wanted, || (), |_, bytes| Some(super::look(bytes, &file.path).hits));
         let old: HashSet<u64> = old.into_iter().flatten().map(|hit| hit.print).collect();
         for (hit, fingerprint) in hits {
             if old.contains(&hit.print) {

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::exclude::Excluded;
+use super::look::is_wanted;
 use super::rules;
 use super::search::{Options, Search, Source, Tally, finding, left_notes, remarks, sorted};
 use crate::failure::{OrFail as _, Outcome, usage};
 use crate::files::is_manifest;
 use crate::findings::{Finding, Note, Root};
-use crate::git::{Git, Left, MAX_BYTES, is_text};
+use crate::git::{Git, Left, MAX_BYTES};
 use crate::output::Progress;
 
 /// What is searched in one repository, or outside of any.
@@ -118,7 +119,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Left> {
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(missing)?;
-    if is_text(&bytes) { Ok(bytes) } else { Err(Left { binary: 1, ..Left::default() }) }
+    if is_wanted(&bytes) { Ok(bytes) } else { Err(Left { binary: 1, ..Left::default() }) }
 }
 
 impl Files {

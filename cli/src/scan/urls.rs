@@ -38,7 +38,7 @@ pub(super) fn find(text: &[u8], anchor: usize) -> Option<Hit> {
     let (user, password) = user_info.split_once(':')?;
     let lower_host = host.to_ascii_lowercase();
     let is_example = host.is_empty() || EXAMPLES.iter().any(|word| lower_host.contains(word)) || lower_host == "host";
-    if is_example || password.len() < 4 || password == user || is_weak(password) {
+    if is_example || password.len() < 6 || password == user || is_weak(password) {
         return None;
     }
     if Worth::of(password) != Worth::Plain

@@ -277,6 +277,9 @@ fn is_public(value: &str) -> bool {
 
 /// Whether somebody is to put something in its place.
 pub(super) fn is_placeholder(value: &str) -> bool {
+    if has_fill_in(value) {
+        return true;
+    }
     if value.len() > LONGEST_PLACEHOLDER || value.contains('\n') {
         return false;
     }
@@ -289,6 +292,29 @@ pub(super) fn is_placeholder(value: &str) -> bool {
             && entropy(lower.as_bytes()) < 3.0
         || core.len() >= 3 && core.bytes().all(|byte| Some(byte) == core.bytes().next())
         || core.len() >= 6 && is_sequence(core.as_bytes())
+        || is_upper_name(value)
+}
+
+/// Whether a part of it is to be filled in: `Bearer <your token>`. XML has brackets that end with a slash, too.
+fn has_fill_in(value: &str) -> bool {
+    let is_word = |inner: &str| {
+        let letters = inner.bytes().filter(u8::is_ascii_alphabetic).count();
+        (3..=60).contains(&inner.len())
+            && letters * 2 > inner.len()
+            && inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" _-.".contains(&byte))
+    };
+    let mut inner = value.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));
+    value.len() <= 512 && !value.contains("</") && !value.contains("/>") && inner.any(is_word)
+}
+
+/// Whether it is a name in capitals, such as `YOUR_TOKEN_HERE` or `DB_E2E_PASSWORD`: no one's password.
+fn is_upper_name(value: &str) -> bool {
+    let parts: Vec<&str> = value.split('_').collect();
+    let is_part = |part: &&str| {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        part.len() <= 14 && digits <= 2 && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
+    parts.len() >= 2 && parts.iter().all(is_part) && parts.iter().map(|part| part.len()).max() >= Some(3)
 }
 
 /// Passwords that stand for themselves in every example: not worth a word outside of a Secret.

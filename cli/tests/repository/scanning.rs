@@ -57,7 +57,9 @@ fn recall_and_precision_on_a_thousand_files_are_at_least_99_percent_and_no_secre
     let mut dice = Dice(0x5eed_2026);
     let files: Vec<Specimen> = leaky(&mut dice).into_iter().chain(innocent(&mut dice, &sealed(&bench))).collect();
     for file in &files {
-        bench.write(&format!("all/{}", file.file), &file.text);
+        let path = bench.path(&format!("all/{}", file.file));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write(&path, &file.bytes);
     }
     let secrets: Vec<String> = files.iter().flat_map(|file| file.secrets.clone()).collect();
     let run = scan(&bench, &["all"], 1, &secrets);
@@ -253,9 +255,14 @@ fn files_of_powershell_of_other_encodings_and_of_no_text_at_all_are_read_or_coun
 fn a_manifest_that_is_not_looked_at_is_a_finding() {
     let bench = Bench::new();
     std::fs::create_dir(bench.path("a")).unwrap();
-    std::fs::write(bench.path("a/zero.yaml"), b"# \0\nkind: Secret\n").unwrap();
-    std::fs::write(bench.path("a/large.json"), vec![b' '; (16 << 20) + 1]).unwrap();
-    std::fs::write(bench.path("a/image.png"), b"\0").unwrap();
+    std::io::Write::write_all(&mut std::fs::File::create(bench.path("a/zero.yaml")).unwrap(), b"# \0\nkind: Secret\n")
+        .unwrap();
+    std::io::Write::write_all(
+        &mut std::fs::File::create(bench.path("a/large.json")).unwrap(),
+        &vec![b' '; (16 << 20) + 1],
+    )
+    .unwrap();
+    std::io::Write::write_all(&mut std::fs::File::create(bench.path("a/image.png")).unwrap(), b"\0").unwrap();
     let run = bench.run(&["scan", "a", "--strict"]).exits(1);
     assert!(
         run.out.contains("a/zero.yaml: is no text") && run.out.contains("a/large.json: has too many"),

@@ -17,6 +17,7 @@ struct Line<'t> {
     /// Characters before the content, the comment's mark among them.
     indent: usize,
     content: &'t str,
+    is_comment: bool,
 }
 
 impl<'t> Line<'t> {
@@ -25,11 +26,19 @@ impl<'t> Line<'t> {
         let line = text[start..end].trim_end();
         let inner = line.trim_start_matches([' ', '\t']);
         // `# kind: Secret`: what is commented out is as readable as the rest.
-        let inner = match inner.strip_prefix('#').or_else(|| inner.strip_prefix("//")) {
-            Some(comment) => comment.trim_start_matches([' ', '\t']),
-            None => inner,
-        };
-        Self { start, indent: line.len() - inner.len(), content: inner }
+        let comment = inner.strip_prefix('#').or_else(|| inner.strip_prefix("//"));
+        let inner = comment.map_or(inner, |comment| comment.trim_start_matches([' ', '\t']));
+        Self { start, indent: line.len() - inner.len(), content: inner, is_comment: comment.is_some() }
+    }
+
+    /// The line as one of an object that is a comment or is none; `None` where that ends.
+    fn within(self, is_comment: bool) -> Option<Self> {
+        match (is_comment, self.is_comment) {
+            // A comment says nothing within an object.
+            (false, true) => Some(Self { content: "", ..self }),
+            (true, false) => None,
+            (false, false) | (true, true) => Some(self),
+        }
     }
 
     /// Nothing, or something that a template does.
@@ -66,6 +75,8 @@ impl<'t> Line<'t> {
             return None;
         }
         let value = rest.trim_start();
+        // `key: # what it is for`
+        let value = if value.starts_with('#') { "" } else { value };
         Some((key.trim(), value, self.start + self.indent + self.content.len() - value.len()))
     }
 }
@@ -90,12 +101,14 @@ pub(super) fn secret(text: &str, kind: usize) -> Option<Found> {
 /// Lines of the same object before one of its lines, the nearest first.
 fn above(text: &str, mut start: usize, indent: usize) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
-    if Line::at(text, start).content.starts_with("- ") {
+    let own = Line::at(text, start);
+    if own.content.starts_with("- ") {
         return lines;
     }
+    let is_comment = own.is_comment;
     while start > 0 && lines.len() < MAX_LINES {
         start = text[..start - 1].rfind('\n').map_or(0, |newline| newline + 1);
-        let line = Line::at(text, start);
+        let Some(line) = Line::at(text, start).within(is_comment) else { break };
         if line.content.starts_with("---") {
             break;
         }
@@ -120,10 +133,11 @@ fn above(text: &str, mut start: usize, indent: usize) -> Vec<Line<'_>> {
 fn below(text: &str, start: usize) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     let mut next = Some(start);
-    let indent = Line::at(text, start).without_dash().indent;
+    let own = Line::at(text, start).without_dash();
+    let (indent, is_comment) = (own.indent, own.is_comment);
     while let Some(start) = next.filter(|_| lines.len() < MAX_LINES) {
         next = text[start..].find('\n').map(|newline| start + newline + 1).filter(|next| *next < text.len());
-        let line = Line::at(text, start);
+        let Some(line) = Line::at(text, start).within(is_comment) else { break };
         if lines.is_empty() {
             lines.push(line.without_dash());
             continue;

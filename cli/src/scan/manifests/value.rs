@@ -7,12 +7,12 @@ use base64::Engine as _;
 use regex::Regex;
 use zeroize::Zeroizing;
 
-use crate::scan::assigned::is_sensitive_name;
+use crate::scan::assigned::{is_sensitive_name, words};
 use crate::scan::look;
-use crate::scan::worth::{LENIENT, Worth, is_reference, looks_random};
+use crate::scan::worth::{LENIENT, Worth, looks_random};
 
-/// Keys whose values say who and where, not with what.
-const HARMLESS_KEYS: [&str; 34] = [
+/// Last words of keys whose values say who, where and how, not with what.
+const HARMLESS: [&str; 46] = [
     "username",
     "user",
     "login",
@@ -24,7 +24,9 @@ const HARMLESS_KEYS: [&str; 34] = [
     "dbname",
     "db",
     "name",
+    "names",
     "namespace",
+    "namespaces",
     "type",
     "url",
     "uri",
@@ -36,17 +38,27 @@ const HARMLESS_KEYS: [&str; 34] = [
     "project",
     "realm",
     "insecure",
-    "enableoci",
-    "ca.crt",
-    "tls.crt",
-    "service-ca.crt",
-    "known_hosts",
-    "token-id",
+    "oci",
+    "crt",
+    "cert",
+    "hosts",
+    "id",
     "expiration",
     "description",
     "issuer",
     "schema",
     "protocol",
+    "mtime",
+    "version",
+    "enabled",
+    "mode",
+    "level",
+    "path",
+    "ttl",
+    "shard",
+    "size",
+    "count",
+    "domain",
 ];
 
 /// A literal that a template only encodes.
@@ -104,9 +116,13 @@ fn plain(key: &str, secret: &[u8]) -> Option<(Cow<'static, str>, Zeroizing<Vec<u
     if let Some(what) = what {
         return Some((what, bytes(secret)));
     }
-    let is_harmless = HARMLESS_KEYS.contains(&key.to_ascii_lowercase().as_str()) && !looks_random(text);
-    let is_none = Worth::of(text) != Worth::Plain || is_reference(text);
-    if is_harmless || is_none && !hides_a_secret(text) {
+    let words = words(key);
+    let is_harmless = words.last().is_some_and(|last| HARMLESS.contains(&last.as_str())) && !looks_random(text);
+    let is_trivial = is_trivial(text) && !is_sensitive_name(key);
+    // What begins a key and is none, is one of an example.
+    let is_example = text.starts_with("-----BEGIN ");
+    let is_none = Worth::of(text) != Worth::Plain;
+    if is_harmless || is_trivial || is_example || is_none && !hides_a_secret(text) {
         return None;
     }
     Some(("a value in the clear".into(), bytes(secret)))
@@ -127,6 +143,13 @@ fn hides_a_secret(text: &str) -> bool {
             && looks_random(part)
     };
     text.split(|sign: char| !sign.is_ascii_alphanumeric()).any(is_made_up)
+}
+
+/// Whether it is a small number, a date, or hardly anything: no secret, but under a name that says so.
+fn is_trivial(text: &str) -> bool {
+    let is_number = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_date = || text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::Date>().is_ok();
+    text.len() <= 2 || is_number || is_date()
 }
 
 #[cfg(test)]

@@ -8,7 +8,12 @@ pub(crate) fn innocent(dice: &mut Dice, sealed: &[String]) -> Vec<Specimen> {
     let mut all = Vec::new();
     let mut add = |file: &str, text: String| {
         let folder = all.len();
-        all.push(Specimen { file: format!("innocent/{folder}/{file}"), text, rule: None, secrets: Vec::new() });
+        all.push(Specimen {
+            file: format!("innocent/{folder}/{file}"),
+            bytes: text.into_bytes(),
+            rule: None,
+            secrets: Vec::new(),
+        });
     };
     for text in sealed {
         for (file, text) in sealed_everywhere(text) {

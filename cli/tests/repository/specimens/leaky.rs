@@ -95,7 +95,12 @@ pub(crate) fn leaky(dice: &mut Dice) -> Vec<Specimen> {
     let mut all = Vec::new();
     let mut add = |rule: &'static str, file: &str, text: String, secrets: Vec<String>| {
         let (folder, name) = (all.len(), file);
-        all.push(Specimen { file: format!("leaky/{folder}/{name}"), text, rule: Some(rule), secrets });
+        all.push(Specimen {
+            file: format!("leaky/{folder}/{name}"),
+            bytes: text.into_bytes(),
+            rule: Some(rule),
+            secrets,
+        });
     };
     for (rule, form) in TOKENS {
         for at in 0..PLACES {
@@ -125,6 +130,15 @@ pub(crate) fn leaky(dice: &mut Dice) -> Vec<Specimen> {
         keys(dice, at, &mut add);
         secrets(dice, at, &mut add);
         passwords(dice, at, &mut add);
+    }
+    for at in 0..8 {
+        let begin: &[u8] = if at % 2 == 0 {
+            &[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1]
+        } else {
+            &[0x30, 0x82, 0x09, 0x70, 2, 1, 3, 0x30, 0x82]
+        };
+        let (file, bytes) = (format!("leaky/stores/{at}.p12"), [begin, &bytes(dice, 2400)].concat());
+        all.push(Specimen { file, bytes, rule: Some("key-store"), secrets: Vec::new() });
     }
     all
 }

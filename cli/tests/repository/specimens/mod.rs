@@ -14,7 +14,7 @@ pub(crate) use leaky::leaky;
 /// A file, and what is to be found in it.
 pub(crate) struct Specimen {
     pub(crate) file: String,
-    pub(crate) text: String,
+    pub(crate) bytes: Vec<u8>,
     /// The rule that must find something; none in a file without secrets.
     pub(crate) rule: Option<&'static str>,
     /// What must never be printed.
