@@ -128,7 +128,7 @@ pub(super) fn look(checkout: &Checkout, arguments: &RotationArguments, wish: &Wi
         ));
     }
     if !wish.is_offline() && wish.identity.is_empty() && !held.files.is_empty() {
-        ask_controller(wish, &old, &newest, &held)?;
+        ask_controller(wish)?;
     }
     check::before(&files, wish)?;
     let notes = notes(checkout, &manifests, &wanted, &held)?;
@@ -146,8 +146,6 @@ struct Held {
     values: u64,
     unnamed: u64,
     files: Vec<PathBuf>,
-    /// Who else opens the values.
-    beside: BTreeSet<KeyId>,
     /// Files beyond the path that was named.
     outside: Vec<PathBuf>,
 }
@@ -156,7 +154,6 @@ impl Held {
     fn add(&mut self, file: &Path, found: &survey::Held) {
         self.values += found.wanted;
         self.unnamed += found.unnamed;
-        self.beside.extend(&found.beside);
         self.files.push(file.to_path_buf());
     }
 }
@@ -185,17 +182,8 @@ fn origin(checkout: &Checkout, wish: &Wish) -> Outcome<Origin> {
     Ok(Origin { branch, commit })
 }
 
-/// Refuses what the controller could not do: it must be there, and it seals to nobody but itself.
-fn ask_controller(wish: &Wish, old: &[PublishedKey], newest: &[PublishedKey], held: &Held) -> Outcome {
-    let ours = [ids(old), ids(newest)].concat();
-    let strangers: Vec<String> = held.beside.iter().filter(|id| !ours.contains(id)).map(ToString::to_string).collect();
-    if !strangers.is_empty() {
-        return Err(refuse!(
-            "values are sealed to {} too, whom the controller does not know and would not seal to: say --identity FILE \
-             with a private key that opens them, such as the recovery key",
-            strangers.join(", ")
-        ));
-    }
+/// Refuses to begin where the controller is to seal again and cannot be asked.
+fn ask_controller(wish: &Wish) -> Outcome {
     Controller::connect(&wish.cluster(), wish.controller_service.as_deref())
         .map(drop)
         .map_err(|failure| failure.at("no --identity, so the controller is to seal again"))

@@ -24,8 +24,6 @@ pub(super) struct Held {
     pub(super) wanted: u64,
     /// Values that name no key.
     pub(super) unnamed: u64,
-    /// Who else opens the values that were asked for.
-    pub(super) beside: BTreeSet<KeyId>,
     /// The different sets of keys that values are sealed to; the empty one stands for values that name no key.
     pub(super) sealed_to: BTreeSet<BTreeSet<KeyId>>,
 }
@@ -65,7 +63,6 @@ impl Wanted {
                         binding.keys.iter().for_each(|id| *held.by_key.entry(*id).or_default() += 1);
                         if binding.keys.iter().any(|id| self.ids.contains(id)) {
                             held.wanted += 1;
-                            held.beside.extend(binding.keys.iter().filter(|id| !self.ids.contains(id)));
                         }
                     }
                     (Format::Kubeseal, _) | (Format::Native, None) => {
