@@ -3,9 +3,11 @@
 //! By structure, not by pattern: a document of kind Secret with data in it, or what Kustomize makes Secrets of. Sealed
 //! values are never reported, nor are values that only stand for one: `${NAME}`, `<path:...>`, `{{ ... }}`.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::outline::{Outline, View};
+use crate::scan::is_sensitive_name;
 
 /// A plain Secret in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +36,44 @@ pub(crate) struct Value {
 /// What stands where a template had an action.
 pub(crate) const FILLED: char = '\u{e000}';
 
+/// `Secret` where YAML says `!!binary`.
+const SECRET_IN_BASE64: &str = "U2VjcmV0";
+
+/// The text without [`FILLED`], also where an escape writes it: in a file as it is written nothing was filled in. Lines
+/// and columns stay.
+pub(crate) fn unfilled(text: &str) -> Cow<'_, str> {
+    let has_escape = || memchr::memmem::find_iter(text.as_bytes(), "000").any(|at| text[..at].ends_with(['e', 'E']));
+    if !text.contains(FILLED) && !has_escape() {
+        return Cow::Borrowed(text);
+    }
+    let mut text = text.replace(FILLED, "\u{fffd}");
+    for (escape, instead) in
+        [("\\ue000", "\\ufffd"), ("\\uE000", "\\ufffd"), ("\\U0000e000", "\\U0000fffd"), ("\\U0000E000", "\\U0000fffd")]
+    {
+        if text.contains(escape) {
+            text = text.replace(escape, instead);
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// Whether a text may hold a Secret in some spelling: the word, or what can hide a letter of it. Cheap and too wide.
+pub(crate) fn may_hold_one(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memmem::find(bytes, b"ecret").is_some()
+        || memchr::memmem::find(bytes, b"stringData").is_some()
+        || memchr::memmem::find(bytes, SECRET_IN_BASE64.as_bytes()).is_some()
+        || memchr::memchr_iter(b'\\', bytes)
+            .any(|at| bytes.get(at + 1).is_some_and(|next| matches!(next, b'u' | b'U' | b'x' | b'\n' | b'\r')))
+}
+
 /// The field of a Kustomization that makes Secrets, and the kind of a generator that does.
 pub(crate) const GENERATORS: [&str; 2] = ["secretGenerator", "SecretGenerator"];
 
 /// The plain Secrets of one file. A file that is not YAML or JSON has none.
 pub(crate) fn find(path: &Path, text: &str) -> Vec<Leak> {
-    Outline::parse(text).map(|outline| look(path, &outline)).unwrap_or_default()
+    let text = unfilled(text);
+    Outline::parse(&text).map(|outline| look(path, &outline)).unwrap_or_default()
 }
 
 /// The plain Secrets of one file.
@@ -47,24 +81,40 @@ pub(crate) fn look(path: &Path, outline: &Outline<'_>) -> Vec<Leak> {
     let mut leaks = Vec::new();
     // Also objects in objects: in the values of a chart, say.
     for object in outline.all().filter(|view| view.is_map() && !view.is_alias()) {
-        match object.get("kind").and_then(View::text) {
-            Some("Secret") => leaks.extend(secret(path, object)),
-            Some("SecretGenerator") => leaks.extend(generator(path, object)),
-            Some(_) | None => {
-                let made = object.get(GENERATORS[0]).map(View::items).into_iter().flatten();
-                leaks.extend(made.filter_map(|made| generator(path, made)));
+        let is = |wanted: &str| every(object, "kind").into_iter().filter_map(View::text).any(|kind| kind == wanted);
+        if is("Secret") || is(SECRET_IN_BASE64) {
+            leaks.extend(secret(path, object));
+        } else if is("SecretGenerator") {
+            leaks.extend(generator(path, object));
+        } else {
+            let made = every(object, GENERATORS[0]).into_iter().flat_map(View::items);
+            leaks.extend(made.filter_map(|made| generator(path, made)));
+            leaks.extend(patch(path, object));
+            leaks.extend(template(path, object));
+            if is("SecretList") {
+                // Its items need not say what they are.
+                let items = every(object, "items").into_iter().flat_map(View::items);
+                leaks.extend(items.filter(|item| item.get("kind").is_none()).filter_map(|item| secret(path, item)));
             }
         }
     }
     leaks
 }
 
+/// Every value that an object has under a key. Of a key that is there twice Kubernetes takes the last one, other
+/// readers take the first: any of them may be the one that counts.
+fn every<'o, 't>(object: View<'o, 't>, key: &str) -> Vec<View<'o, 't>> {
+    let own = object.own_pairs().filter(|(known, _)| known.text() == Some(key)).map(|(_, value)| value);
+    let own: Vec<_> = own.collect();
+    if own.is_empty() { object.get(key).into_iter().collect() } else { own }
+}
+
 fn secret(path: &Path, object: View<'_, '_>) -> Option<Leak> {
     // SOPS may have been told to leave some values as they are: its mark excuses only what it has encrypted.
-    let is_sops = object.get("sops").is_some();
+    let is_sops = object.find(&["sops", "mac"]).and_then(View::text).is_some_and(|mac| !mac.is_empty());
     let mut values = Vec::new();
     for field in ["data", "stringData"] {
-        for (key, value) in object.get(field).map(View::pairs).unwrap_or_default() {
+        for (key, value) in every(object, field).into_iter().flat_map(View::pairs) {
             if gives_away(value, is_sops) {
                 values.push(Value { field: format!("{field}.{}", key.text().unwrap_or_default()), place: key.place() });
             }
@@ -75,6 +125,68 @@ fn secret(path: &Path, object: View<'_, '_>) -> Option<Leak> {
     let (namespace, name) = (text("namespace"), text("name").unwrap_or_default());
     let name = namespace.map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
     leak(path, name, values, false)
+}
+
+/// What a JSON patch puts into a Secret: an operation on `stringData`, which nothing else has, or any one on a target
+/// that is a Secret.
+fn patch(path: &Path, object: View<'_, '_>) -> Option<Leak> {
+    if let (Some(pointer), Some(_)) = (object.get("path").and_then(View::text), object.get("op")) {
+        // `data` is also of ConfigMaps.
+        if !pointer.starts_with("/stringData") {
+            return None;
+        }
+        return leak(path, String::new(), operation(pointer, object, object.entry("value")?.0.place()), false);
+    }
+    let target = object.get("target").filter(|target| target.get("kind").and_then(View::text) == Some("Secret"))?;
+    let (key, body) = object.entry("patch")?;
+    let inner = Outline::parse(body.text()?).ok()?;
+    let mut values = Vec::new();
+    for item in inner.documents().flat_map(View::items) {
+        let pointer = item.get("path").and_then(View::text).unwrap_or_default();
+        // Those on `stringData` are found where they stand.
+        if pointer == "/data" || pointer.starts_with("/data/") {
+            values.extend(operation(pointer, item, key.place()));
+        }
+    }
+    leak(path, target.get("name").and_then(View::text).unwrap_or_default().to_owned(), values, false)
+}
+
+/// What one operation of a JSON patch gives away, of a Secret.
+fn operation(pointer: &str, item: View<'_, '_>, place: (usize, usize)) -> Vec<Value> {
+    let mut parts = pointer.split('/').skip(1);
+    let (Some(field @ ("data" | "stringData")), key) = (parts.next(), parts.next()) else { return Vec::new() };
+    let Some(value) = item.get("value") else { return Vec::new() };
+    let value_of = |key: &str| Value { field: format!("{field}.{key}"), place };
+    match key {
+        Some(key) => gives_away(value, false).then(|| value_of(key)).into_iter().collect(),
+        None => {
+            let given = value.pairs().into_iter().filter(|(_, value)| gives_away(*value, false));
+            given.map(|(key, _)| value_of(key.text().unwrap_or_default())).collect()
+        }
+    }
+}
+
+/// What a template of a SealedSecret or an ExternalSecret writes out under a name that says that it is secret.
+fn template(path: &Path, object: View<'_, '_>) -> Option<Leak> {
+    let at = match object.get("kind").and_then(View::text)? {
+        "SealedSecret" => "spec.template",
+        "ExternalSecret" => "spec.target.template",
+        _ => return None,
+    };
+    let template = at.split('.').try_fold(object, View::get)?;
+    let mut values = Vec::new();
+    for field in ["data", "stringData"] {
+        for (key, value) in every(template, field).into_iter().flat_map(View::pairs) {
+            let Some(name) = key.text().filter(|name| is_sensitive_name(name)) else { continue };
+            // A template of several lines is a file that has the values put in.
+            let is_written_out = value.text().is_some_and(|text| !text.contains("{{") && !text.contains('\n'));
+            if is_written_out && gives_away(value, false) {
+                values.push(Value { field: format!("{at}.{field}.{name}"), place: key.place() });
+            }
+        }
+    }
+    let name = object.find(&["metadata", "name"]).and_then(View::text).map(without_filling);
+    leak(path, name.unwrap_or_default(), values, false)
 }
 
 /// What of a generator is in the clear: literals with a value, and files that lie beside `path`.
@@ -112,10 +224,17 @@ fn gives_away(value: View<'_, '_>, is_sops: bool) -> bool {
     }
     match value.text() {
         Some("") => false,
-        Some(text) => !is_placeholder(text) && (!is_sops || !text.starts_with("ENC[")),
+        Some(text) => !(is_placeholder(text) || is_sops && is_encrypted(text)),
         // A list or a map, which no API server takes; somebody wrote it there all the same.
         None => value.is_map() || value.is_list(),
     }
+}
+
+/// Whether SOPS has encrypted the value.
+fn is_encrypted(text: &str) -> bool {
+    let inside = text.trim().strip_prefix("ENC[AES256_GCM,").and_then(|rest| rest.strip_suffix(']'));
+    inside
+        .is_some_and(|inside| inside.starts_with("data:") && inside.contains(",type:") && !inside.contains(['[', ' ']))
 }
 
 /// Whether the text only stands for a value that is put in later.
@@ -158,7 +277,7 @@ mod tests {
 
     #[test]
     fn sops_excuses_only_what_it_encrypted_and_empty_values_give_nothing_away() {
-        let data = "kind: Secret\nstringData: {a: 'ENC[AES256_GCM,data:x]', b: canary, c: '', d: , e: null, f: 7}\n";
+        let data = "kind: Secret\nstringData: {a: 'ENC[AES256_GCM,data:x,iv:x,tag:x,type:str]', b: canary, c: '', d: , e: null, f: 7}\n";
         let all = |keys: &[&str], field: &str| keys.iter().map(|key| format!("{field}.{key}")).collect::<Vec<_>>();
         assert_eq!(fields(&format!("{data}sops: {{mac: x}}\n")), all(&["b", "f"], "stringData"));
         assert_eq!(fields(data), all(&["a", "b", "f"], "stringData"));
@@ -166,6 +285,86 @@ mod tests {
         assert_eq!(fields(odd), all(&["a", "b", "d"], "data"));
         assert_eq!(fields("{\"kind\": \"Secret\", \"data\": {\"a\": null, \"b\": \"\"}}"), [""; 0]);
         assert_eq!(fields("kind: Secret\ndata: {a: true, b: 1.5, c: -3, d: ~}\n").len(), 3);
+    }
+
+    #[test]
+    fn what_a_json_patch_puts_into_a_secret_is_found() {
+        let file = "- op: add\n  path: /stringData/password\n  value: canary\n";
+        assert_eq!(find(Path::new("p.yaml"), file)[0].place, (3, 3));
+        assert_eq!(fields(file), ["stringData.password"]);
+        assert_eq!(fields("- {op: add, path: /stringData, value: {a: canary, b: ''}}\n"), ["stringData.a"]);
+        let inline = |kind: &str| {
+            format!(
+                "patches:\n- target: {{kind: {kind}, name: a}}\n  patch: |-\n    - {{op: add, path: /data/p, value: Y2FuYXJ5}}\n"
+            )
+        };
+        assert_eq!(fields(&inline("Secret")), ["data.p"]);
+        assert_eq!(fields(&inline("ConfigMap")), [""; 0]);
+        for none in [
+            "- {op: remove, path: /stringData/password}\n",
+            "- {op: add, path: /data/password, value: x}\n",
+            "- {op: replace, path: /stringData/p, value: '${P}'}\n",
+            "- {op: replace, path: /spec/stringData/p, value: x}\n",
+        ] {
+            assert_eq!(fields(none), [""; 0], "{none}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_writes_a_password_out_is_found() {
+        let of = |data: &str| {
+            format!("kind: SealedSecret\nspec: {{encryptedData: {{a: AgBy}}, template: {{data: {data}}}}}\n")
+        };
+        assert_eq!(fields(&of("{password: canary}")), ["spec.template.data.password"]);
+        assert_eq!(
+            fields(&of("{password: '{{ .a }}', host: db.internal, api_token: '', f: \"password: x\"}")),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn the_mark_of_sops_alone_excuses_nothing() {
+        for (value, mark) in [
+            ("ENC[AES256_GCM,data:x,iv:x,tag:x,type:str]", "{}"),
+            ("ENC[Zq8fKx2nWv7R", "{mac: x}"),
+            ("ENC[AES256_GCM,data:x]canary", "{mac: x}"),
+            ("ENC[canary]", "{mac: x}"),
+        ] {
+            assert_eq!(
+                fields(&format!("kind: Secret\nstringData: {{a: '{value}'}}\nsops: {mark}\n")),
+                ["stringData.a"],
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_keys_that_are_there_twice_each_one_counts() {
+        for yaml in [
+            "kind: ConfigMap\nkind: Secret\nstringData: {p: canary}\n",
+            "kind: Secret\nkind: ConfigMap\nstringData: {p: canary}\n",
+            "kind: Secret\nstringData: {}\nstringData: {p: canary}\n",
+            "kind: Secret\nstringData: {p: '', p: canary}\n",
+        ] {
+            assert_eq!(fields(yaml), ["stringData.p"], "{yaml}");
+        }
+    }
+
+    #[test]
+    fn items_of_a_list_of_secrets_need_no_kind() {
+        assert_eq!(
+            fields("kind: SecretList\nitems:\n- metadata: {name: a}\n  stringData: {p: canary}\n"),
+            ["stringData.p"]
+        );
+        assert_eq!(fields("kind: SecretList\nitems:\n- kind: Secret\n  stringData: {p: canary}\n"), ["stringData.p"]);
+        assert_eq!(fields("x: &x {stringData: {p: canary}}\nkind: SecretList\nitems: [*x]\n"), ["stringData.p"]);
+    }
+
+    #[test]
+    fn the_letter_that_stands_for_an_action_excuses_nothing_in_a_file_as_it_is_written() {
+        for value in ["'\u{e000}canary'", r#""\ue000canary""#, r#""\uE000canary""#, r#""\U0000e000canary""#] {
+            assert_eq!(fields(&format!("kind: Secret\nstringData: {{p: {value}}}\n")), ["stringData.p"], "{value}");
+        }
     }
 
     #[test]
@@ -196,7 +395,10 @@ mod tests {
     fn sealed_and_empty_ones_are_not() {
         let sealed = "kind: SealedSecret\nspec: {encryptedData: {a: AgBy}}\n---\nkind: Secret\nmetadata: {name: a}\n";
         assert_eq!(fields(sealed), [""; 0]);
-        assert_eq!(fields("kind: Secret\ndata: {a: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: x}\n"), [""; 0]);
+        assert_eq!(
+            fields("kind: Secret\ndata: {a: 'ENC[AES256_GCM,data:x,iv:x,tag:x,type:str]'}\nsops: {mac: x}\n"),
+            [""; 0]
+        );
         assert_eq!(fields("not: [yaml"), [""; 0]);
     }
 }

@@ -1,5 +1,7 @@
 //! To whom to seal: what was typed, else what `.bulla.yaml` says for the file, else what the cluster publishes.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use bulla::seal::{Certificate, KeyKind, Recipient};
@@ -10,6 +12,9 @@ use crate::args::ToArguments;
 use crate::cluster::{self, PublishedKey};
 use crate::failure::{OrFail as _, Outcome, refuse, usage};
 use crate::repository::{self, Rule};
+
+/// The longest file of recipients, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The recipients of a file, and the rule of `.bulla.yaml` that holds for it.
 pub(crate) struct Resolved {
@@ -57,7 +62,7 @@ pub(crate) fn of_rule(rule: &Rule) -> Outcome<Vec<Recipient>> {
         recipients.push(text.parse::<Recipient>().or_refuse(format!("{}: recipients", rule.file.display()))?);
     }
     for file in &rule.recipient_files {
-        recipients.extend(from_file(file)?);
+        recipients.extend(from_named(file)?);
     }
     Ok(recipients)
 }
@@ -98,8 +103,22 @@ pub(crate) fn typed(source: &str, flag: &'static str) -> Outcome<Vec<Recipient>>
 
 /// The recipients in a file.
 pub(crate) fn from_file(path: &Path) -> Outcome<Vec<Recipient>> {
-    let text = std::fs::read_to_string(path).or_usage(format!("reading recipients from {}", path.display()))?;
+    let reading = || format!("reading recipients from {}", path.display());
+    let mut text = String::new();
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text)).or_usage(reading())?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(refuse!("{} has more than {MAX_BYTES} bytes: no file of recipients", path.display()));
+    }
     parse_file(&text, &path.display().to_string())
+}
+
+/// The recipients in a file that `.bulla.yaml` names. Somebody else may have written that: a pipe or a device, which
+/// could be read for ever, is refused.
+pub(crate) fn from_named(path: &Path) -> Outcome<Vec<Recipient>> {
+    if path.exists() && !path.is_file() {
+        return Err(refuse!("{} is no regular file: recipientFiles names files of recipients", path.display()));
+    }
+    from_file(path)
 }
 
 /// A file of recipients: certificates in PEM, or one recipient a line with `#` comments.
@@ -155,5 +174,29 @@ pub(crate) fn describe(recipients: &[Recipient]) -> String {
     match recipients {
         [one] => format!("{} {}", kind(one), one.key_id()),
         many => format!("{} keys", many.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{from_file, from_named};
+
+    #[test]
+    fn a_device_is_no_file_of_recipients_and_no_file_takes_all_memory() {
+        assert!(from_named(Path::new("/dev/zero")).is_err_and(|failure| failure.to_string().contains("regular file")));
+        assert!(from_file(Path::new("/dev/zero")).is_err_and(|failure| failure.to_string().contains("more than")));
+        assert!(
+            from_named(Path::new("/nowhere/keys.txt")).is_err_and(|failure| failure.to_string().contains("reading"))
+        );
+    }
+
+    #[test]
+    fn a_pipe_that_rules_name_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("keys.txt");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(from_named(&pipe).is_err_and(|failure| failure.to_string().contains("regular file")));
     }
 }

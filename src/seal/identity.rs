@@ -19,7 +19,8 @@ pub struct Identity {
 }
 
 enum Private {
-    Hybrid(HybridIdentity),
+    // 1.3 KB: its key is expanded once.
+    Hybrid(Box<HybridIdentity>),
     X25519(X25519Identity),
     Rsa(RsaIdentity),
 }
@@ -94,7 +95,7 @@ impl Identity {
     fn from_hybrid(identity: HybridIdentity) -> Self {
         let recipient = Recipient::hybrid(identity.recipient());
         let digest = DigestKey::new(recipient.key_id(), digest_secret(identity.secret()));
-        Self { private: Private::Hybrid(identity), recipient, digest }
+        Self { private: Private::Hybrid(Box::new(identity)), recipient, digest }
     }
 
     fn from_x25519(identity: X25519Identity) -> Self {

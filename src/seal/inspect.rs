@@ -77,7 +77,7 @@ pub fn inspect(sealed: &str) -> Result<Inspection, Refusal> {
 }
 
 /// Our word for an age stanza's type, or the type itself.
-fn word(kind: &str) -> &str {
+pub(super) fn word(kind: &str) -> &str {
     match kind {
         stanza::hybrid::TAG => KeyKind::Hybrid.as_str(),
         stanza::x25519::TAG => KeyKind::X25519.as_str(),

@@ -82,6 +82,19 @@ pub fn seal(recipients: &[Recipient], plaintext: &Plaintext, binding: &Binding) 
     Ok(STANDARD.encode(sealed))
 }
 
+/// Seals a native value to `new` recipients so that those who are `kept` go on opening it, though only their ids are known.
+fn rewrap(
+    keyring: &Keyring,
+    sealed: &str,
+    kept: &[KeyId],
+    new: &[Recipient],
+    binding: &Binding,
+) -> Result<String, SealError> {
+    let bytes = decode(sealed).map_err(|_| SealError::Failed)?;
+    let new: Vec<&Recipient> = new.iter().collect();
+    native::rewrap(keyring, &bytes, kept, &new, binding).map(|sealed| STANDARD.encode(sealed))
+}
+
 /// Whether values can be sealed to these recipients together.
 ///
 /// # Errors

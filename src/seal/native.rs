@@ -14,7 +14,7 @@ use age_core::format::{FileKey, Stanza as AgeStanza};
 use age_core::secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use super::stanza::{Header, Stanza, hybrid, version_name};
+use super::stanza::{Header, Stanza, hybrid, is_authentic, version_name, write_header};
 use super::{Binding, Damage, KeyId, Keyring, MAX_RECIPIENTS, MAX_VALUE, Opened, Place, Recipient, Refusal, Scope};
 use super::{Identity, SealError};
 use crate::secret::Plaintext;
@@ -53,11 +53,7 @@ impl age::Recipient for Envelope<'_> {
 pub(super) fn seal(recipients: &[&Recipient], plaintext: &Plaintext, binding: &Binding) -> Result<Vec<u8>, SealError> {
     let mut binding = binding.clone();
     binding.keys = recipients.iter().map(|recipient| recipient.key_id()).collect();
-    let binding = serde_json::to_vec(&binding).map_err(|_| SealError::Failed)?;
-    if binding.len() > MAX_BINDING {
-        return Err(SealError::BindingTooLarge { bytes: binding.len(), limit: MAX_BINDING });
-    }
-    encrypt(recipients, plaintext, Some(binding))
+    encrypt(recipients, plaintext, Some(body_of(&binding)?))
 }
 
 /// Writes an age file to recipients of one kind.
@@ -142,6 +138,56 @@ impl Payload<'_> {
         self.reader.read_to_end(&mut plaintext).map_err(|_| Refusal::Corrupt { what: Damage::Payload })?;
         Ok(Plaintext::from_guarded(plaintext))
     }
+}
+
+/// Seals the content of `bytes` to `new` recipients under the file key that it has, so that those who are `kept` go on
+/// opening it, of whom no more than the ids need be known. The ids in `binding` are filled in here.
+pub(super) fn rewrap(
+    keyring: &Keyring,
+    bytes: &[u8],
+    kept: &[KeyId],
+    new: &[&Recipient],
+    binding: &Binding,
+) -> Result<Vec<u8>, SealError> {
+    let header = Header::read(bytes).map_err(|_| SealError::Failed)?;
+    let old = binding_of(&header.stanzas).ok().flatten().ok_or(SealError::Failed)?;
+    let (_, file_key) = unwrap_bound(keyring, &header.stanzas, &old.keys).map_err(|_| SealError::Failed)?;
+    let (text, payload) = bytes.split_at_checked(bytes.len() - header.payload).ok_or(SealError::Failed)?;
+    if !is_authentic(&file_key, text) {
+        return Err(SealError::Failed);
+    }
+    let count = new.len() + kept.len();
+    if count > MAX_RECIPIENTS {
+        return Err(SealError::TooManyRecipients { count, limit: MAX_RECIPIENTS });
+    }
+    let mut stanzas = Vec::with_capacity(count + 1);
+    for recipient in new {
+        stanzas.push(recipient.wrap(&file_key).ok_or(SealError::Failed)?);
+    }
+    let recipients = header.stanzas.into_iter().filter(|stanza| !matches!(stanza, Stanza::Other { .. }));
+    stanzas.extend(old.keys.iter().zip(recipients).filter(|(id, _)| kept.contains(id)).map(|(_, stanza)| stanza));
+    let mut kinds: Vec<&str> = stanzas.iter().map(|stanza| super::inspect::word(stanza.kind())).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    if kinds.len() > 1 {
+        return Err(SealError::MixedKinds { kinds: kinds.join(" and ") });
+    }
+    let kept = old.keys.iter().filter(|id| kept.contains(id)).copied();
+    let keys = new.iter().map(|recipient| recipient.key_id()).chain(kept).collect();
+    let body = body_of(&Binding { keys, ..binding.clone() })?;
+    stanzas.push(Stanza::Other { kind: TAG, arguments: VERSION, body });
+    let mut sealed = write_header(&file_key, stanzas).ok_or(SealError::Failed)?;
+    sealed.extend_from_slice(payload);
+    Ok(sealed)
+}
+
+/// The body of our stanza.
+fn body_of(binding: &Binding) -> Result<Vec<u8>, SealError> {
+    let body = serde_json::to_vec(binding).map_err(|_| SealError::Failed)?;
+    if body.len() > MAX_BINDING {
+        return Err(SealError::BindingTooLarge { bytes: body.len(), limit: MAX_BINDING });
+    }
+    Ok(body)
 }
 
 /// What a header says before any key is used. Unauthenticated.

@@ -18,8 +18,9 @@ pub(super) fn blocks(text: &str) -> impl Iterator<Item = Option<Block<'_>>> {
     let mut lines = text.lines();
     std::iter::from_fn(move || {
         let begin = lines.find_map(|line| line.strip_prefix("-----BEGIN "))?;
-        // Long enough for the whole text: a buffer that grew would leave its older, shorter self in memory.
-        let mut body = Zeroizing::new(String::with_capacity(text.len()));
+        // Long enough from the start: a buffer that grew would leave its older, shorter self in memory.
+        let length = lines.clone().take_while(|line| !line.starts_with("-----END ")).map(str::len).sum();
+        let mut body = Zeroizing::new(String::with_capacity(length));
         let is_closed = lines.by_ref().any(|line| {
             let is_end = line.starts_with("-----END ");
             if !is_end {

@@ -75,7 +75,7 @@ pub(crate) fn all(words: &mut Words, count: usize) -> anyhow::Result<Vec<Plant>>
     for class in Class::ALL {
         for number in 0..count {
             let (path, text, lines) = plant(words, class, number)?;
-            plants.push(Plant { class, path, lines, text, stays: number % 3 == 0 });
+            plants.push(Plant { class, path, lines, text, stays: number.is_multiple_of(3) });
         }
     }
     Ok(plants)
@@ -97,10 +97,10 @@ fn plant(words: &mut Words, class: Class, number: usize) -> anyhow::Result<Plant
             let text = if compact { secret.to_string() } else { format!("{secret:#}\n") };
             (format!("{folder}/secret.json"), text, WHOLE)
         }
-        Class::Among if number % 2 == 0 => {
+        Class::Among if number.is_multiple_of(2) => {
             let before = super::manifests::deployment(words, namespace, &name, "1.0.0");
             let first = before.lines().count() + 2;
-            let secret = secret(words, namespace, &name, number % 4 == 0);
+            let secret = secret(words, namespace, &name, number.is_multiple_of(4));
             (format!("{folder}/all.yaml"), format!("{before}---\n{secret}"), first..=usize::MAX)
         }
         Class::Among => {
@@ -121,7 +121,8 @@ fn plant(words: &mut Words, class: Class, number: usize) -> anyhow::Result<Plant
             (format!("{folder}/kubeconfig"), text, WHOLE)
         }
         Class::AgeIdentity => {
-            let identity = if number % 2 == 0 { Identity::generate_x25519()? } else { Identity::generate_hybrid()? };
+            let identity =
+                if number.is_multiple_of(2) { Identity::generate_x25519()? } else { Identity::generate_hybrid()? };
             let text = identity.to_file_text(jiff::Timestamp::UNIX_EPOCH).map(|text| text.as_str().to_owned());
             (format!("{folder}/key.txt"), text.unwrap_or_default(), WHOLE)
         }
@@ -179,7 +180,7 @@ fn private_key(words: &mut Words, number: usize) -> anyhow::Result<String> {
         bytes.extend(words.bytes(350));
         return Ok(pem("OPENSSH PRIVATE KEY", &bytes));
     }
-    let key = if number % 3 == 0 {
+    let key = if number.is_multiple_of(3) {
         KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?
     } else {
         KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?

@@ -70,7 +70,7 @@ impl SealedFile {
         }
         Ok(match self.look {
             Look::Json => self.json(&sealed),
-            look => self.yaml(look, &sealed),
+            look @ (Look::Plain | Look::Commented | Look::Quoted | Look::Second) => self.yaml(look, &sealed),
         })
     }
 

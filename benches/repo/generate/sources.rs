@@ -33,7 +33,14 @@ impl Source {
     pub(crate) fn new(words: &mut Words, path: String, kind: Kind, length: usize) -> Self {
         let lines = match kind {
             Kind::Definition => manifests::definition(words, length / 4),
-            _ => (0..length).map(|_| line(words, kind)).collect(),
+            Kind::Go
+            | Kind::TypeScript
+            | Kind::Python
+            | Kind::GoSum
+            | Kind::PackageLock
+            | Kind::Markdown
+            | Kind::Bundle
+            | Kind::Settings => (0..length).map(|_| line(words, kind)).collect(),
         };
         Self { path, lines, kind }
     }

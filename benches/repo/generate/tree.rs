@@ -82,16 +82,16 @@ impl Tree {
         let tag = words.version();
         self.put(format!("{path}/deployment.yaml"), manifests::deployment(words, &namespace, &name, &tag));
         self.put(format!("{path}/config.yaml"), manifests::config_map(words, &namespace, &name));
-        if number % 8 == 0 {
+        if number.is_multiple_of(8) {
             let text = manifests::external_secret(words, &namespace, &format!("{name}-external"), "aws");
             self.put(format!("{path}/external.yaml"), text);
         }
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             let image = format!("images.example.org/{namespace}/{name}");
             let text = manifests::kustomization(&namespace, &[format!("../../{namespace}/{name}")], &[(&image, &tag)]);
             self.put(format!("clusters/{cluster}/apps/overlays/{name}/kustomization.yaml"), text);
         }
-        Folder { path, namespace, name, external: number % 8 == 0 }
+        Folder { path, namespace, name, external: number.is_multiple_of(8) }
     }
 
     fn kustomization(&mut self, folder: &Folder, sealed: Vec<String>) {

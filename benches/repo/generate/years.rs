@@ -156,7 +156,7 @@ impl Years {
     pub(crate) fn commit(&mut self, number: usize) -> Commit {
         let mark = number + 1;
         let branch_number = number / BRANCH_EVERY;
-        let (within, merged) = (number % BRANCH_EVERY, branch_number % UNMERGED_EVERY != 0);
+        let (within, merged) = (number % BRANCH_EVERY, !branch_number.is_multiple_of(UNMERGED_EVERY));
         if number < BRANCH_EVERY || within > BRANCH_LENGTH {
             return self.on_main(number, mark);
         }
@@ -252,7 +252,7 @@ impl Years {
     /// What one commit does.
     fn work(&mut self, number: usize, changes: &mut Vec<(String, Body)>) -> String {
         // A few times in all those years everything is sealed again, and somebody else's code comes every so often.
-        if number % self.commits.div_ceil(ROTATIONS + 1) == 0 {
+        if number.is_multiple_of(self.commits.div_ceil(ROTATIONS + 1)) {
             changes.extend(self.sealed.iter().map(|file| (file.path.clone(), Body::Sealed(file.clone()))));
             return "seal everything to the new key".to_owned();
         }

@@ -161,7 +161,7 @@ pub(crate) struct BackupArguments {
 #[command(after_help = "\
 Examples:
   bulla keys restore keys.age --identity recovery.key --dry-run
-  bulla keys restore keys.age --identity recovery.key
+  bulla keys restore keys.age --identity recovery.key --sha256 5f70bf18...   as `bulla keys backup` printed it
   bulla keys restore keys.age --share keys.age.share-1 --share keys.age.share-3 --identity ann.key --identity eva.key
   bulla keys restore keys.age --share ann.age --share eva.age --identity me.key    shares that custodians sent
 
@@ -175,6 +175,10 @@ pub(crate) struct RestoreArguments {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) opener: OpenerArguments,
+    /// Refuse a backup that has not this SHA-256. A backup says nothing of who made it: anybody can encrypt to its
+    /// recipient, and the newest key in it is what people seal to afterwards
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha256: Option<String>,
     /// Only say what would happen; the API server is asked, and keeps nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -18,7 +18,8 @@ It opens every value of every commit that a ref leads to, each once, on every co
 them. No cluster is asked. What does not open is named with the key that is missing, the files, and the commits that
 have it: going back to one of these, with `git revert` or a checkout, brings a value back that nobody can open.
 
-Exit code 0 if everything opens, 1 if something does not (with --history warn: in the newest commit), 2 if it could not
+Exit code 0 if everything opens, 1 if something does not, or was not looked at because it is no YAML before it is
+rendered, or no UTF-8 (with --history warn: in the newest commit), 2 if it could not
 be found out, as in a shallow clone. A drill passes only with what it was given: rehearse with the key in the safe, not
 with the one in the cluster.")]
 pub(crate) struct DrillArguments {

@@ -41,9 +41,6 @@ pub(crate) struct ResealArguments {
     /// A recipient that every value loses. Repeatable
     #[arg(long, value_name = "KEYID|RECIPIENT|FILE")]
     pub(crate) remove: Vec<String>,
-    /// The public half of others that values are sealed to, who keep what they can open. Repeatable
-    #[arg(long, value_name = "RECIPIENT|FILE")]
-    pub(crate) keep: Vec<String>,
     /// Move values of kubeseal's format to the native one
     #[arg(long)]
     pub(crate) native: bool,

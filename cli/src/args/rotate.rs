@@ -51,6 +51,10 @@ pub(crate) struct RotationArguments {
     /// Move values of kubeseal's format to the native one
     #[arg(long)]
     pub(crate) native: bool,
+    /// Let somebody in who could not open all values before and whom `.bulla.yaml` names, by the key id or the
+    /// beginning of it. Without it a run refuses to. Repeatable
+    #[arg(long, value_name = "ID", value_parser = beginning)]
+    pub(crate) accept_recipient: Vec<String>,
     /// Leave out files that match, such as 'tests/**'. Repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
@@ -89,4 +93,10 @@ pub(crate) struct RotationArguments {
     pub(crate) controller_service: Option<String>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArguments,
+}
+
+/// Enough of a key id to mean one key.
+fn beginning(typed: &str) -> Result<String, String> {
+    let is_one = typed.len() >= 8 && typed.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_one { Ok(typed.to_owned()) } else { Err("not 8 or more characters of a key id".to_owned()) }
 }

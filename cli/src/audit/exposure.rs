@@ -10,12 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use bulla::seal::{self, Format, KeyId, Keyring, Place};
 use serde::Serialize;
 
-use super::fingerprint;
 use super::tree::named;
 use super::values::{self, Value};
+use super::{fingerprint, hash};
 use crate::failure::Outcome;
 use crate::git::{Change, Checkout, Git, ObjectId, Revisions};
 use crate::output::Progress;
+use crate::repository::Namespaces;
 
 /// Everything that was sealed to a key; the names of the fields are part of the output.
 #[derive(Debug, Serialize)]
@@ -63,7 +64,8 @@ pub(crate) struct When {
 type Found = (Option<String>, Option<String>, u64);
 
 /// Looks through the history of the repository that holds `path`: every ref, or only `revisions`. Values of kubeseal's
-/// are opened with the private keys of `keyring`.
+/// are opened with the private keys of `keyring`, where a manifest names no namespace in `namespace`, else in the one
+/// that the committed rules say.
 ///
 /// # Errors
 /// There is no repository, or it cannot be read.
@@ -71,6 +73,7 @@ pub(crate) fn exposure(
     path: &Path,
     id: KeyId,
     keyring: &Keyring,
+    namespace: Option<&str>,
     revisions: &Revisions,
     progress: &Progress,
 ) -> Outcome<Exposure> {
@@ -81,9 +84,16 @@ pub(crate) fn exposure(
         history.keep(|path| path == below || path.strip_prefix(&below).is_some_and(|rest| rest.starts_with('/')));
     }
     progress.set_length(history.blobs().len() as u64);
-    let search = Search { id, keyring, verdicts: Mutex::default() };
-    let (found, left) =
-        git.each(&history, || progress.add(1), |blob, bytes| search.look(bytes).map(|found| (blob.id, found)));
+    let rules = rules_of_head(&git);
+    let search = Search { id, keyring, namespace, rules, verdicts: Mutex::default(), unread: Mutex::default() };
+    let (found, left) = git.each(
+        &history,
+        || progress.add(1),
+        |blob, bytes| {
+            let paths: Vec<String> = history.places(blob).map(|place| place.path).collect();
+            search.look(&paths, bytes).map(|found| (blob.id, found))
+        },
+    );
     progress.done();
     let by_blob: HashMap<ObjectId, Vec<Found>> = found.into_iter().collect();
     let mut paths = BTreeSet::new();
@@ -95,21 +105,45 @@ pub(crate) fn exposure(
     let changes = git.commits_of(&history, &paths);
     let exposed = paths.iter().zip(changes).flat_map(|(path, changes)| of_path(path, &changes, &by_blob, &head));
     let exposed: Vec<Exposed> = exposed.collect();
+    let unknown = search.unknown();
     let mut notes = history.notes().to_vec();
     if left.large > 0 {
         notes.push(format!("{} file(s) of more than 16 MB in history were not looked at", left.large));
     }
+    if left.binary > 0 {
+        notes.push(format!("{} file(s) of history are not text, and were not looked at", left.binary));
+    }
+    let unread = search.unread.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !unread.is_empty() {
+        let named: Vec<&str> = unread.iter().take(NAMED).map(String::as_str).collect();
+        notes.push(format!(
+            "{} file(s) of history speak of sealed values and cannot be read in some version (not UTF-8, a template, or \
+             broken): values of kubeseal's in them are in no list: {}{}",
+            unread.len(),
+            named.join(", "),
+            if unread.len() > NAMED { ", ..." } else { "" }
+        ));
+    }
     if left.missing > 0 {
         notes.push(format!("{} file(s) of history are not in this clone, or damaged", left.missing));
     }
-    Ok(Exposure { key: id, exposed, commits: history.commits().len(), unknown: search.unknown(), notes })
+    Ok(Exposure { key: id, exposed, commits: history.commits().len(), unknown, notes })
 }
+
+/// How many files are named that could not be read.
+const NAMED: usize = 20;
 
 /// What is known of different ciphertexts so far: the same ones are in many blobs.
 struct Search<'a> {
     id: KeyId,
     keyring: &'a Keyring,
-    verdicts: Mutex<HashMap<u64, Verdict>>,
+    namespace: Option<&'a str>,
+    /// The committed rules, which say the namespace of manifests that name none.
+    rules: Namespaces,
+    /// By ciphertext and place: whether one of kubeseal's opens is for its place to say.
+    verdicts: Mutex<HashMap<(u64, u64), Verdict>>,
+    /// Files that could not be read, or not all of them.
+    unread: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,16 +154,26 @@ enum Verdict {
 }
 
 impl Search<'_> {
-    fn look(&self, bytes: &[u8]) -> Option<Vec<Found>> {
+    fn look(&self, paths: &[String], bytes: &[u8]) -> Option<Vec<Found>> {
+        let unread = || self.unread.lock().unwrap_or_else(PoisonError::into_inner).extend(paths.iter().cloned());
+        if std::str::from_utf8(bytes).is_err() && values::may_hold_values(bytes) {
+            unread();
+        }
         let text = values::text(bytes)?;
+        let ruled = paths.iter().filter_map(|path| self.rules.of(path));
+        let mut namespaces: Vec<&str> = self.namespace.map_or_else(|| ruled.collect(), |typed| vec![typed]);
+        namespaces.dedup();
         let mut found = Vec::new();
         // What cannot be read as manifests is searched as text.
         let read = values::each(text, |value| {
             let fingerprint = fingerprint(value.sealed);
-            let known = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).get(&fingerprint).copied();
+            let place =
+                value.object.map(|object| (&object.namespace, &object.name, object.scope().as_str(), &namespaces));
+            let at = (fingerprint, hash((place, value.key)));
+            let known = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).get(&at).copied();
             let verdict = known.unwrap_or_else(|| {
-                let verdict = self.judge(value);
-                self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).insert(fingerprint, verdict);
+                let verdict = self.judge(value, &namespaces);
+                self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).insert(at, verdict);
                 verdict
             });
             if verdict == Verdict::Ours {
@@ -137,32 +181,59 @@ impl Search<'_> {
                 found.push((object, value.key.map(str::to_owned), fingerprint));
             }
         });
-        drop(read);
+        if read.is_err() {
+            unread();
+        }
         (!found.is_empty()).then_some(found)
     }
 
-    fn judge(&self, value: &Value<'_>) -> Verdict {
+    fn judge(&self, value: &Value<'_>, namespaces: &[&str]) -> Verdict {
         let Ok(looked) = seal::inspect(value.sealed) else { return Verdict::Others };
         match (looked.format, looked.binding) {
             (Format::Native, Some(binding)) if binding.keys.contains(&self.id) => Verdict::Ours,
             (Format::Native, _) => Verdict::Others,
             (Format::Kubeseal, _) => self
-                .open(value)
+                .open(value, namespaces)
                 .map_or(Verdict::Unknown, |key| if key == self.id { Verdict::Ours } else { Verdict::Others }),
         }
     }
 
-    fn open(&self, value: &Value<'_>) -> Option<KeyId> {
+    fn open(&self, value: &Value<'_>, namespaces: &[&str]) -> Option<KeyId> {
         let object = value.object.filter(|_| self.keyring.rsa_keys() > 0)?;
-        let (namespace, name) = (object.namespace.as_deref().unwrap_or_default(), object.name.as_deref()?);
-        let place = Place { namespace, name, key: value.key? };
-        seal::open(self.keyring, value.sealed, place, object.scope()).ok().map(|opened| opened.key_id)
+        let (name, key) = (object.name.as_deref()?, value.key?);
+        let said = match object.namespace.as_deref() {
+            Some(own) => vec![own],
+            None if namespaces.is_empty() => vec![""],
+            None => namespaces.to_vec(),
+        };
+        said.into_iter().find_map(|namespace| {
+            let place = Place { namespace, name, key };
+            seal::open(self.keyring, value.sealed, place, object.scope()).ok().map(|opened| opened.key_id)
+        })
     }
 
     fn unknown(&self) -> u64 {
         let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        verdicts.values().filter(|verdict| **verdict == Verdict::Unknown).count() as u64
+        let of = |is_unknown: bool| {
+            let fits = verdicts.iter().filter(move |(_, verdict)| (**verdict == Verdict::Unknown) == is_unknown);
+            fits.map(|((sealed, _), _)| *sealed).collect::<HashSet<u64>>()
+        };
+        // What opens at one of its places is known.
+        of(true).difference(&of(false)).count() as u64
     }
+}
+
+/// The rules of the commit that is checked out, as far as they can be read.
+fn rules_of_head(git: &Git) -> Namespaces {
+    let mut rules = Namespaces::default();
+    let files = git.commit_named("HEAD").and_then(|head| git.files_of(head)).unwrap_or_default();
+    for (path, id) in files.into_iter().filter(|(path, _)| Namespaces::are_in(path)) {
+        if let Ok(bytes) = git.bytes_of(id) {
+            // One that is broken is for `bulla verify` to say.
+            drop(rules.add(&path, &String::from_utf8_lossy(&bytes)));
+        }
+    }
+    rules
 }
 
 /// The blobs of the commit that is checked out, with their paths.
@@ -176,13 +247,16 @@ fn in_head(path: &Path) -> HashSet<(String, String)> {
     files.map(|(blob, path)| (path.to_string_lossy().into_owned(), blob)).collect()
 }
 
+/// An object and a data key of it.
+type Named = (Option<String>, Option<String>);
+
 fn of_path(
     path: &str,
     changes: &[Change<'_>],
     by_blob: &HashMap<ObjectId, Vec<Found>>,
     head: &HashSet<(String, String)>,
 ) -> Vec<Exposed> {
-    let mut exposed: BTreeMap<(Option<String>, Option<String>), (Exposed, HashSet<u64>)> = BTreeMap::new();
+    let mut exposed: BTreeMap<Named, (Exposed, HashSet<u64>)> = BTreeMap::new();
     for change in changes {
         let Some(blob) = change.blob else { continue };
         let when = When { commit: change.commit.id.to_string(), date: change.commit.authored.date() };

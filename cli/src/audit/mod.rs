@@ -14,14 +14,20 @@ mod exposure;
 mod tree;
 mod values;
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::sync::LazyLock;
 
 pub(crate) use self::exposure::{Exposed, Exposure, When, exposure};
 pub(crate) use self::tree::{Audit, FileUse, KeyUse, Known, repository};
+pub(crate) use self::values::may_hold_values;
 
 /// Names a ciphertext: enough to find it again among those of one repository, and no way back.
 pub(crate) fn fingerprint(sealed: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    sealed.hash(&mut hasher);
-    hasher.finish()
+    hash(sealed)
+}
+
+/// Keyed afresh in every process: nobody can make two values look like one.
+fn hash(of: impl Hash) -> u64 {
+    static KEYED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEYED.hash_one(of)
 }

@@ -19,6 +19,9 @@ use crate::recipients;
 use crate::repository::Book;
 
 /// What is known beforehand.
+/// Says of a key whether it opens anything.
+pub(crate) type Opens = Box<dyn Fn(&KeyId) -> bool + Send + Sync>;
+
 #[derive(Default)]
 pub(crate) struct Known {
     /// Private keys, to find out which of them opens a value of kubeseal's.
@@ -26,7 +29,7 @@ pub(crate) struct Known {
     /// The key of kubeseal's values, by [`fingerprint`], as a cluster found out.
     pub(crate) opened_by: HashMap<u64, KeyId>,
     /// Whether a key opens anything; without it, every key does.
-    pub(crate) opens: Option<Box<dyn Fn(&KeyId) -> bool + Send + Sync>>,
+    pub(crate) opens: Option<Opens>,
     /// Namespace of manifests that name none, where `.bulla.yaml` does not say it.
     pub(crate) namespace: Option<String>,
 }
@@ -47,6 +50,9 @@ pub(crate) struct Audit {
     pub(crate) unknown_in: Vec<(String, u64)>,
     /// Files whose SealedSecrets cannot be read, and why. Native values in them are counted.
     pub(crate) unread: Vec<(String, String)>,
+    /// Those of them in which nothing was looked at.
+    #[serde(skip)]
+    pub(crate) shut: BTreeSet<String>,
 }
 
 /// What one key is needed for.
@@ -121,15 +127,20 @@ impl Audit {
     fn look(&mut self, path: &Path, known: &Known, rules: &Book) {
         let file = path.strip_prefix(".").unwrap_or(path).display().to_string();
         if fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_BYTES as u64) {
-            return;
+            return self.shut(file, format!("more than {} MiB: too long for a manifest", MAX_BYTES >> 20));
         }
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
-            Err(error) => return self.unread.push((file, error.to_string())),
+            Err(error) => return self.shut(file, error.to_string()),
         };
         // What rules name counts whether or not a file of theirs holds a value yet.
         let rule = rules.rule_for(path);
-        let Some(text) = values::text(&bytes) else { return };
+        let Some(text) = values::text(&bytes) else {
+            if std::str::from_utf8(&bytes).is_err() && values::may_hold_values(&bytes) {
+                self.shut(file, "not UTF-8, and speaks of sealed values".to_owned());
+            }
+            return;
+        };
         let namespace = rule.and_then(|rule| rule.namespace.clone()).or_else(|| known.namespace.clone());
         let mut own: BTreeMap<KeyId, FileUse> = BTreeMap::new();
         let (mut count, mut unknown) = (0, 0);
@@ -180,12 +191,19 @@ impl Audit {
         }
     }
 
+    /// Nothing in a file was looked at.
+    fn shut(&mut self, file: String, why: String) {
+        self.shut.insert(file.clone());
+        self.unread.push((file, why));
+    }
+
     fn and(mut self, other: Self) -> Self {
         self.files += other.files;
         self.values += other.values;
         self.unknown += other.unknown;
         self.unknown_in.extend(other.unknown_in);
         self.unread.extend(other.unread);
+        self.shut.extend(other.shut);
         for (id, mut used) in other.keys {
             let own = self.keys.entry(id).or_default();
             own.kind = own.kind.take().or(used.kind);

@@ -25,6 +25,13 @@ pub(super) fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().filter(|text| text.contains(KIND) || text.contains(AGE))
 }
 
+/// Whether bytes that are no UTF-8 may hold sealed values: in UTF-16 every other byte of these words is nothing.
+pub(crate) fn may_hold_values(bytes: &[u8]) -> bool {
+    let plain: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    let words: [&[u8]; 3] = [KIND.as_bytes(), b"encryptedData", AGE.as_bytes()];
+    words.iter().any(|word| plain.windows(word.len()).any(|part| part == *word))
+}
+
 /// Looks at every sealed value of a text. Says why the SealedSecrets in it cannot be read, if so; native values are
 /// found all the same.
 pub(super) fn each(text: &str, mut look: impl FnMut(&Value<'_>)) -> Result<(), String> {
@@ -78,6 +85,6 @@ mod tests {
         assert_eq!(found(&format!("db:\n  password: \"{value}\"\n")), (vec![(None, 2)], true));
         assert_eq!(found(&format!("{object}# was {value}1\n")), (vec![(key("a"), 6), (key("b"), 7), (None, 8)], true));
         assert_eq!(found("a: b\n"), (vec![], true));
-        assert!(super::text(object.as_bytes()).is_some() && super::text(b"a: b").is_none());
+        assert!(text(object.as_bytes()).is_some() && text(b"a: b").is_none());
     }
 }

@@ -38,6 +38,9 @@ pub(super) fn run(arguments: &DrillArguments) -> Outcome {
     }
     Err(match report.verdict {
         Verdict::Nothing => refuse!("the drill proves nothing: is this the right repository, and the right commit?"),
+        Verdict::Unproven => {
+            refuse!("the drill proves too little: {} thing(s) were not looked at", report.not_looked_at.count)
+        }
         Verdict::Opens | Verdict::NewestOpens | Verdict::Lost => {
             let values: usize = report.lost.iter().map(|loss| loss.values).sum();
             refuse!("the drill failed: {values} value(s) do not come back")

@@ -196,6 +196,10 @@ impl Edit<'_> {
                 return Ok(Written::Again(text));
             }
         };
+        // Sealing takes a while: whoever saved meanwhile is not written over.
+        if fs::read_to_string(file).ok() != found {
+            return self.write(changes);
+        }
         if let Err(failure) = output::write_file(file, text.as_bytes(), Access::Ordinary) {
             return Err(self.put_aside(&changes, &failure.to_string()));
         }

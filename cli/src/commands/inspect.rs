@@ -128,13 +128,16 @@ fn text_of(object: &Object) -> String {
     let unnamed = "(no name)".to_owned();
     let name = object.name.as_ref().unwrap_or(&unnamed);
     let place = object.namespace.as_ref().map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
+    let place = output::plain(&place);
     let mut text = format!("{HEAD}SealedSecret {place}{HEAD:#} {DIM}({}){DIM:#}\n", object.declared_scope);
     let width = object.values.iter().map(|value| value.key.chars().count()).max().unwrap_or_default();
     for value in &object.values {
-        text.push_str(&format!("  {:width$}  ", value.key));
+        text.push_str(&format!("  {:width$}  ", output::plain(&value.key)));
         match &value.told {
             Told::Facts(facts) => text.push_str(&line_of(facts, object.declared_scope)),
-            Told::Problem { problem } => text.push_str(&format!("{BAD}{problem}{BAD:#} (line {})\n", value.line)),
+            Told::Problem { problem } => {
+                text.push_str(&format!("{BAD}{}{BAD:#} (line {})\n", output::plain(problem), value.line))
+            }
         }
     }
     text
@@ -168,7 +171,7 @@ fn line_of(facts: &Facts, declared: Scope) -> String {
         line.push_str(&format!(" {BAD}but the object says {declared}{BAD:#}"));
     }
     if let Some(place) = facts.sealed_for.as_deref().filter(|_| scope != Scope::ClusterWide) {
-        line.push_str(&format!(" {DIM}for {place}{DIM:#}"));
+        line.push_str(&format!(" {DIM}for {}{DIM:#}", output::plain(place)));
     }
     if let Some(end) = &facts.not_after {
         line.push_str(&format!(", replace after {end}"));

@@ -38,7 +38,6 @@ fn plan(arguments: &ResealArguments) -> Outcome<Plan> {
     };
     let mut wanted = Wanted {
         to: recipients::usable(typed(&arguments.to, "--to")?)?,
-        kept: typed(&arguments.keep, "--keep")?,
         added: typed(&arguments.add, "--add")?,
         removed: removed(&arguments.remove)?,
         is_native_only: arguments.native,
@@ -87,6 +86,9 @@ fn removed(sources: &[String]) -> Outcome<BTreeSet<KeyId>> {
     Ok(ids)
 }
 
+/// Files of rules that are named for one recipient.
+const NAMED: usize = 5;
+
 fn tell(report: &Report, mode: Mode) -> Outcome {
     let mut text = String::new();
     for file in &report.files {
@@ -105,7 +107,10 @@ fn tell(report: &Report, mode: Mode) -> Outcome {
         text.push_str(&format!("{GOOD}✓{GOOD:#} {} value(s) in {files} file(s) {done}\n", report.resealed));
     }
     for (id, count) in &report.gained {
-        text.push_str(&format!("  {GOOD}+{GOOD:#} {id} opens {count} of them now\n"));
+        let by: Vec<String> =
+            report.named_by.get(id).into_iter().flatten().take(NAMED).map(|file| output::plain(file)).collect();
+        let by = if by.is_empty() { String::new() } else { format!(": named by {}", by.join(", ")) };
+        text.push_str(&format!("  {GOOD}+{GOOD:#} {id} opens {count} of them now, and could not before{by}\n"));
     }
     for (id, count) in &report.lost {
         text.push_str(&format!("  {WARN}-{WARN:#} {id} opens {count} of them no more\n"));

@@ -276,7 +276,7 @@ mod tests {
         #[test]
         fn no_text_makes_the_readers_panic(text in "(?s).{0,200}") {
             drop(Share::parse(&format!("bullaShare: v1\n{text}")).err());
-            drop(super::super::KeySecret::parse_all(&text).is_some());
+            std::hint::black_box(super::super::KeySecret::parse_all(&text).is_some());
         }
     }
 }

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use bulla::seal::{Certificate, Identity, KeyId, KeyKind, Recipient};
 use bulla::secret::{OPAQUE, Plaintext};
 use bulla_crds::names;
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::key_secret::{IDENTITY, KeySecret, RECIPIENT, TLS_CRT, TLS_KEY};
 use super::opening::Document;
 use crate::failure::{OrFail as _, Outcome, refuse};
 
+/// The labels and annotations that mean something to a controller of sealing keys.
+const OURS: [&str; 2] = ["bulla.dev/", "sealedsecrets.bitnami.com/"];
 /// Annotations of a cluster that say nothing elsewhere, or that hold a copy of the key.
 const LOCAL: [&str; 3] = ["kubectl.kubernetes.io/last-applied-configuration", names::KEY_VALUES, names::KEY_OBJECTS];
 
@@ -211,6 +214,23 @@ impl KeySecret {
             self.annotations.insert(names::KEY_IDS.to_owned(), ids.join(","));
         }
         self.stored = None;
+        self
+    }
+
+    /// Without labels and annotations that neither we nor kubeseal's controller read, and made now at the latest. Anybody
+    /// can encrypt to a recovery recipient, so a backup may be of a stranger's making.
+    pub(crate) fn of_keys_only(mut self, now: Timestamp) -> Self {
+        let is_ours = |name: &String| OURS.iter().any(|prefix| name.starts_with(prefix));
+        self.labels.retain(|name, _| is_ours(name));
+        self.annotations.retain(|name, _| is_ours(name));
+        if self
+            .annotations
+            .get(names::KEY_CREATED_AT)
+            .is_some_and(|made| made.parse().is_ok_and(|made: Timestamp| made > now))
+        {
+            // A date to come would stay the newest for ever.
+            self.annotations.insert(names::KEY_CREATED_AT.to_owned(), now.to_string());
+        }
         self
     }
 }

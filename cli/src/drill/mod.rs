@@ -6,6 +6,7 @@
 //! | `opening` | the values of a file, opened and let go |
 //! | `lost` | what does not open, by what is missing, with its files and commits |
 //! | `outside` | what is in no commit: values that come from stores elsewhere |
+//! | `unread` | what was not looked at, and so is not proven |
 //! | `report` | what is told, to people and to machines |
 //!
 //! First the newest commit, for which the time counts, then every other commit. A value that is the same in many
@@ -16,6 +17,7 @@ mod object;
 mod opening;
 mod outside;
 mod report;
+mod unread;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -72,7 +74,7 @@ impl Drill<'_> {
         let mut files: Vec<(String, ObjectId)> = git.files_of(newest)?.into_iter().collect();
         files.sort();
         let namespaces = namespaces(git, &files)?;
-        files.retain(|(path, _)| wanted.takes(Path::new(path)));
+        files.retain(|(path, _)| takes(wanted, path));
         let opener = Opener::new(keyring, namespaces, namespace);
 
         let begin = Instant::now();
@@ -80,6 +82,11 @@ impl Drill<'_> {
         let (looked, left) = git.each_file(&files, || bar.add(1), |path, id, bytes| opener.newest(path, id, bytes));
         bar.done();
         all_there(left, named)?;
+        if left.binary > 0 {
+            for (path, id) in &files {
+                opener.no_text(path, &git.bytes_of(*id)?, true);
+            }
+        }
         let took = begin.elapsed();
         let (mut failing, mut outside) = (Vec::new(), Outside::default());
         for mut one in looked {
@@ -108,7 +115,7 @@ impl Drill<'_> {
     ) -> Outcome {
         let walking = Progress::spinner("reading the history");
         let mut history = self.git.history(&Revisions { named: self.revisions.to_vec(), with_reflogs: false })?;
-        history.keep(|path| self.files.takes(Path::new(path)));
+        history.keep(|path| takes(self.files, path));
         walking.done();
         if let Some(note) =
             history.notes().iter().find(|note| note.contains("not here") || note.contains("not in this"))
@@ -129,6 +136,13 @@ impl Drill<'_> {
         );
         bar.done();
         all_there(left, "the history")?;
+        if left.binary > 0 {
+            for blob in history.blobs() {
+                if let Some(place) = history.places(blob).next() {
+                    opener.no_text(&place.path, &self.git.bytes_of(blob.id)?, false);
+                }
+            }
+        }
         let newest: std::collections::HashSet<(&str, ObjectId)> =
             newest.iter().map(|(path, id)| (path.as_str(), *id)).collect();
         let mut places: HashMap<ObjectId, &crate::git::Blob> = HashMap::new();
@@ -147,6 +161,14 @@ impl Drill<'_> {
         report.told_of_history(history.commits().len(), opener.every_count(), history.notes());
         Ok(())
     }
+}
+
+/// Whether a file is looked at: manifests, and templates of them that have an ending of their own.
+fn takes(files: &Files, path: &str) -> bool {
+    let path = Path::new(path);
+    let is_template = path.extension().is_some_and(|ending| ending == "gotmpl" || ending == "tpl");
+    // What is left out is left out by its whole name.
+    files.takes(path) || (is_template && !files.leaves_out(path))
 }
 
 /// The rules of the newest commit; those of older commits are not looked up one by one.

@@ -5,16 +5,20 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bulla::seal::{self, Binding, KeyId, Keyring, Place, Refusal, Scope};
+use bulla::seal::{self, Binding, Format, KeyId, Keyring, Place, Refusal, Scope};
 use jiff::civil::Date;
 
 use super::Counts;
 use super::lost::Cause;
 use super::object::{self, Object};
 use super::outside::Found;
+use super::unread::{self, NotLookedAt};
+use crate::audit;
 use crate::git::ObjectId;
+use crate::leaks::FILLED;
 use crate::outline::Outline;
 use crate::repository::Namespaces;
+use crate::verify::template;
 
 /// Into how many parts what was seen is divided, so that threads seldom wait for each other.
 const SHARDS: usize = 64;
@@ -25,6 +29,9 @@ const TOLD: usize = 100_000;
 
 /// How every native value begins: the first words of an age file, in base64.
 const NATIVE: &str = "YWdlLWVuY3J5cHRpb24ub3JnL3Yx";
+
+/// The length of the shortest value of kubeseal's, of a key of 1024 bits.
+const FEWEST: usize = 190;
 
 /// A sealed value at a place, without any of it.
 pub(super) type Fingerprint = [u64; 2];
@@ -63,6 +70,7 @@ pub(super) struct Opener<'a> {
     every: Tally,
     told: AtomicUsize,
     untold: AtomicUsize,
+    unread: unread::Found,
 }
 
 /// What is counted on every core.
@@ -101,6 +109,7 @@ struct Made<'a> {
     used: BTreeMap<KeyId, usize>,
     failing: Vec<Failing>,
     is_template: bool,
+    objects: usize,
 }
 
 impl<'a> Opener<'a> {
@@ -116,12 +125,16 @@ impl<'a> Opener<'a> {
             every: Tally::default(),
             told: AtomicUsize::new(0),
             untold: AtomicUsize::new(0),
+            unread: unread::Found::default(),
         }
     }
 
     /// A file of the newest commit.
     pub(super) fn newest(&self, path: &str, blob: ObjectId, bytes: &[u8]) -> Option<Looked> {
-        let text = std::str::from_utf8(bytes).ok()?;
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            self.other_letters(path, bytes, true);
+            return None;
+        };
         let paths = [path.to_owned()];
         let failing = self.file(&Version { paths: &paths, blob, in_newest: true }, text);
         let outside = Found::read(path, text, self.namespace.or_else(|| self.namespaces.of(path)));
@@ -130,7 +143,10 @@ impl<'a> Opener<'a> {
 
     /// A version of a file, which was at these paths.
     pub(super) fn older(&self, paths: &[String], blob: ObjectId, bytes: &[u8]) -> Vec<Failing> {
-        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            self.other_letters(paths.first().map_or("", String::as_str), bytes, false);
+            return Vec::new();
+        };
         self.file(&Version { paths, blob, in_newest: false }, text)
     }
 
@@ -167,38 +183,52 @@ impl<'a> Opener<'a> {
     }
 
     fn file(&self, version: &Version<'_>, text: &str) -> Vec<Failing> {
-        let mut made = Made { version, used: BTreeMap::new(), failing: Vec::new(), is_template: false };
-        let (is_native, is_manifest) = (text.contains(NATIVE), text.contains("SealedSecret"));
-        if !is_native && !is_manifest {
+        let mut made = Made { version, used: BTreeMap::new(), failing: Vec::new(), is_template: false, objects: 0 };
+        let is_native = text.contains(NATIVE);
+        let is_manifest = mentions(text);
+        // Words of YAML can be written in escapes too.
+        if !is_native && !is_manifest && !text.contains('\\') {
             return made.failing;
         }
         let tally = if version.in_newest { &self.newest } else { &self.every };
         let mut has_any = is_native;
-        // Native values that stand somewhere else than in a SealedSecret: in the values of a chart, in a patch.
+        // Values that stand somewhere else than in a SealedSecret: in the values of a chart, in a patch, in a text.
         let mut elsewhere: HashSet<&str> = if is_native { natives(text).collect() } else { HashSet::new() };
-        match Outline::parse(if is_manifest { text } else { "" }) {
-            Ok(outline) => {
-                for object in object::all(&outline) {
+        let mut of_kubeseal: HashSet<&str> = if is_manifest { kubeseals(text).collect() } else { HashSet::new() };
+        let mut taken = |value: &str| {
+            let value = value.trim();
+            elsewhere.remove(value);
+            // It may be written on several lines.
+            if !of_kubeseal.remove(value) {
+                of_kubeseal.retain(|other| !value.contains(other));
+            }
+        };
+        let is_template = version.paths.iter().all(|path| is_template_place(path)) && text.contains("{{");
+        match Outline::parse(if is_template { "" } else { text }) {
+            Ok(outline) if !is_template => self.objects(&outline, &mut made, &mut taken),
+            Err(error) if !text.contains("{{") => {
+                if text.contains("encryptedData") {
                     has_any = true;
-                    tally.objects.fetch_add(1, Ordering::Relaxed);
-                    self.object(&object, text, &mut made);
-                    for value in object.values.iter().filter_map(|(_, value)| *value) {
-                        elsewhere.remove(value);
-                    }
+                    let line = error.place().map_or_else(String::new, |(line, _)| format!("line {line}"));
+                    let value = self.fingerprint(&[text]);
+                    self.tell(line, "", value, Arc::new(Cause::unreadable()), None, &mut made);
                 }
             }
-            Err(_) if text.contains("{{") => made.is_template = true,
-            Err(error) if text.contains("encryptedData") => {
-                has_any = true;
-                let line = error.place().map_or_else(String::new, |(line, _)| format!("line {line}"));
-                let value = self.fingerprint(&[text]);
-                self.tell(line, "", value, Arc::new(Cause::unreadable()), None, &mut made);
+            // What it is before it is rendered, as far as that can be read.
+            Ok(_) | Err(_) => {
+                made.is_template = is_manifest;
+                self.rendered_later(text, is_template, &mut made, &mut taken);
             }
-            Err(_) => {}
         }
+        has_any |= made.objects > 0;
+        tally.objects.fetch_add(made.objects, Ordering::Relaxed);
         let mut elsewhere: Vec<&str> = elsewhere.into_iter().collect();
         elsewhere.sort_unstable();
         elsewhere.into_iter().for_each(|sealed| self.alone(sealed, &mut made));
+        has_any |= !of_kubeseal.is_empty();
+        let mut of_kubeseal: Vec<&str> = of_kubeseal.into_iter().collect();
+        of_kubeseal.sort_unstable();
+        of_kubeseal.into_iter().for_each(|sealed| self.nowhere(sealed, text, &mut made));
         tally.templates.fetch_add(usize::from(made.is_template), Ordering::Relaxed);
         tally.files.fetch_add(usize::from(has_any), Ordering::Relaxed);
         if !made.used.is_empty() {
@@ -208,8 +238,72 @@ impl<'a> Opener<'a> {
         made.failing
     }
 
-    fn object(&self, object: &Object<'_>, text: &str, made: &mut Made<'_>) {
+    /// A file that is no YAML before somebody renders it: whole with its actions filled in, else each document.
+    fn rendered_later(&self, text: &str, is_template: bool, made: &mut Made<'_>, taken: &mut impl FnMut(&str)) {
+        let filled = template::filled(text);
+        if let Ok(outline) = Outline::parse(&filled) {
+            return self.objects(&outline, made, taken);
+        }
+        for alone in text.split("\n---").filter(|alone| mentions(alone)) {
+            if !is_template && let Ok(outline) = Outline::parse(alone) {
+                self.objects(&outline, made, taken);
+                continue;
+            }
+            let filled = template::filled(alone);
+            match Outline::parse(&filled) {
+                Ok(outline) => self.objects(&outline, made, taken),
+                Err(_) => self.unread(made, String::new(), "a template that cannot be read before it is rendered"),
+            }
+        }
+    }
+
+    fn objects(&self, outline: &Outline<'_>, made: &mut Made<'_>, taken: &mut impl FnMut(&str)) {
+        for object in object::all(outline) {
+            made.objects += 1;
+            self.object(&object, made);
+            object.values.iter().filter_map(|(_, value)| *value).for_each(&mut *taken);
+        }
+    }
+
+    /// One of kubeseal's values in no SealedSecret: nothing says for which object and key it was sealed.
+    fn nowhere(&self, sealed: &str, text: &str, made: &mut Made<'_>) {
+        let place = Place { namespace: "", name: "", key: "" };
+        match seal::open(self.keyring, sealed, place, Scope::ClusterWide).map(|opened| opened.key_id) {
+            Ok(key) => self.value("", "", sealed, self.fingerprint(&[sealed]), || Ok(key), made),
+            Err(_) => {
+                let line = text.find(sealed).map_or(0, |at| text[..at].bytes().filter(|byte| *byte == b'\n').count());
+                let why = "a value of kubeseal's in no SealedSecret: nothing says for which object it was sealed";
+                self.unread(made, format!("line {}", line + 1), why);
+            }
+        }
+    }
+
+    /// Bytes of a file that is looked at, if they are no text.
+    pub(super) fn no_text(&self, path: &str, bytes: &[u8], in_newest: bool) {
+        if std::str::from_utf8(bytes).is_err() || bytes.contains(&0) {
+            self.other_letters(path, bytes, in_newest);
+        }
+    }
+
+    fn other_letters(&self, path: &str, bytes: &[u8], in_newest: bool) {
+        if audit::may_hold_values(bytes) {
+            self.unread.add(path, String::new(), "not UTF-8, and speaks of sealed values", in_newest);
+        }
+    }
+
+    fn unread(&self, made: &Made<'_>, value: String, why: &'static str) {
+        let path = made.version.paths.first().map_or("", String::as_str);
+        self.unread.add(path, value, why, made.version.in_newest);
+    }
+
+    /// What was not looked at.
+    pub(super) fn not_looked_at(&self) -> NotLookedAt {
+        self.unread.all()
+    }
+
+    fn object(&self, object: &Object<'_>, made: &mut Made<'_>) {
         let Object { name, namespace, scope, values } = object;
+        let is_open = [Some(*name), *namespace].into_iter().flatten().any(is_put_in);
         // Where a file was at several paths, one may say another namespace than the other.
         let mut namespaces: Vec<&str> = match (namespace, self.namespace) {
             (Some(own), _) => vec![own],
@@ -222,11 +316,27 @@ impl<'a> Opener<'a> {
             None => (*name).to_owned(),
         };
         for (key, sealed) in values {
-            // A place that a template leaves for a value.
-            let is_left = sealed.map_or_else(|| text.contains("{{"), |value| value.contains("{{"));
-            if is_left {
-                made.is_template = true;
-                continue;
+            let named = || format!("{object} {key}").replace(FILLED, "{{...}}");
+            match sealed {
+                // A place that a chart leaves for a value, which is looked at where it is.
+                Some(value) if is_action(value) && made.version.paths.iter().all(|path| is_template_place(path)) => {
+                    made.is_template = true;
+                    continue;
+                }
+                Some(value) if is_put_in(value) => {
+                    self.unread(made, named(), "a template puts it in, or a part of it");
+                    continue;
+                }
+                // A native value says itself where it belongs.
+                Some(value) if (is_open || is_put_in(key)) && value.trim().starts_with(NATIVE) => {
+                    self.alone(value.trim(), made);
+                    continue;
+                }
+                Some(_) if (is_open || is_put_in(key)) && *scope != Scope::ClusterWide => {
+                    self.unread(made, named(), "a template names its object, so nothing says for which it was sealed");
+                    continue;
+                }
+                Some(_) | None => {}
             }
             let value =
                 self.fingerprint(&[sealed.unwrap_or_default(), scope.as_str(), &namespaces.join("/"), name, key]);
@@ -349,6 +459,36 @@ fn natives(text: &str) -> impl Iterator<Item = &str> {
         let rest = &text[at..];
         begins.then(|| rest.split_once(|c| !is_base64(c)).map_or(rest, |(value, _)| value))
     })
+}
+
+/// Every value of kubeseal's in a text, whatever is around it.
+fn kubeseals(text: &str) -> impl Iterator<Item = &str> {
+    let is_other = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '='));
+    let long = text.split(is_other).filter(|word| word.len() >= FEWEST && word.starts_with('A'));
+    long.filter(|word| seal::inspect(word).is_ok_and(|told| told.format == Format::Kubeseal))
+}
+
+/// Whether a text speaks of SealedSecrets.
+fn mentions(text: &str) -> bool {
+    text.contains("SealedSecret") || text.contains("encryptedData")
+}
+
+/// Whether files there are templates: of a chart, or by their ending.
+fn is_template_place(path: &str) -> bool {
+    let is_in_chart =
+        path.rsplit_once('/').is_some_and(|(folder, _)| folder.split('/').any(|part| part == "templates"));
+    is_in_chart || path.ends_with(".gotmpl") || path.ends_with(".tpl")
+}
+
+/// Whether a template has a say in a text.
+fn is_put_in(text: &str) -> bool {
+    text.contains(FILLED) || text.contains("{{")
+}
+
+/// Whether it is one action of a template and nothing else.
+fn is_action(text: &str) -> bool {
+    let mut letters = text.trim().chars();
+    letters.next() == Some(FILLED) && letters.next().is_none()
 }
 
 /// Whatever happened to another thread, what it had noted is true.

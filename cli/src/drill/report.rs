@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::lost::{Loss, LostFile};
 use super::opening::Opener;
 use super::outside::FromOutside;
+use super::unread::{NotLookedAt, Unread};
 use super::{Counts, Drill};
 use crate::args::Older;
 use crate::git::ObjectId;
@@ -30,6 +31,8 @@ pub(crate) enum Verdict {
     NewestOpens,
     /// Not even that.
     Lost,
+    /// What was looked at opens, and there is something that was not.
+    Unproven,
     /// There is no sealed value.
     Nothing,
 }
@@ -52,6 +55,7 @@ pub(crate) struct Report {
     /// Absent where only the newest commit was looked at.
     history: Option<Told>,
     pub(crate) lost: Vec<Loss>,
+    pub(crate) not_looked_at: NotLookedAt,
     from_outside: FromOutside,
     rebuild: Rebuild,
     notes: Vec<String>,
@@ -120,6 +124,7 @@ impl Report {
             newest: Told::from(present),
             history: None,
             lost: Vec::new(),
+            not_looked_at: NotLookedAt::default(),
             from_outside: FromOutside::default(),
             rebuild: Rebuild {
                 open_seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
@@ -157,11 +162,15 @@ impl Report {
                 opener.templates()
             ));
         }
+        self.not_looked_at = opener.not_looked_at();
+        let is_all = self.not_looked_at.count == 0;
         let has_any = self.newest.values > 0 || self.history.as_ref().is_some_and(|history| history.values > 0);
         self.verdict = match self.lost.as_slice() {
+            [] if !is_all => Verdict::Unproven,
             [] if has_any => Verdict::Opens,
             [] => Verdict::Nothing,
             lost if lost.iter().any(|loss| loss.in_newest > 0) => Verdict::Lost,
+            _ if !is_all => Verdict::Unproven,
             _ => Verdict::NewestOpens,
         };
     }
@@ -171,6 +180,7 @@ impl Report {
         match self.verdict {
             Verdict::Opens => false,
             Verdict::NewestOpens => older == Older::Fail,
+            Verdict::Unproven => older == Older::Fail || self.not_looked_at.in_newest,
             Verdict::Lost | Verdict::Nothing => true,
         }
     }
@@ -201,6 +211,7 @@ impl Report {
                 "\n".to_owned()
             });
         }
+        text.push_str(&self.unread_text());
         self.lost.iter().for_each(|loss| text.push_str(&loss_text(loss)));
         text.push_str(&self.outside_text());
         let Rebuild { open_seconds, threads, secrets, write_seconds, writes_per_second } = &self.rebuild;
@@ -227,8 +238,31 @@ impl Report {
             Verdict::Lost => {
                 format!("{BAD}{newest} value(s) of the newest commit do not open{BAD:#}, {lost} in all.\n")
             }
+            Verdict::Unproven => format!(
+                "{BAD}{} thing(s) could not be looked at{BAD:#}: that every value opens is not proven.\n",
+                self.not_looked_at.count
+            ),
             Verdict::Nothing => format!("{BAD}There is no sealed value in it{BAD:#}: nothing is proven.\n"),
         }
+    }
+
+    fn unread_text(&self) -> String {
+        let NotLookedAt { count, things, .. } = &self.not_looked_at;
+        if *count == 0 {
+            return String::new();
+        }
+        let mut text = format!("\n  {BAD}not looked at{BAD:#}: {count}\n");
+        for Unread { path, value, why } in things.iter().take(SHOWN) {
+            let place = if value.is_empty() { plain(path) } else { format!("{}  {}", plain(path), plain(value)) };
+            text.push_str(&format!("    {place}: {why}\n"));
+        }
+        if *count > SHOWN {
+            text.push_str(&format!("    and {} more: --output json has them\n", count - SHOWN));
+        }
+        text.push_str(&format!(
+            "    {DIM}commit it as YAML in UTF-8, or leave it out of what is proven: --exclude{DIM:#}\n"
+        ));
+        text
     }
 
     fn outside_text(&self) -> String {

@@ -41,8 +41,8 @@ enum Family {
 /// Looked for where nothing says which editor.
 const USUAL: [&str; 3] = ["vim", "vi", "nano"];
 
-const VIM: &str = "set nobackup nowritebackup noswapfile noundofile";
-const EMACS: &str = "(setq make-backup-files nil auto-save-default nil create-lockfiles nil backup-inhibited t undo-tree-auto-save-history nil)";
+const VIM: &str = "set nobackup nowritebackup noswapfile noundofile nomodeline";
+const EMACS: &str = "(setq make-backup-files nil auto-save-default nil create-lockfiles nil backup-inhibited t undo-tree-auto-save-history nil enable-local-variables nil enable-local-eval nil enable-dir-local-variables nil)";
 
 impl Editor {
     /// What `$VISUAL` or `$EDITOR` says, as Git reads them: a program with arguments, or a line for the shell.

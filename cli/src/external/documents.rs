@@ -137,6 +137,21 @@ impl Documents {
 
     /// Reads the text of a file; `named` is what it is called in findings, `namespace` is empty where nobody says.
     pub(crate) fn read_text(&mut self, file: &Path, named: &str, text: &str, namespace: &str, take: Take) -> Outcome {
+        self.read_part(file, named, (0, text), namespace, take)
+    }
+
+    /// Reads a part of a file that comes after so many lines of it.
+    ///
+    /// # Errors
+    /// As for a file.
+    pub(crate) fn read_part(
+        &mut self,
+        file: &Path,
+        named: &str,
+        (before, text): (usize, &str),
+        namespace: &str,
+        take: Take,
+    ) -> Outcome {
         let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
         let documents: Vec<Option<Value>> =
             serde_saphyr::from_multiple(text).map_err(|error| refuse!("{named}: {}", error.without_snippet()))?;
@@ -145,7 +160,7 @@ impl Documents {
         documents.into_iter().flatten().for_each(|document| flatten(document, &mut objects));
         for (index, object) in objects.into_iter().enumerate() {
             let file = File { named, folder: &folder, namespace, take };
-            self.object(&file, lines.get(index).copied(), object)?;
+            self.object(&file, lines.get(index).map(|line| before + line), object)?;
         }
         Ok(())
     }

@@ -62,6 +62,14 @@ impl<'t> Outline<'t> {
     /// # Errors
     /// The file is too long, holds too many nodes, or is neither YAML nor JSON.
     pub(crate) fn parse(text: &'t str) -> Result<Self, DocumentError> {
+        Self::parse_part(text, 0)
+    }
+
+    /// Reads a part of a file that comes after that many lines: places are those in the file.
+    ///
+    /// # Errors
+    /// As for a file.
+    pub(crate) fn parse_part(text: &'t str, before: usize) -> Result<Self, DocumentError> {
         if text.len() > MAX_BYTES {
             return Err(DocumentError::TooLarge { size: text.len(), limit: MAX_BYTES });
         }
@@ -71,11 +79,11 @@ impl<'t> Outline<'t> {
         };
         for next in Parser::new_from_str_with_options(text, options! { emit_comments: false }) {
             let (event, span) = next.map_err(|error| DocumentError::Syntax {
-                line: error.marker().line(),
+                line: before + error.marker().line(),
                 column: error.marker().col() + 1,
                 message: error.info(),
             })?;
-            builder.take(event, (span.start.line(), span.start.col() + 1), span.is_empty())?;
+            builder.take(event, (before + span.start.line(), span.start.col() + 1), span.is_empty())?;
         }
         Ok(builder.outline)
     }

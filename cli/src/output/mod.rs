@@ -1,5 +1,6 @@
 //! The one door to the terminal: colours that respect `NO_COLOR`, and files written whole or not at all.
 
+mod plain;
 mod progress;
 mod table;
 
@@ -12,6 +13,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::failure::{Failure, OrFail as _, Outcome};
 
+pub(crate) use self::plain::plain;
 pub(crate) use self::progress::Progress;
 pub(crate) use self::table::{Cell, Column, Table, width};
 
@@ -55,11 +57,6 @@ fn read_or_not(written: io::Result<()>) -> Outcome {
     }
 }
 
-/// Text from elsewhere without what could steer a terminal.
-pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 /// Prints JSON for machines.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Outcome {
     let text = serde_json::to_string_pretty(value).or_usage("writing JSON")?;
@@ -83,7 +80,7 @@ pub(crate) fn ask(text: &str) {
 
 fn to_stderr(text: &str) {
     // If standard error is closed there is nobody left to tell.
-    drop(anstream::stderr().lock().write_all(text.as_bytes()));
+    drop(anstream::stderr().lock().write_all(plain::said(text).as_bytes()));
 }
 
 /// Who may read a file that is written.
@@ -143,9 +140,10 @@ pub(crate) fn create_private_file(path: &Path, bytes: &[u8]) -> Outcome {
     Ok(())
 }
 
-/// The process's umask. Reading it means setting it, so it is put back at once; the command line has one thread here.
+/// The process's umask. The kernel tells it without its being set: other threads make files meanwhile. Where it does
+/// not, files are for their owner alone.
 fn umask() -> u32 {
-    let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    rustix::process::umask(mask);
-    mask.as_raw_mode()
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("Umask:")?.trim(), 8).ok());
+    mask.unwrap_or(0o077)
 }

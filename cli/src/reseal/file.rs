@@ -81,6 +81,7 @@ impl Run<'_> {
             Ok(goal) => goal,
             Err(reason) => return Some(report.broken(None, reason)),
         };
+        report.named_by.clone_from(&goal.named_by);
         let replacements = self.values(&document, &goal, &mut report);
         if self.plan.mode == Mode::Write && !replacements.is_empty() {
             self.write(path, document, &replacements, &mut report);
@@ -236,7 +237,7 @@ impl Run<'_> {
             .unwrap_or(Fate::Unknown)
         {
             Fate::Resealed { after, sealed, .. } => Fate::Resealed { before: task.looked.keys.clone(), after, sealed },
-            other => other,
+            other @ (Fate::Current | Fate::Stale | Fate::Unknown | Fate::Failed(_)) => other,
         };
         fates.into_iter().zip(tasks).map(next).collect()
     }

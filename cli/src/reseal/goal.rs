@@ -102,11 +102,14 @@ impl Wanted {
     }
 }
 
+/// What follows from a rule, or why nothing does.
+type Followed = Result<Arc<Targets>, String>;
+
 /// The goals of all files of a run: rules are read once, and what follows from each is worked out once.
 pub(super) struct Goals<'a> {
     wanted: &'a Wanted,
     rules: Book,
-    of_rules: Mutex<Vec<(Option<Arc<Rule>>, Result<Arc<Targets>, String>)>>,
+    of_rules: Mutex<Vec<(Option<Arc<Rule>>, Followed)>>,
 }
 
 /// What holds for one file.
@@ -114,6 +117,8 @@ pub(super) struct Goal {
     pub(super) targets: Arc<Targets>,
     /// The namespace that `.bulla.yaml` says for it.
     pub(super) namespace: Option<String>,
+    /// The file whose rule says it, where one does.
+    pub(super) named_by: Option<String>,
 }
 
 impl<'a> Goals<'a> {
@@ -128,6 +133,9 @@ impl<'a> Goals<'a> {
             self.rules_are_read()?;
         }
         let namespace = rule.as_ref().and_then(|rule| rule.namespace.clone());
+        let is_by_rule = self.wanted.to.is_empty() && self.wanted.added.is_empty();
+        let names = |rule: &&Arc<Rule>| !rule.recipients.is_empty() || !rule.recipient_files.is_empty();
+        let named_by = rule.as_ref().filter(|_| is_by_rule).filter(names).map(|rule| shown(&rule.file));
         let mut known = self.of_rules.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = |known: &Option<Arc<Rule>>| match (known, &rule) {
             (Some(known), Some(rule)) => Arc::ptr_eq(known, rule),
@@ -135,11 +143,11 @@ impl<'a> Goals<'a> {
             (Some(_), None) | (None, Some(_)) => false,
         };
         if let Some((_, targets)) = known.iter().find(|(known, _)| is_same(known)) {
-            return Ok(Goal { targets: targets.clone()?, namespace });
+            return Ok(Goal { targets: targets.clone()?, namespace, named_by });
         }
         let targets = self.wanted.targets(rule.as_deref()).map(Arc::new).map_err(|failure| failure.to_string());
         known.push((rule, targets.clone()));
-        Ok(Goal { targets: targets?, namespace })
+        Ok(Goal { targets: targets?, namespace, named_by })
     }
 
     /// Where rules cannot be read, nobody knows whether one of them holds.
@@ -147,4 +155,10 @@ impl<'a> Goals<'a> {
         let broken = self.rules.met().into_iter().find_map(|book| Some(book.rules.as_ref().err()?.to_string()));
         broken.map_or(Ok(()), Err)
     }
+}
+
+/// A file from the current folder, where it is in it.
+fn shown(file: &Path) -> String {
+    let here = std::env::current_dir().and_then(|folder| folder.canonicalize()).unwrap_or_default();
+    file.strip_prefix(here).unwrap_or(file).display().to_string()
 }

@@ -26,7 +26,7 @@ use rayon::prelude::*;
 
 pub(crate) use self::controller::{Controller, newest};
 pub(crate) use self::goal::Wanted;
-pub(crate) use self::report::{Failed, FileReport, Report};
+pub(crate) use self::report::{FileReport, Report};
 
 use crate::failure::Outcome;
 use crate::files::Files;

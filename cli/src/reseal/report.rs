@@ -1,6 +1,6 @@
 //! What was done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bulla::seal::KeyId;
@@ -27,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) failed: u64,
     /// Recipients, and how many values they open that they did not open before.
     pub(crate) gained: BTreeMap<KeyId, u64>,
+    /// The files of rules that name those who gained something.
+    pub(crate) named_by: BTreeMap<KeyId, BTreeSet<String>>,
     /// Recipients, and how many values they open no more.
     pub(crate) lost: BTreeMap<KeyId, u64>,
     /// The files in which something is to be told, in order.
@@ -48,6 +50,9 @@ pub(crate) struct FileReport {
     pub(crate) unknown: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) failed: Vec<Failed>,
+    /// The file whose rule says whom its values are sealed to.
+    #[serde(skip)]
+    pub(super) named_by: Option<String>,
     #[serde(skip)]
     gained: BTreeMap<KeyId, u64>,
     #[serde(skip)]
@@ -91,6 +96,7 @@ impl FileReport {
             current: 0,
             unknown: 0,
             failed: Vec::new(),
+            named_by: None,
             gained: BTreeMap::new(),
             lost: BTreeMap::new(),
         }
@@ -136,6 +142,9 @@ impl Report {
             report.current += file.current;
             report.unknown += file.unknown;
             report.failed += file.failed.len() as u64;
+            for id in file.gained.keys() {
+                report.named_by.entry(*id).or_default().extend(file.named_by.clone());
+            }
             for (all, own) in [(&mut report.gained, &file.gained), (&mut report.lost, &file.lost)] {
                 for (id, count) in own {
                     *all.entry(*id).or_default() += count;

@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &RotationArguments, checkout: &Checkout, desk: &Des
     }
     if let Some(file) = state.wish.new_identity.as_ref().filter(|file| file.exists()) {
         left.push(format!("{} stays: delete it if nothing is sealed to it", file.display()));
-    } else if !state.new.is_empty() && !state.wish.no_new_key {
+    } else if state.wish.new_identity.is_none() && !state.new.is_empty() && !state.wish.no_new_key {
         left.push("the cluster's new key stays the newest: what is sealed from now on is sealed to it".to_owned());
     }
     desk.clear()?;

@@ -1,6 +1,7 @@
 //! What still needs an old key: the branch where the run began, other branches, and the objects of the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use bulla::seal::KeyId;
 use serde::Serialize;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use super::board::count;
 use super::keys::is_rsa;
 use super::prepare::{Manifests, wanted};
+use super::rules;
 use super::state::{Committed, State, ids};
 use super::survey::{Survey, Wanted};
 use crate::cluster::{self, PublishedKey};
@@ -48,6 +50,8 @@ pub(super) struct Branch {
     pub(super) values: u64,
     /// Values that do not say to which key.
     pub(super) unnamed: u64,
+    /// Those of them that the run is about and did not seal again: nobody can say that they do not need the old key.
+    pub(super) left: u64,
     /// The first files with such values.
     pub(super) files: Vec<String>,
     #[serde(skip)]
@@ -70,9 +74,11 @@ impl Hanging {
         let manifests = Manifests::read(checkout, &state.wish)?;
         let wanted = wanted(&state.old, &state.wish);
         let mut seen = BTreeMap::new();
+        let left = Left::of(checkout, state)?;
         let mut survey = |name: &str, commit: &str| -> Outcome<Branch> {
             let found = Survey::of_commit(checkout, commit, &wanted, |path| manifests.takes(path), &mut seen)?;
-            Ok(Branch::of(name, &found, &wanted))
+            let left = left.count(checkout, commit, &found)?;
+            Ok(Branch { left, ..Branch::of(name, &found, &wanted) })
         };
         let mut hanging = Self::default();
         let bases = bases(checkout, state)?;
@@ -140,6 +146,13 @@ impl Hanging {
             if values > 0 {
                 reasons.push(format!("{} in Git on {}", count(values, "value"), branch.name));
             }
+            if is_rsa(key) && branch.left > 0 {
+                reasons.push(format!(
+                    "{} in Git on {} that could not be sealed again and may need it, since kubeseal's values name no key",
+                    count(branch.left, "value"),
+                    branch.name
+                ));
+            }
         }
         if let Some(live) = self.live.get(&key.id) {
             reasons.push(format!(
@@ -159,13 +172,62 @@ impl Branch {
     fn of(name: &str, found: &Survey, wanted: &Wanted) -> Self {
         let by_key: BTreeMap<KeyId, u64> = wanted.ids.iter().map(|id| (*id, found.values_of(id))).collect();
         let files = found.files.iter().take(NAMED).map(|(path, _)| path.display().to_string()).collect();
-        Self { name: name.to_owned(), values: found.values(), unnamed: found.unnamed(), files, by_key }
+        Self { name: name.to_owned(), values: found.values(), unnamed: found.unnamed(), left: 0, files, by_key }
     }
 
     /// Whether all that the run has sealed again is in it.
     fn holds_no_more_than(&self, state: &State) -> bool {
         let failed = state.sealed.unwrap_or_default().failed;
         self.values <= failed && (self.unnamed == 0 || state.committed == Some(Committed::Nothing))
+    }
+}
+
+/// Which of the values that name no key the run leaves behind.
+enum Left<'a> {
+    Nothing,
+    /// The run moves all of its values to a key that they name: what names none was not sealed again.
+    Unnamed(&'a State, Vec<KeyId>),
+    /// They go on naming none: those of files that failed, as long as the files are as the run left them.
+    Failed(BTreeSet<(String, PathBuf)>),
+}
+
+impl<'a> Left<'a> {
+    fn of(checkout: &Checkout, state: &'a State) -> Outcome<Self> {
+        if !state.old.iter().any(is_rsa) {
+            return Ok(Self::Nothing);
+        }
+        if state.wish.native || !state.new.iter().any(is_rsa) {
+            return Ok(Self::Unnamed(state, [ids(&state.old), ids(&state.new)].concat()));
+        }
+        let commit = match &state.committed {
+            Some(Committed::As(commit)) => commit,
+            Some(Committed::ByHand | Committed::Nothing) | None => &state.origin.commit,
+        };
+        let mut files = checkout.files_of(commit)?;
+        files.retain(|(_, path)| state.failed_in.contains(path));
+        Ok(Self::Failed(files.into_iter().collect()))
+    }
+
+    /// How many a commit has.
+    fn count(&self, checkout: &Checkout, commit: &str, found: &Survey) -> Outcome<u64> {
+        let unnamed = found.files.iter().filter(|(_, held)| held.unnamed > 0);
+        let mut left = 0;
+        match self {
+            Self::Nothing => {}
+            Self::Unnamed(state, ours) => {
+                for (path, held) in unnamed.filter(|(path, _)| path.starts_with(&state.wish.path)) {
+                    // They may be those of another cluster, which the rule then tells.
+                    left += if rules::allows(path, ours)? { held.unnamed } else { 0 };
+                }
+            }
+            Self::Failed(failed) if failed.is_empty() => {}
+            Self::Failed(failed) => {
+                let files: BTreeSet<(String, PathBuf)> = checkout.files_of(commit)?.into_iter().collect();
+                let same: BTreeSet<&PathBuf> = files.intersection(failed).map(|(_, path)| path).collect();
+                left += unnamed.filter(|(path, _)| same.contains(path)).map(|(_, held)| held.unnamed).sum::<u64>();
+            }
+        }
+        Ok(left)
     }
 }
 

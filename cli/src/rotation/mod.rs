@@ -5,6 +5,7 @@
 //! | `prepare` | what is looked at before anything is changed |
 //! | `keys` | the keys that go, and those that come |
 //! | `rules` | the files that name recipients |
+//! | `openers` | who opens the values afterwards |
 //! | `survey` | which values are sealed to which keys, in files and in commits |
 //! | `changes` | what is different from the commit where the run began |
 //! | `check` | what `bulla verify` finds |
@@ -25,6 +26,7 @@ mod check;
 mod commit;
 mod hanging;
 mod keys;
+mod openers;
 mod prepare;
 mod report;
 mod rules;
@@ -93,6 +95,7 @@ fn resumed(mut state: state::State, wish: &Wish) -> Outcome<state::State> {
     if wish.context.is_some() {
         state.wish.context.clone_from(&wish.context);
     }
+    state.wish.accept_recipient.extend(wish.accept_recipient.iter().cloned());
     state.wish.keep_old |= wish.keep_old;
     Ok(state)
 }

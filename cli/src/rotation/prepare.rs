@@ -7,6 +7,7 @@ use bulla::seal::KeyId;
 
 use super::check;
 use super::keys::{self, Found};
+use super::openers::Openers;
 use super::rules::{self, Rules};
 use super::state::{Origin, Wish, ids};
 use super::survey::{self, Survey, Wanted};
@@ -94,13 +95,23 @@ pub(super) fn look(checkout: &Checkout, arguments: &RotationArguments, wish: &Wi
     let survey = Survey::of_files(checkout.root(), &files, &wanted, &progress);
     progress.done();
     let mut held = Held::default();
+    let openers = Openers {
+        checkout,
+        rules: &rules,
+        old: ids(&old).into_iter().collect(),
+        new: ids(&coming).into_iter().collect(),
+        accepted: &wish.accept_recipient,
+    };
     let allowed = [ids(&old), ids(&coming)].concat();
     for (file, found) in &survey.files {
         // Values without a name may be those of another cluster, which the rule then tells.
         let is_ours = found.wanted > 0 || rules::allows(file, &allowed)?;
         match (is_ours, file.starts_with(&wish.path)) {
             (false, _) => {}
-            (true, true) => held.add(file, found),
+            (true, true) => {
+                openers.check(file, found)?;
+                held.add(file, found);
+            }
             (true, false) if found.wanted > 0 => held.outside.push(file.clone()),
             (true, false) => {}
         }

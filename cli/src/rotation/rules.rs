@@ -43,6 +43,11 @@ impl Rules {
         Ok(Self { root, files, named: named.into_iter().collect() })
     }
 
+    /// Whether a `.bulla.yaml` is one of them.
+    pub(super) fn are_in(&self, file: &Path) -> bool {
+        self.files.iter().any(|own| own == file)
+    }
+
     /// Everybody whom they name.
     pub(super) fn recipients(&self) -> Outcome<Vec<Recipient>> {
         let mut all = Vec::new();
@@ -52,7 +57,7 @@ impl Rules {
             all.extend(rules.into_iter().flat_map(|rule| rule.recipients));
         }
         for file in self.named.iter().map(|file| self.root.join(file)).filter(|file| file.exists()) {
-            all.extend(recipients::from_file(&file)?);
+            all.extend(recipients::from_named(&file)?);
         }
         Ok(all)
     }
@@ -96,7 +101,7 @@ impl Rules {
                 for named in rule.files {
                     match new(&from_root(&self.root, named.clone())) {
                         Some(text) => all.extend(recipients::parse_file(&text, &named.display().to_string())?),
-                        None if named.exists() => all.extend(recipients::from_file(&named)?),
+                        None if named.exists() => all.extend(recipients::from_named(&named)?),
                         None => {}
                     }
                 }

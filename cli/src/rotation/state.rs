@@ -48,6 +48,9 @@ pub(super) struct State {
     pub(super) files: Vec<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sealed: Option<Sealed>,
+    /// The files with values that could not be sealed again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) failed_in: Vec<PathBuf>,
     /// The branch of the commit, as soon as it is about to be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) branch: Option<String>,
@@ -71,6 +74,8 @@ pub(super) struct Wish {
     pub(super) kind: Option<KeyType>,
     pub(super) no_new_key: bool,
     pub(super) native: bool,
+    #[serde(default)]
+    pub(super) accept_recipient: Vec<String>,
     pub(super) exclude: Vec<String>,
     pub(super) baseline: Option<PathBuf>,
     pub(super) branch: Option<String>,
@@ -127,13 +132,14 @@ impl Wish {
             path: path.map_err(|_| usage!("{} is in another repository", arguments.path.display()))?,
             identity: arguments.identity.iter().map(absolute).collect::<Outcome<_>>()?,
             new_identity: arguments.new_identity.as_deref().map(not_there_yet).transpose()?,
-            kubeconfig: arguments.cluster.connection.kubeconfig.as_ref().map(absolute).transpose()?,
+            kubeconfig: kubeconfig(arguments).as_ref().map(absolute).transpose()?,
             context: arguments.cluster.connection.context.clone(),
             controller_namespace: arguments.cluster.controller_namespace.clone(),
             controller_service: arguments.controller_service.clone(),
             kind: arguments.kind,
             no_new_key: arguments.no_new_key,
             native: arguments.native,
+            accept_recipient: arguments.accept_recipient.clone(),
             exclude: arguments.exclude.clone(),
             baseline: arguments.baseline.as_ref().map(absolute).transpose()?,
             branch: arguments.branch.clone(),
@@ -152,6 +158,17 @@ impl Wish {
         let connection = ConnectionArguments { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
         ClusterArguments { connection, controller_namespace: self.controller_namespace.clone() }
     }
+}
+
+/// The kubeconfig that was typed, else one of `$KUBECONFIG` that is named from the current folder, which changes.
+fn kubeconfig(arguments: &RotationArguments) -> Option<PathBuf> {
+    let typed = arguments.cluster.connection.kubeconfig.clone();
+    typed.or_else(|| {
+        let told = std::env::var_os("KUBECONFIG")?;
+        let mut paths = std::env::split_paths(&told).filter(|path| !path.as_os_str().is_empty());
+        let (first, is_alone) = (paths.next()?, paths.next().is_none());
+        (is_alone && first.is_relative()).then_some(first)
+    })
 }
 
 /// A file that may not be there, by the folder that it will be in.
@@ -177,6 +194,7 @@ impl State {
             new,
             files,
             sealed,
+            failed_in: Vec::new(),
             branch: None,
             committed: None,
         }

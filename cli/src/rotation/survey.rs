@@ -26,6 +26,8 @@ pub(super) struct Held {
     pub(super) unnamed: u64,
     /// Who else opens the values that were asked for.
     pub(super) beside: BTreeSet<KeyId>,
+    /// The different sets of keys that values are sealed to; the empty one stands for values that name no key.
+    pub(super) sealed_to: BTreeSet<BTreeSet<KeyId>>,
 }
 
 /// What files hold, those only that hold something that was asked for.
@@ -59,13 +61,17 @@ impl Wanted {
                 let Ok(looked) = seal::inspect(sealed) else { continue };
                 match (looked.format, looked.binding) {
                     (Format::Native, Some(binding)) => {
+                        held.sealed_to.insert(binding.keys.iter().copied().collect());
                         binding.keys.iter().for_each(|id| *held.by_key.entry(*id).or_default() += 1);
                         if binding.keys.iter().any(|id| self.ids.contains(id)) {
                             held.wanted += 1;
                             held.beside.extend(binding.keys.iter().filter(|id| !self.ids.contains(id)));
                         }
                     }
-                    (Format::Kubeseal, _) | (Format::Native, None) => held.unnamed += 1,
+                    (Format::Kubeseal, _) | (Format::Native, None) => {
+                        held.sealed_to.insert(BTreeSet::new());
+                        held.unnamed += 1;
+                    }
                 }
             }
         }

@@ -379,7 +379,8 @@ pub(super) fn words(name: &str) -> Vec<String> {
     words
 }
 
-pub(super) fn is_sensitive_name(name: &str) -> bool {
+/// Whether something that is called so is a secret.
+pub(crate) fn is_sensitive_name(name: &str) -> bool {
     is_sensitive(&words(name))
 }
 

@@ -40,6 +40,7 @@ mod tree;
 mod urls;
 mod worth;
 
+pub(crate) use self::assigned::is_sensitive_name;
 pub(crate) use self::gitleaks::ALLOWLIST as GITLEAKS_ALLOWLIST;
 pub(crate) use self::past::history;
 pub(crate) use self::rules::RULES;

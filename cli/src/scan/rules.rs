@@ -29,6 +29,10 @@ rules! {
         "What stands in a template of a SealedSecret or an ExternalSecret is not sealed: only what it names is.",
         "seal the value under a key of its own, and name it in the template: {{ .key }}";
 
+    NOT_LOOKED_AT, Warning, "not-looked-at", "a file that is called like a manifest and was not looked at",
+        "It is too large, or no text, and kubectl may take it all the same: nobody can say that there is no secret in it.",
+        "split it or write it in UTF-8, or leave it out on purpose: --exclude";
+
     // keys
     PRIVATE_KEY, Error, "private-key", "a private key", WHY,
         "make a new key, replace certificates and authorised keys, and seal it with `bulla seal --from-file`";

@@ -8,8 +8,10 @@ use rayon::prelude::*;
 
 use super::exclude::Excluded;
 use super::look::is_wanted;
+use super::rules;
 use super::search::{Options, Search, Source, Tally, finding, left_notes, remarks, sorted};
 use crate::failure::{OrFail as _, Outcome, usage};
+use crate::files::is_manifest;
 use crate::findings::{Finding, Note, Root};
 use crate::git::{Git, Left, MAX_BYTES};
 use crate::output::Progress;
@@ -66,13 +68,16 @@ pub(crate) fn tree(options: &Options) -> Outcome<Search> {
         })
         .collect();
     progress.done();
-    for looked in looked {
+    for ((shown, path), looked) in files.all.iter().zip(looked) {
         match looked {
             Ok((found, said)) => {
                 findings.extend(found);
                 notes.extend(said);
             }
-            Err(more) => left = left.and(more),
+            Err(more) => {
+                findings.extend(is_manifest(path).then(|| not_looked_at(shown, more)));
+                left = left.and(more);
+            }
         }
     }
     let place = options.paths.first().map_or_else(String::new, |path| path.display().to_string());
@@ -92,6 +97,16 @@ fn judged(tally: &Tally, bytes: &[u8], source: &Source<'_>) -> (Vec<Finding>, Ve
     let notes = remarks(&looked, source.shown);
     let hits = tally.judge(looked.hits, source);
     (hits.into_iter().map(|(hit, print)| finding(&hit, print, source.shown)).collect(), notes)
+}
+
+/// A manifest that is passed over may be one that a cluster takes.
+fn not_looked_at(shown: &str, left: Left) -> Finding {
+    let why = match left {
+        Left { large: 1.., .. } => "has too many bytes",
+        Left { binary: 1.., .. } => "is no text",
+        Left { .. } => "cannot be read",
+    };
+    Finding::new(&rules::NOT_LOOKED_AT, shown, format!("{why}, and was not looked at"))
 }
 
 /// The bytes of a file; or why it is not looked at.

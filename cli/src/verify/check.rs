@@ -17,10 +17,10 @@ use super::file::{self, Seen};
 use super::known::{self, Keyring, Policy};
 use super::kustomize::{self, Build, Names, Sources, shown};
 use super::plan::{Plan, Task, resolved};
-use super::{duplicates, landing, rules};
+use super::{duplicates, encoding, landing, rules};
 use crate::external::Landed;
 use crate::failure::Outcome;
-use crate::files::Files;
+use crate::files::{Files, is_manifest};
 use crate::findings::{Finding, Note};
 use crate::input;
 use crate::output::Progress;
@@ -223,21 +223,34 @@ fn read(task: &Task, shared: &Shared<'_>) -> Seen {
     if let Some(text) = shared.texts.get(&task.path) {
         return file::look(&task.path, &named, text, shared, task.look);
     }
-    let text: Zeroizing<String> = match input::manifest(&task.path) {
-        Ok(text) => text,
-        // Too long or not text: no manifest, whatever else it is. Being unable to read it is another matter.
+    let bytes = match input::whole(&task.path) {
+        Ok(bytes) => bytes,
+        // Too long: no manifest, whatever else it is. Being unable to read it is another matter.
         Err(failure) if failure.is_refusal() => {
-            let message = format!("passed over: {failure}");
-            return Seen { notes: vec![Note { file: named, message }], ..Seen::default() };
+            return passed_over(&task.path, named, format!("passed over: {failure}"));
         }
         Err(failure) => {
             let found = Finding::new(&rules::SYNTAX, named, format!("cannot be read: {failure}"));
             return Seen { findings: vec![found], ..Seen::default() };
         }
     };
+    let (text, doubt) = encoding::text(bytes);
     let mut seen = file::look(&task.path, &named, &text, shared, task.look);
+    if let Some(doubt) = doubt {
+        let passed = passed_over(&task.path, named, doubt.to_owned());
+        seen.findings.extend(passed.findings);
+        seen.notes.extend(passed.notes);
+    }
     seen.stdin = (task.path == Path::new("-")).then_some(text);
     seen
+}
+
+/// What is said of a file that was not looked at, or not all of it: a finding where it is called like a manifest.
+fn passed_over(path: &Path, named: String, message: String) -> Seen {
+    if is_manifest(path) || path == Path::new("-") {
+        return Seen { findings: vec![Finding::new(&rules::NOT_LOOKED_AT, named, message)], ..Seen::default() };
+    }
+    Seen { notes: vec![Note { file: named, message }], ..Seen::default() }
 }
 
 impl Check {

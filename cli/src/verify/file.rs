@@ -1,5 +1,6 @@
 //! One file: everything that can be said of it without the others.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::sealed::{self, Sealed};
 use super::{rules, template, values};
 use crate::document::DocumentError;
 use crate::external::{Documents, Take};
-use crate::findings::{Finding, Note};
+use crate::findings::{Finding, Level, Note};
 use crate::leaks;
 use crate::outline::{Outline, View, within};
 use crate::repository::Rule;
@@ -60,9 +61,11 @@ pub(super) struct Seen {
 /// Looks at the text of a file; `named` is what it is called in findings.
 pub(super) fn look(path: &Path, named: &str, text: &str, shared: &Shared<'_>, look: Look) -> Seen {
     let mut seen = Seen::default();
+    let unfilled = unfilled(text);
+    let text = unfilled.as_deref().map_or(text, String::as_str);
     let is_external = mentions(text, &EXTERNAL_KINDS);
     seen.is_ours = mentions(text, &KINDS);
-    if !seen.is_ours && !is_external && !OTHERS.iter().any(|word| text.contains(word)) {
+    if !seen.is_ours && !is_external && !is_worth_a_look(text) {
         return seen;
     }
     let rule = if path == Path::new("-") { None } else { shared.book.rule_for(path) };
@@ -90,10 +93,10 @@ impl Reader<'_> {
     fn text(&mut self, text: &str, is_external: bool) {
         match Outline::parse(text) {
             Ok(outline) => {
-                self.outline(&outline, text);
+                self.outline(&outline, (0, text));
                 drop(outline);
                 if is_external {
-                    self.external(text);
+                    self.external(text, 0);
                 }
             }
             // One document that is a template, or broken, does not hide the others.
@@ -106,26 +109,26 @@ impl Reader<'_> {
     fn template(&mut self, text: &str) {
         let filled = template::filled(text);
         match Outline::parse(&filled) {
-            Ok(outline) => self.outline(&outline, &filled),
+            Ok(outline) => self.outline(&outline, (0, &filled)),
             Err(error) => self.documents_apart(text, &error),
         }
     }
 
     fn documents_apart(&mut self, text: &str, error: &DocumentError) {
         let mut said = false;
-        for alone in template::apart(text) {
-            if let Ok(outline) = Outline::parse(&alone) {
-                self.outline(&outline, &alone);
+        for (before, alone) in template::apart(text) {
+            if let Ok(outline) = Outline::parse_part(alone, before) {
+                self.outline(&outline, (before, alone));
                 drop(outline);
-                if mentions(&alone, &EXTERNAL_KINDS) {
-                    self.external(&alone);
+                if mentions(alone, &EXTERNAL_KINDS) {
+                    self.external(alone, before);
                 }
                 continue;
             }
-            let filled = template::filled(&alone);
-            match Outline::parse(&filled) {
-                Ok(outline) => self.outline(&outline, &filled),
-                Err(_) if template::is_one(&alone) => {
+            let filled = template::filled(alone);
+            match Outline::parse_part(&filled, before) {
+                Ok(outline) => self.outline(&outline, (before, &filled)),
+                Err(_) if template::is_one(alone) => {
                     let message = "passed over: a template, not YAML. Check what it renders: ... | bulla verify -";
                     if !self.seen.notes.iter().any(|note| note.message == message) {
                         self.seen.notes.push(Note { file: self.named.to_owned(), message: message.to_owned() });
@@ -152,8 +155,10 @@ impl Reader<'_> {
         self.seen.findings.push(found);
     }
 
-    fn outline(&mut self, outline: &Outline<'_>, text: &str) {
+    /// Looks at a text that comes after so many lines of the file.
+    fn outline(&mut self, outline: &Outline<'_>, text: (usize, &str)) {
         let found = self.leaks(outline);
+        self.seen.is_ours |= !found.is_empty();
         self.seen.findings.extend(found);
         let shared = self.shared;
         let allowed = self.rule.as_ref().and_then(|rule| shared.policy.of(rule));
@@ -166,6 +171,7 @@ impl Reader<'_> {
         };
         for object in outline.all().filter(|view| view.is_map() && !view.is_alias()) {
             if sealed::is_one(object) {
+                self.seen.is_ours = true;
                 self.sealed(object, &judge);
             } else if let Some(kind) = external_kind(object) {
                 self.keep(kind, Arc::new(Sealed::read(object)));
@@ -178,7 +184,7 @@ impl Reader<'_> {
     }
 
     /// Manifests and values in a text of the file: an inline patch, the values of a release, a ConfigMap.
-    fn embedded(&mut self, outline: &Outline<'_>, text: &str, judge: &Judge<'_>) {
+    fn embedded(&mut self, outline: &Outline<'_>, (before, text): (usize, &str), judge: &Judge<'_>) {
         for view in outline.all().filter(|view| !view.is_alias()) {
             let Some(body) =
                 view.text().filter(|body| body.contains('\n') && body.contains(':') && is_worth_a_look(body))
@@ -186,7 +192,6 @@ impl Reader<'_> {
                 continue;
             };
             let Ok(inner) = Outline::parse(body) else { continue };
-            let moved = within(text, view.place(), body);
             let mut findings = self.leaks(&inner);
             for object in inner.all().filter(|view| view.is_map() && sealed::is_one(*view)) {
                 let Sealed { entries, data_at, name, namespace, .. } = Sealed::read(object);
@@ -198,9 +203,14 @@ impl Reader<'_> {
             let (count, more) = values::check(&inner, judge);
             self.seen.values += count;
             findings.extend(more);
+            if findings.is_empty() {
+                continue;
+            }
+            let (line, column) = view.place();
+            let moved = within(text, (line - before.min(line), column), body);
             self.seen.findings.extend(findings.into_iter().map(|found| {
                 let (line, column) = moved((found.line.unwrap_or(1), found.column.unwrap_or(1)));
-                found.at(line, column)
+                found.at(before + line, column)
             }));
         }
     }
@@ -213,6 +223,11 @@ impl Reader<'_> {
                 let mend = "seal a Secret with these values, list the SealedSecret under resources, take the generator out, \
                             and change the secret itself if this was ever pushed";
                 wrong.mend = Some(mend.to_owned());
+            }
+            if leak.values.iter().all(|value| value.field.starts_with("spec.")) {
+                wrong.level = Level::Warning;
+                wrong.mend =
+                    Some("seal the value under a key of its own, and name it in the template: {{ .key }}".to_owned());
             }
             wrong.found(self.named, leak.place, Some(format!("Secret {}", leak.name)), fields)
         };
@@ -261,14 +276,14 @@ impl Reader<'_> {
         }
     }
 
-    fn external(&mut self, text: &str) {
+    fn external(&mut self, text: &str, before: usize) {
         // A patch is no object.
         if self.look.is_patch || !(self.look.is_checked || self.look.is_pulled_in) {
             return;
         }
         let ruled = self.rule.as_ref().and_then(|rule| rule.namespace.clone());
         let namespace = self.shared.namespace.map(str::to_owned).or(ruled).unwrap_or_default();
-        let read = self.seen.documents.read_text(self.path, self.named, text, &namespace, Take::Checked);
+        let read = self.seen.documents.read_part(self.path, self.named, (before, text), &namespace, Take::Checked);
         if let Err(failure) = read {
             let prefix = format!("{}: ", self.named);
             let message = failure.to_string();
@@ -284,9 +299,17 @@ fn is_null(object: View<'_, '_>, key: &str) -> bool {
     key == "$patch" || value().is_some_and(View::is_null)
 }
 
+/// The text without what only a template's actions leave, where it has to be changed for that.
+fn unfilled(text: &str) -> Option<Zeroizing<String>> {
+    match leaks::unfilled(text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(Zeroizing::new(text)),
+    }
+}
+
 /// Whether a text may hold something of ours.
 fn is_worth_a_look(text: &str) -> bool {
-    mentions(text, &KINDS) || OTHERS.iter().any(|word| text.contains(word))
+    leaks::may_hold_one(text) || mentions(text, &KINDS) || OTHERS.iter().any(|word| text.contains(word))
 }
 
 /// Kind, namespace and name, as findings say them.

@@ -5,6 +5,7 @@
 //! | `rules` | what can be found |
 //! | `plan` | which files are looked at and how, and which kustomizations are built |
 //! | `check` | the whole check |
+//! | `encoding` | the text of a file, whatever its encoding |
 //! | `file` | one file: everything that can be said of it without the others |
 //! | `sealed` | SealedSecrets as they are written |
 //! | `values` | sealed values outside of SealedSecrets |
@@ -21,6 +22,7 @@
 
 mod check;
 mod duplicates;
+mod encoding;
 mod external;
 mod file;
 mod judge;
@@ -30,11 +32,14 @@ mod landing;
 mod plan;
 mod rules;
 mod sealed;
-mod template;
+pub(crate) mod template;
 mod values;
 
+#[cfg(test)]
+mod hidden;
 #[cfg(test)]
 mod hostile;
 
 pub(crate) use self::check::{Check, Counts, Options, SOON, Texts, check, check_texts};
+pub(crate) use self::encoding::text as text_of;
 pub(crate) use self::rules::RULES;

@@ -3,7 +3,7 @@
 use crate::findings::{Level, Rule};
 
 /// Every rule, in the order of the documentation.
-pub(crate) static RULES: [&Rule; 21] = [
+pub(crate) static RULES: [&Rule; 22] = [
     &PLAIN_SECRET,
     &SYNTAX,
     &SEALED_VALUE,
@@ -25,6 +25,7 @@ pub(crate) static RULES: [&Rule; 21] = [
     &DUPLICATE,
     &KUSTOMIZATION,
     &BULLA_YAML,
+    &NOT_LOOKED_AT,
 ];
 
 pub(crate) static PLAIN_SECRET: Rule = Rule {
@@ -205,4 +206,13 @@ pub(crate) static BULLA_YAML: Rule = Rule {
     summary: "a .bulla.yaml that cannot be followed",
     why: "Nobody can say which keys its files may be sealed to.",
     mend: "correct the place that is named",
+};
+
+pub(crate) static NOT_LOOKED_AT: Rule = Rule {
+    id: "not-looked-at",
+    level: Level::Warning,
+    summary: "a file that is called like a manifest and was not read as one, or not all of it",
+    why: "It is too large, or no text in UTF-8, and kubectl may take it all the same: nobody can say that there is no \
+          secret in it.",
+    mend: "split it or write it in UTF-8, or leave it out on purpose: --exclude",
 };

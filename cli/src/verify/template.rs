@@ -8,7 +8,7 @@ use crate::leaks::FILLED;
 
 /// The text with its template actions filled in, so that the rest can be read where it stands: an action that has its
 /// lines to itself leaves them empty, any other one becomes [`FILLED`]. Lines keep their numbers.
-pub(super) fn filled(text: &str) -> Zeroizing<String> {
+pub(crate) fn filled(text: &str) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(text.len() + 16));
     let mut rest = text;
     // Whether nothing but white space is before it on the line.
@@ -57,8 +57,8 @@ fn action(text: &str) -> Option<usize> {
     None
 }
 
-/// The documents of a text, each after as many line ends as it has lines before it: so lines keep their numbers.
-pub(super) fn apart(text: &str) -> impl Iterator<Item = Zeroizing<String>> {
+/// The documents of a text, each with the number of lines before it.
+pub(super) fn apart(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut parts: Vec<(usize, usize, usize)> = Vec::new();
     let (mut start, mut first, mut at) = (0, 0, 0);
     for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -71,12 +71,7 @@ pub(super) fn apart(text: &str) -> impl Iterator<Item = Zeroizing<String>> {
     }
     parts.push((first, start, at));
     let parts = parts.into_iter().map(|(first, start, end)| (first, &text[start..end]));
-    parts.filter(|(_, part)| !part.trim().is_empty()).map(|(first, part)| {
-        let mut alone = Zeroizing::new(String::with_capacity(first + part.len()));
-        alone.extend(std::iter::repeat_n('\n', first));
-        alone.push_str(part);
-        alone
-    })
+    parts.filter(|(_, part)| !part.trim().is_empty())
 }
 
 /// Whether the reason why a document cannot be read may be that it is a template: `{{` stands outside quotes and
@@ -137,8 +132,8 @@ mod tests {
 
     #[test]
     fn documents_keep_their_lines() {
-        let parts: Vec<String> = apart("a: 1\n---\nb: |\n  ---\n--- # c\nd: 2").map(|part| part.to_string()).collect();
-        assert_eq!(parts, ["a: 1\n", "\n---\nb: |\n  ---\n", "\n\n\n\n--- # c\nd: 2"]);
+        let parts: Vec<(usize, &str)> = apart("a: 1\n---\nb: |\n  ---\n--- # c\nd: 2").collect();
+        assert_eq!(parts, [(0, "a: 1\n"), (1, "---\nb: |\n  ---\n"), (4, "--- # c\nd: 2")]);
     }
 
     #[test]

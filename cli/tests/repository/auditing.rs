@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, put};
 use crate::harness::Run;
 use crate::resealing::{hybrid, in_file, json as json_of, object, rsa, sealed, value, x25519};
 use crate::world::World;
@@ -39,10 +39,8 @@ fn every_key_is_told_with_its_files_its_oldest_value_and_what_would_be_lost() {
     let report = json_of(&audit(&checkout, &["--output", "json"]).exits(0));
     let facts = |id: &Identity| {
         let key = key(&report, id);
-        ["type", "files", "values", "lostWithout", "objects", "namedByRules"].map(|field| match &key[field] {
-            Value::Array(files) => json!(files.len()),
-            other => other.clone(),
-        })
+        ["type", "files", "values", "lostWithout", "objects", "namedByRules"]
+            .map(|field| key[field].as_array().map_or_else(|| key[field].clone(), |files| json!(files.len())))
     };
     assert_eq!(facts(&old), [json!("x25519"), json!(3), json!(3), json!(3), json!(1), json!(false)]);
     assert_eq!(facts(&new), [json!("hybrid"), json!(2), json!(3), json!(1), json!(2), json!(false)]);
@@ -198,6 +196,12 @@ async fn a_key_that_files_need_is_not_retired_though_nothing_live_does() {
     shop.checkout.write("prod/rsa.yaml", &object(&[("a", sealed(&[&rsa(1).recipient()], Scope::Strict, PLACE))]));
     let run = shop.keys(&["retire", &rsa(0).recipient().key_id().to_string()]).exits(1);
     assert!(run.out.contains("do not say which key they need") && run.out.contains("prod/rsa.yaml: 1"), "{}", run.out);
+    // Nobody knows what is in a file that cannot be read.
+    let latin = [b"# caf\xe9\n", shop.checkout.read("prod/rsa.yaml").as_bytes()].concat();
+    put(&shop.checkout.path("prod/latin.yaml"), &latin);
+    let run = shop.keys(&["retire", &old]).exits(1);
+    assert!(run.out.contains("cannot be read") && run.out.contains("prod/latin.yaml: not UTF-8"), "{}", run.out);
+    std::fs::remove_file(shop.checkout.path("prod/latin.yaml")).unwrap();
     shop.keys(&["retire", &old]).exits(0);
     // What an object of the cluster was opened with is known.
     let text = in_file(&shop.checkout.read("prod/rsa.yaml"), "a");
@@ -301,6 +305,47 @@ fn kubeseals_values_in_history_are_told_by_the_key_itself() {
     let report = json_of(&audit(&checkout, &["--compromised", &id, "--identity", &pem, "--output", "json"]).exits(0));
     assert_eq!((&report[0]["unknown"], &report[0]["exposed"][0]["key"]), (&json!(1), &json!("a")), "{report:#}");
     assert_eq!(report[0]["exposed"][0]["inHead"], false);
+}
+
+#[test]
+fn what_cannot_be_read_is_in_the_audit_and_a_copy_at_a_wrong_place_hides_nothing() {
+    let checkout = Checkout::plain();
+    let text = object(&[("a", sealed(&[&rsa(0).recipient()], Scope::Strict, PLACE))]);
+    // The same ciphertext in an object of another name first, and then where it opens.
+    checkout.commit("a-copy.yaml", &text.replace("name: db", "name: copy"));
+    checkout.commit("db.yaml", &text);
+    let id = rsa(0).recipient().key_id().to_string();
+    let pem = checkout.key_file("0.pem", &rsa(0).identity());
+    let told = |more: &[&str]| {
+        let arguments = [&["--compromised", &id, "--identity", &pem, "--output", "json"], more].concat();
+        json_of(&audit(&checkout, &arguments).exits(0))[0].clone()
+    };
+    let report = told(&[]);
+    assert_eq!(report["exposed"].as_array().unwrap().len(), 1, "{report:#}");
+    assert_eq!((&report["exposed"][0]["file"], &report["unknown"]), (&json!("db.yaml"), &json!(0)), "{report:#}");
+
+    // What names no namespace opens in that of the committed rules, or in the one that is typed.
+    checkout.commit("apps/web.yaml", &text.replace("  namespace: prod\n", ""));
+    assert_eq!(told(&[])["exposed"].as_array().unwrap().len(), 1);
+    assert_eq!(told(&["--namespace", "prod"])["exposed"].as_array().unwrap().len(), 2);
+    checkout.commit(".bulla.yaml", "version: 1\nrules:\n- path: 'apps/**'\n  namespace: prod\n");
+    assert_eq!(told(&[])["exposed"].as_array().unwrap().len(), 2);
+
+    // UTF-16, which kubectl reads; a letter in another encoding; a template; a file that is too long.
+    let utf16: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin = [b"# caf\xe9\n", text.as_bytes()].concat();
+    let long = format!("{text}# {}\n", "x".repeat(17 << 20));
+    for (name, bytes) in [("latin.yaml", &latin[..]), ("long.yaml", long.as_bytes()), ("wide.yaml", &utf16)] {
+        put(&checkout.path(name), bytes);
+    }
+    checkout.commit("template.yaml", &format!("{{{{ if x }}}}\n{text}"));
+    let note = told(&[])["notes"].to_string();
+    assert!(note.contains("3 file(s) of history speak of sealed values"), "{note}");
+    assert!(note.contains("latin.yaml, template.yaml, wide.yaml") && note.contains("more than 16 MB"), "{note}");
+    let report = json_of(&audit(&checkout, &["--output", "json"]).exits(0));
+    let unread: Vec<&str> =
+        report["unread"].as_array().unwrap().iter().map(|one| one["file"].as_str().unwrap()).collect();
+    assert_eq!(unread, ["latin.yaml", "long.yaml", "template.yaml", "wide.yaml"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bulla::seal::Scope;
 use serde_json::Value;
 
-use crate::checkout::{Checkout, Key, manifest};
+use crate::checkout::{Checkout, Key, manifest, put};
 use crate::harness::Run;
 use crate::support::tools;
 
@@ -48,6 +48,14 @@ impl Vault {
     fn commit(&mut self, path: &str, text: &str) {
         self.checkout.commit(path, text);
         self.commits.push(self.head());
+    }
+
+    fn commit_bytes(&self, path: &str, bytes: &[u8]) {
+        let file = self.checkout.path(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        put(&file, bytes);
+        self.checkout.git(&["add", path]).exits(0);
+        self.checkout.git(&["commit", "-qm", path]).exits(0);
     }
 
     fn head(&self) -> String {
@@ -291,6 +299,69 @@ fn values_in_charts_and_patches_open_where_they_say_that_they_belong() {
     let told = vault.told(&keys, &[], 1);
     assert_eq!(told["lost"][0]["files"][0]["values"], serde_json::json!([{"object": "prod/db", "key": "token"}]));
     vault.drill(&keys, &["--exclude", "tests/**"]).exits(0);
+}
+
+#[test]
+fn what_was_not_looked_at_is_counted_and_named_and_never_called_open() {
+    let vault = Vault::rotated();
+    let keys = ["old.key", "new.key"];
+    let lost = |key: &str| Key::new().seal_for(Scope::Strict, "prod/x", key, CANARY, "2026-01-02");
+    let object = |values: &str| manifest("prod/x", values);
+    let base = vault.head();
+    let utf16: Vec<u8> = format!("\u{feff}{}", object("a: b\n")).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut latin = format!("# caf\u{e9}\n{}", object("a: b\n")).into_bytes();
+    let two = latin.iter().position(|byte| *byte == 0xc3).unwrap();
+    latin.drain(two..=two);
+    // A template in a text of the template, braces in comments, broken YAML, places that only a template knows.
+    let rsa = STANDARD.encode([&[1, 0][..], &[7; 300]].concat());
+    let unproven: [(&str, Vec<u8>); 8] = [
+        ("utf16.yaml", utf16),
+        ("latin.yaml", latin),
+        ("broken.yaml", format!("# {{{{ x }}}}\na: [\n{}", object("a: b\n")).into_bytes()),
+        ("left.yaml", object("a: \"{{ .x }}\"\n").into_bytes()),
+        ("chart/values.yaml", format!("db:\n  encryptedData:\n    a: {rsa}\n").into_bytes()),
+        ("config.yaml", format!("data:\n  x: |\n    encryptedData: {{a: {rsa}}}\n").into_bytes()),
+        ("values.yaml.gotmpl", format!("{{{{ if .x }}}}\nencryptedData:\n  a: {rsa}\n{{{{ end }}}}\n").into_bytes()),
+        (
+            "chart/templates/x.yaml",
+            object(&format!("a: {rsa}\n")).replace("name: x", "name: {{ .Release.Name }}").into_bytes(),
+        ),
+    ];
+    for (path, bytes) in &unproven {
+        vault.commit_bytes(path, bytes);
+        let told = vault.told(&keys, &[], 1);
+        assert_eq!(told["verdict"], "unproven", "{path}: {told}");
+        assert_eq!(told["notLookedAt"]["count"], 1, "{path}: {told}");
+        assert_eq!(told["notLookedAt"]["things"][0]["path"], *path, "{told}");
+        let run = vault.drill(&keys, &["--history", "none"]).exits(1).says("1 thing(s) were not looked at");
+        assert!(run.out.starts_with("1 thing(s) could not be looked at") && run.out.contains(path), "{}", run.out);
+        // Only older commits have it.
+        vault.commit_bytes(path, b"a: b\n");
+        vault.drill(&keys, &[]).exits(1);
+        vault.drill(&keys, &["--history", "warn"]).exits(0);
+        vault.drill(&keys, &["--exclude", path]).exits(0);
+        vault.checkout.git(&["reset", "-q", "--hard", &base]).exits(0);
+    }
+
+    // What can be read is opened, or is lost: templates of other programs in the same file excuse nothing.
+    let with_template =
+        |values: &str| object(values).replace("    type: Opaque\n", "    data:\n      url: \"{{ .password }}\"\n");
+    for (path, text) in [
+        ("number.yaml", with_template("k: 12345\n")),
+        ("list.yaml", with_template("k: [x]\n")),
+        ("null.yaml", with_template("k:\n")),
+        ("escaped.yaml", object(&format!("a: {}\n", lost("a"))).replace("SealedSecret", "\"Sealed\\u0053ecret\"")),
+        ("helm.yaml.gotmpl", format!("{{{{ if .x }}}}\npassword: {}\n{{{{ end }}}}\n", lost("a"))),
+        (
+            "chart/templates/y.yaml",
+            format!("{{{{ if .x }}}}\n{}{{{{ end }}}}\n", object(&format!("a: {}\n", lost("a")))),
+        ),
+    ] {
+        vault.commit_bytes(path, text.as_bytes());
+        let told = vault.told(&keys, &[], 1);
+        assert_eq!(told["verdict"], "lost", "{path}: {told}");
+        vault.checkout.git(&["reset", "-q", "--hard", &base]).exits(0);
+    }
 }
 
 #[test]

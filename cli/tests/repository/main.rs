@@ -10,6 +10,7 @@ mod harness;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 #[path = "../cli/world.rs"]
+#[allow(dead_code, reason = "shared with the tests of the verbs that need a cluster")]
 mod world;
 
 mod auditing;

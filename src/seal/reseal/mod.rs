@@ -11,10 +11,11 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
+use self::targets::Recipients;
 pub use self::targets::{Standing, Targets};
 
 use super::{Binding, Format, KeyId, Keyring, MAX_VALUE, Place, Recipient, Refusal, Scope, SealError};
-use super::{Opened, inspect, open, open_evenly, seal};
+use super::{Opened, inspect, open, open_evenly, rewrap, seal};
 use crate::secret::Plaintext;
 
 /// For whom the work is done.
@@ -79,15 +80,6 @@ pub enum ResealRefusal {
         /// Its format.
         format: Format,
     },
-    /// It has recipients of whom only the key id is known: they would lose the value.
-    #[error(
-        "is sealed to others too whose public halves are not here ({}): seal it again where they are known, so that nobody loses it",
-        list(.ids)
-    )]
-    UnknownRecipients {
-        /// Their key ids.
-        ids: Vec<KeyId>,
-    },
     /// A plain age file to several recipients: it does not even name them.
     #[error("is a plain age file to {count} recipients that it does not name: seal the value afresh with bulla")]
     UnnamedRecipients {
@@ -120,11 +112,6 @@ const fn missing(format: Format) -> &'static str {
         Format::Native => "make a native sealing key",
         Format::Kubeseal => "make or supply a certificate",
     }
-}
-
-fn list(ids: &[KeyId]) -> String {
-    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    ids.join(", ")
 }
 
 /// What became of an object's values, in the order in which they came.
@@ -225,14 +212,18 @@ impl Reseal<'_> {
         if self.targets.are_met(inspection.format, keys, self.keyring) {
             return Ok(Outcome::Kept { key: opened.key_id });
         }
-        let recipients = self.targets.recipients(inspection.format, keys, self.keyring)?;
-        let to = recipients.first().map(Recipient::key_id).ok_or(ResealRefusal::NobodyLeft)?;
+        let Recipients { known, unknown } = self.targets.recipients(inspection.format, keys, self.keyring)?;
+        let to = known.first().map(Recipient::key_id).ok_or(ResealRefusal::NobodyLeft)?;
         let binding = match &opened.binding {
             Some(binding) => Binding { sealed: self.today, ..binding.clone() },
             None => Binding::new(self.declared, place, self.today),
         };
-        let sealed = seal(&recipients, &opened.plaintext, &binding).map_err(ResealRefusal::Seal)?;
-        Ok(Outcome::Resealed { from: opened.key_id, to, sealed })
+        let sealed = if unknown.is_empty() {
+            seal(&known, &opened.plaintext, &binding)
+        } else {
+            rewrap(self.keyring, sealed, &unknown, &known, &binding)
+        };
+        Ok(Outcome::Resealed { from: opened.key_id, to, sealed: sealed.map_err(ResealRefusal::Seal)? })
     }
 
     /// The sealing that a value did not need or did not come to, so that it costs what the others cost.

@@ -15,8 +15,8 @@ pub struct Targets {
     pub native: Option<Recipient>,
     /// The newest key for values in kubeseal's format: a certificate.
     pub certificate: Option<Recipient>,
-    /// Public halves of further recipients, such as other clusters and people: a value that is sealed to one of them
-    /// stays sealed to it.
+    /// Public halves of further recipients, such as other clusters and people. A value that is sealed to others stays
+    /// sealed to them also where only their key ids are known; where all public halves are here it is sealed afresh.
     pub others: Vec<Recipient>,
     /// Everybody who is to open a value, where that is laid down; what is above does not count then. Native
     /// recipients move values in kubeseal's format to the native one.
@@ -38,6 +38,20 @@ pub enum Standing {
     Stale,
     /// It does not name the keys that it is sealed to: only opening it tells.
     Unknown,
+}
+
+/// Whom one value is sealed to from now on.
+pub(super) struct Recipients {
+    /// The newest key first.
+    pub(super) known: Vec<Recipient>,
+    /// Those who stay, and of whom no more than the ids is known.
+    pub(super) unknown: Vec<KeyId>,
+}
+
+impl From<Vec<Recipient>> for Recipients {
+    fn from(known: Vec<Recipient>) -> Self {
+        Self { known, unknown: Vec::new() }
+    }
 }
 
 impl Targets {
@@ -109,15 +123,15 @@ impl Targets {
         format: Format,
         keys: &[KeyId],
         keyring: &Keyring,
-    ) -> Result<Vec<Recipient>, ResealRefusal> {
+    ) -> Result<Recipients, ResealRefusal> {
         if !self.exactly.is_empty() {
             let is_downgrade = format == Format::Native && self.exactly.iter().all(|one| one.certificate().is_some());
-            return if is_downgrade { Err(ResealRefusal::Downgrade) } else { Ok(self.exactly.clone()) };
+            return if is_downgrade { Err(ResealRefusal::Downgrade) } else { Ok(self.exactly.clone().into()) };
         }
         let target = self.newest_of(format).ok_or(ResealRefusal::NoActiveKey { format })?;
         if target.certificate().is_some() {
             let is_alone = self.added.is_empty() && !self.removed.contains(&target.key_id());
-            return if is_alone { Ok(vec![target.clone()]) } else { Err(ResealRefusal::OneRecipientOnly) };
+            return if is_alone { Ok(vec![target.clone()].into()) } else { Err(ResealRefusal::OneRecipientOnly) };
         }
         let (mut recipients, mut ours, mut unknown) = (vec![target.clone()], Vec::new(), Vec::new());
         // The one key of a value in kubeseal's format gives its place.
@@ -133,14 +147,19 @@ impl Targets {
                 unknown.push(*id);
             }
         }
-        if !unknown.is_empty() {
-            return Err(ResealRefusal::UnknownRecipients { ids: unknown });
-        }
         if ours.len() > 1 {
             recipients.append(&mut ours);
         }
-        recipients.extend(self.added.iter().cloned());
+        for added in &self.added {
+            if recipients.iter().all(|recipient| recipient.key_id() != added.key_id()) {
+                recipients.push(added.clone());
+            }
+        }
         recipients.retain(|recipient| !self.removed.contains(&recipient.key_id()));
-        if recipients.is_empty() { Err(ResealRefusal::NobodyLeft) } else { Ok(recipients) }
+        if recipients.is_empty() {
+            Err(ResealRefusal::NobodyLeft)
+        } else {
+            Ok(Recipients { known: recipients, unknown })
+        }
     }
 }

@@ -113,24 +113,46 @@ fn a_native_value_keeps_its_binding_but_for_the_day() {
 }
 
 #[test]
-fn other_recipients_are_kept_or_the_value_is_refused() {
-    let [old, new, person, stranger] = [(); 4].map(|()| x25519());
-    let keyring = keyring([(again(&old), KeyState::Active), (again(&new), KeyState::Active)]);
-    let value = sealed(&[&old, &person], Scope::Strict, PLACE);
-    let nobody = Targets::newest(&keyring);
-    let refused = reseal(&keyring, &nobody, Scope::Strict).value("password", &value);
-    let unknown = ResealRefusal::UnknownRecipients { ids: vec![person.key_id()] };
-    assert!(unknown.to_string().contains(&person.key_id().to_string()), "{unknown}");
-    assert_eq!(refused, Outcome::Refused(unknown));
+fn other_recipients_stay_whether_their_public_halves_are_known_or_not() {
+    for make in [Identity::generate_x25519, Identity::generate_hybrid] {
+        let [old, new, person, stranger] = [(); 4].map(|()| make().unwrap());
+        let keyring = keyring([(again(&old), KeyState::Active), (again(&new), KeyState::Active)]);
+        let value = sealed(&[&old, &person], Scope::Strict, PLACE);
+        let unknown = Targets::newest(&keyring);
+        let known = vec![stranger.recipient().clone(), person.recipient().clone()];
+        for targets in [Targets { others: known, ..unknown.clone() }, unknown] {
+            let text = new_text(reseal(&keyring, &targets, Scope::Strict).value("password", &value));
+            let binding = inspect(&text).unwrap().binding.unwrap();
+            assert_eq!(binding.keys, [new.key_id(), person.key_id()], "the old key of ours gave its place");
+            assert_eq!(binding.sealed, day());
+            assert!(open(&Keyring::new(), &text, PLACE, Scope::Strict).is_err());
+            for (identity, opens) in [(&person, true), (&new, true), (&old, false)] {
+                let theirs = self::keyring([(again(identity), KeyState::Active)]);
+                let opened = open(&theirs, &text, PLACE, Scope::Strict);
+                assert_eq!(opened.is_ok_and(|opened| opened.plaintext.same_as(b"CANARY")), opens);
+            }
+            // And on: the newest key changes once more.
+            assert!(matches!(reseal(&keyring, &targets, Scope::Strict).value("password", &text), Outcome::Kept { .. }));
+        }
+    }
+}
 
-    let known = Targets { others: vec![stranger.recipient().clone(), person.recipient().clone()], ..nobody };
-    let text = new_text(reseal(&keyring, &known, Scope::Strict).value("password", &value));
-    let keys = inspect(&text).unwrap().binding.unwrap().keys;
-    assert_eq!(keys, [new.key_id(), person.key_id()], "the old key of ours gave its place, the person stayed");
-    let theirs = Keyring::new();
-    assert!(open(&theirs, &text, PLACE, Scope::Strict).is_err());
-    let theirs = self::keyring([(person, KeyState::Active)]);
-    assert!(open(&theirs, &text, PLACE, Scope::Strict).is_ok());
+#[test]
+fn a_header_that_was_altered_is_not_written_anew() {
+    let [old, new, person] = [(); 3].map(|()| x25519());
+    let (new_id, person_id) = (new.key_id().to_string(), person.key_id().to_string());
+    let value = sealed(&[&old, &person], Scope::Strict, PLACE);
+    let keyring = keyring([(old, KeyState::Opening), (new, KeyState::Active)]);
+    let bytes = crate::seal::decode(&value).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    assert!(!text.contains(&new_id) && !text.contains(&person_id), "the ids are in base64");
+    for at in (0..bytes.len()).step_by(7) {
+        let mut altered = bytes.clone();
+        altered[at] ^= 1;
+        let altered = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, altered);
+        let outcome = reseal(&keyring, &Targets::newest(&keyring), Scope::Strict).value("password", &altered);
+        assert!(matches!(outcome, Outcome::Refused(_)), "{at}: {outcome:?}");
+    }
 }
 
 #[test]
@@ -166,12 +188,14 @@ fn kinds_that_age_does_not_mix_are_refused_in_words() {
     let (old, new, person) = (x25519(), Identity::generate_hybrid().unwrap(), x25519());
     let value = sealed(&[&old, &person], Scope::Strict, PLACE);
     let keyring = keyring([(old, KeyState::Active), (new, KeyState::Active)]);
-    let targets = Targets { others: vec![person.recipient().clone()], ..Targets::newest(&keyring) };
-    let outcome = reseal(&keyring, &targets, Scope::Strict).value("password", &value);
-    let Outcome::Refused(refusal @ ResealRefusal::Seal(SealError::MixedKinds { .. })) = outcome else {
-        panic!("{outcome:?}");
-    };
-    assert!(refusal.to_string().contains("hybrid and x25519"), "{refusal}");
+    let unknown = Targets::newest(&keyring);
+    for targets in [Targets { others: vec![person.recipient().clone()], ..unknown.clone() }, unknown] {
+        let outcome = reseal(&keyring, &targets, Scope::Strict).value("password", &value);
+        let Outcome::Refused(refusal @ ResealRefusal::Seal(SealError::MixedKinds { .. })) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert!(refusal.to_string().contains("hybrid and x25519"), "{refusal}");
+    }
 }
 
 #[test]
@@ -279,11 +303,6 @@ proptest! {
             targets.others = people.iter().map(|person| person.recipient().clone()).collect();
         }
         let outcome = reseal(&keyring, &targets, scope).value(PLACE.key, &value);
-        if !known && !people.is_empty() {
-            let refused = matches!(outcome, Outcome::Refused(ResealRefusal::UnknownRecipients { .. }));
-            prop_assert!(refused);
-            return Ok(());
-        }
         let text = new_text(outcome);
         let opened = open(&keyring, &text, PLACE, scope).map_err(|r| TestCaseError::fail(r.to_string()))?;
         prop_assert!(opened.plaintext.same_as(&content));
@@ -314,4 +333,64 @@ proptest! {
             prop_assert!(matches!(work.value(&key, &text), Outcome::Refused(_)));
         }
     }
+}
+
+fn ids(of: &[&Identity]) -> Vec<KeyId> {
+    of.iter().map(|one| one.key_id()).collect()
+}
+
+#[test]
+fn exactly_those_that_are_named_get_a_value_and_nobody_else() {
+    let [old, new, person, recovery] = [(); 4].map(|()| x25519());
+    let keyring = keyring([(again(&old), KeyState::Active)]);
+    let targets = Targets::exactly(vec![new.recipient().clone(), recovery.recipient().clone()]);
+    let work = reseal(&keyring, &targets, Scope::Strict);
+    for before in [&[&old][..], &[&old, &person], &[&old, &new, &recovery], &[&recovery, &old]] {
+        let value = sealed(before, Scope::Strict, PLACE);
+        assert_eq!(targets.standing(&inspect(&value).unwrap(), &keyring), Standing::Stale);
+        let text = new_text(work.value("password", &value));
+        assert_eq!(inspect(&text).unwrap().binding.unwrap().keys, ids(&[&new, &recovery]));
+        assert_eq!(targets.standing(&inspect(&text).unwrap(), &keyring), Standing::Current);
+    }
+    // In any order, and without a key of ours: what is as it should be is not opened.
+    let value = sealed(&[&recovery, &new], Scope::Strict, PLACE);
+    assert!(matches!(work.value("password", &value), Outcome::Kept { .. }));
+    // kubeseal's values become native ones, the other way is refused.
+    let keyring = self::keyring([(rsa(0), KeyState::Active), (again(&old), KeyState::Active)]);
+    let text = new_text(
+        reseal(&keyring, &targets, Scope::Strict).value("password", &sealed(&[&rsa(0)], Scope::Strict, PLACE)),
+    );
+    assert_eq!(inspect(&text).unwrap().binding.unwrap().keys, ids(&[&new, &recovery]));
+    let certificate = Targets::exactly(vec![rsa(1).recipient().clone()]);
+    let work = reseal(&keyring, &certificate, Scope::Strict);
+    let refused = work.value("password", &sealed(&[&old], Scope::Strict, PLACE));
+    assert_eq!(refused, Outcome::Refused(ResealRefusal::Downgrade));
+    assert!(matches!(work.value("password", &sealed(&[&rsa(0)], Scope::Strict, PLACE)), Outcome::Resealed { .. }));
+}
+
+#[test]
+fn recipients_are_added_and_taken_away() {
+    let [old, new, person, leaver] = [(); 4].map(|()| x25519());
+    let keyring = keyring([(again(&old), KeyState::Active), (again(&new), KeyState::Active)]);
+    let added = Targets { added: vec![person.recipient().clone()], ..Targets::newest(&keyring) };
+    let removed = Targets { removed: [leaver.key_id()].into(), ..Targets::newest(&keyring) };
+    let keys = |targets: &Targets, before: &[&Identity]| {
+        let text =
+            new_text(reseal(&keyring, targets, Scope::Strict).value("password", &sealed(before, Scope::Strict, PLACE)));
+        inspect(&text).unwrap().binding.unwrap().keys
+    };
+    assert_eq!(keys(&added, &[&new, &leaver]), ids(&[&new, &person, &leaver]));
+    assert_eq!(keys(&added, &[&old]), ids(&[&new, &person]));
+    assert_eq!(keys(&removed, &[&new, &leaver]), ids(&[&new]));
+    assert_eq!(keys(&removed, &[&old, &leaver, &person]), ids(&[&new, &person]));
+    let work = reseal(&keyring, &added, Scope::Strict);
+    assert!(matches!(work.value("password", &sealed(&[&person, &new], Scope::Strict, PLACE)), Outcome::Kept { .. }));
+    let rsa_keys = self::keyring([(rsa(0), KeyState::Active), (again(&new), KeyState::Active)]);
+    let added = Targets { added: vec![person.recipient().clone()], ..Targets::newest(&rsa_keys) };
+    let value = sealed(&[&rsa(0)], Scope::Strict, PLACE);
+    let refused = reseal(&rsa_keys, &added, Scope::Strict).value("password", &value);
+    assert_eq!(refused, Outcome::Refused(ResealRefusal::OneRecipientOnly));
+    let native = Targets { is_native_only: true, ..added };
+    let text = new_text(reseal(&rsa_keys, &native, Scope::Strict).value("password", &value));
+    assert_eq!(inspect(&text).unwrap().binding.unwrap().keys, ids(&[&new, &person]));
 }

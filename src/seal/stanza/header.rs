@@ -11,7 +11,7 @@ use crate::seal::{Damage, MAX_RECIPIENTS, Refusal};
 
 /// The first bytes of every version of an age file.
 pub(in crate::seal) const MAGIC: &[u8] = b"age-encryption.org/";
-const VERSION: &[u8] = b"v1";
+pub(super) const VERSION: &[u8] = b"v1";
 /// Stanzas that a header may have: the recipients, ours, and a few that others put in to keep parsers honest.
 const MAX_STANZAS: usize = MAX_RECIPIENTS + 16;
 /// How many characters a full line of a stanza's body has.

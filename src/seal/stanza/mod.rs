@@ -5,9 +5,12 @@
 
 mod header;
 pub(super) mod hybrid;
+mod rewrap;
 pub(super) mod x25519;
+mod xwing;
 
 pub(super) use self::header::{Header, MAGIC, version_name};
+pub(super) use self::rewrap::{header as write_header, is_authentic};
 
 use age_core::format::FILE_KEY_BYTES;
 use hkdf::Hkdf;
@@ -49,7 +52,7 @@ impl Stanza<'_> {
     pub(super) fn into_age(self) -> age_core::format::Stanza {
         let (argument, body) = match &self {
             Self::X25519(wrapped) => (encode(&wrapped.share), wrapped.body.to_vec()),
-            Self::Hybrid(wrapped) => (encode(&wrapped.enc), wrapped.body.to_vec()),
+            Self::Hybrid(wrapped) => (encode(wrapped.enc.as_slice()), wrapped.body.to_vec()),
             Self::Other { arguments, body, .. } => ((*arguments).to_owned(), body.clone()),
         };
         age_core::format::Stanza { tag: self.kind().to_owned(), args: vec![argument], body }

@@ -38,7 +38,7 @@ pub(super) enum Verdict {
 
 /// One answer for every reason: which of them it was is nobody's business.
 const REFUSED: &str = "the SealedSecret was not sealed again: not all of its values open here under its own name, \
-    namespace and scope, or a value has other recipients that this controller does not know. Nothing was changed; \
+    namespace and scope, or one has recipients of another kind than the newest key. Nothing was changed; \
     whoever may read the object's status in the cluster sees what is wrong with it\n";
 const LEGACY: &str = "spec.data is the deprecated form that seals a whole Secret at once; it is opened but not sealed \
     again: seal the Secret afresh with kubeseal or bulla seal\n";

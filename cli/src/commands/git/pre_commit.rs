@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use serde::Serialize;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::args::PreCommitArguments;
 use crate::failure::{OrFail as _, Outcome, refuse, usage};
@@ -90,7 +90,9 @@ fn sealed(git: &Git, staged: &[Staged], lenience: &Lenience, notes: &mut Vec<Not
     let options = Options { exclude: lenience.exclude.clone(), ..Options::default() };
     let manifests: Vec<&Staged> = staged.iter().filter(|staged| is_manifest(Path::new(&staged.path))).collect();
     let blobs: Vec<(&str, ObjectId)> = manifests.iter().map(|staged| (staged.path.as_str(), staged.blob)).collect();
-    let check = verify::check_texts(texts(git, &blobs)?, &options)?;
+    let (read, said) = texts(git, &blobs);
+    notes.extend(said);
+    let check = verify::check_texts(read, &options)?;
     notes.extend(check.notes);
     let mut findings = check.findings;
     let with_findings: BTreeSet<&str> = findings.iter().map(|finding| finding.file.as_str()).collect();
@@ -102,26 +104,43 @@ fn sealed(git: &Git, staged: &[Staged], lenience: &Lenience, notes: &mut Vec<Not
     if !before.is_empty() {
         let name =
             |one: &Finding| (one.rule.id, one.file.clone(), one.object.clone(), one.path.clone(), one.message.clone());
-        let old = verify::check_texts(texts(git, &before)?, &options)?;
+        let old = verify::check_texts(texts(git, &before).0, &options)?;
         let old: HashSet<_> = old.findings.iter().map(name).collect();
-        findings.retain(|finding| !old.contains(&name(finding)));
+        findings.retain(|finding| {
+            let blob =
+                |all: &[(&str, ObjectId)]| all.iter().find(|(path, _)| *path == finding.file).map(|(_, blob)| *blob);
+            let is_same = || match (blob(&blobs), blob(&before)) {
+                (Some(new), Some(old)) => is_as_before(git, finding, new, old),
+                _ => false,
+            };
+            !old.contains(&name(finding)) || is_plain(finding) && !is_same()
+        });
     }
     Ok(findings)
 }
 
-/// The text of blobs, wiped when they are dropped; not those that are too long or no text.
-fn texts(git: &Git, blobs: &[(&str, ObjectId)]) -> Outcome<Texts> {
-    let read = |(path, blob): &(&str, ObjectId)| -> Outcome<Option<(PathBuf, Zeroizing<String>)>> {
-        // One that is too long is no manifest; where an object is missing Git says so itself.
-        let Ok(bytes) = git.bytes_of(*blob) else { return Ok(None) };
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some((PathBuf::from(path), Zeroizing::new(text)))),
-            Err(error) => {
-                error.into_bytes().zeroize();
-                Ok(None)
+/// Whether a Secret in the clear is as it was, from its first value to the end of its document: another value in the
+/// same place is new.
+fn is_as_before(git: &Git, finding: &Finding, new: ObjectId, old: ObjectId) -> bool {
+    let read = |blob| git.bytes_of(blob).ok().map(|bytes| verify::text_of(Zeroizing::new(bytes)).0);
+    let (Some(new), Some(old)) = (read(new), read(old)) else { return false };
+    let known: HashSet<&str> = old.lines().map(str::trim).collect();
+    let first = finding.line.unwrap_or(1).saturating_sub(1);
+    new.lines().skip(first).take_while(|line| line.trim_end() != "---").all(|line| known.contains(line.trim()))
+}
+
+/// The text of blobs, wiped when they are dropped; of those that cannot be read, or not all of them, a note.
+fn texts(git: &Git, blobs: &[(&str, ObjectId)]) -> (Texts, Vec<Note>) {
+    let read = |(path, blob): &(&str, ObjectId)| {
+        let note = |message: String| Note { file: (*path).to_owned(), message };
+        match git.bytes_of(*blob) {
+            Ok(bytes) => {
+                let (text, doubt) = verify::text_of(Zeroizing::new(bytes));
+                (Some((PathBuf::from(path), text)), doubt.map(|doubt| note(doubt.to_owned())))
             }
+            Err(failure) => (None, Some(note(format!("passed over: {failure}")))),
         }
     };
-    let read: Outcome<Vec<_>> = blobs.par_iter().map(read).collect();
-    Ok(read?.into_iter().flatten().collect())
+    let (texts, notes): (Vec<_>, Vec<_>) = blobs.par_iter().map(read).unzip();
+    (texts.into_iter().flatten().collect(), notes.into_iter().flatten().collect())
 }

@@ -51,7 +51,14 @@ fn compromised(arguments: &AuditArguments, id: &str, keyring: &Keyring) -> Outco
     let mut exposures = Vec::new();
     for path in &arguments.paths {
         let progress = Progress::new(0, "files of history");
-        exposures.push(audit::exposure(path, id, keyring, &Revisions::all(), &progress)?);
+        exposures.push(audit::exposure(
+            path,
+            id,
+            keyring,
+            arguments.namespace.as_deref(),
+            &Revisions::all(),
+            &progress,
+        )?);
     }
     match arguments.output {
         Report::Json => output::print_json(&exposures),

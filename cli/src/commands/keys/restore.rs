@@ -1,5 +1,6 @@
 //! `bulla keys restore`: the keys of a backup into a new cluster.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::placing;
@@ -34,11 +35,28 @@ pub(super) fn run(arguments: &RestoreArguments) -> Outcome {
     if !secrets.iter().any(KeySecret::is_of_keys) {
         return Err(refuse!("{} opens, but there is no key in it", arguments.file.display()));
     }
+    let found = document.fingerprint.as_ref().map(ToString::to_string);
+    if let Some(wanted) = arguments.sha256.as_deref()
+        && !found.as_deref().is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+    {
+        return Err(refuse!(
+            "{} is not the backup with SHA-256 {wanted}: it has {}. Nothing was restored",
+            arguments.file.display(),
+            found.unwrap_or_else(|| "none".to_owned())
+        ));
+    }
+    // Before anything is placed: there is time to compare it.
+    if let (Some(found), None) = (&found, &arguments.sha256) {
+        output::note(&format!(
+            "SHA-256 of the backup: {found}. Is it what was noted when the backup was made? (--sha256)"
+        ));
+    }
+    let now = Timestamp::now();
     let from = secrets.iter().find_map(|secret| secret.namespace.clone());
     let namespace = arguments.cluster.controller_namespace.as_str();
     let (placement, runs) = cluster::block_on(async {
         let cluster = Cluster::connect(&arguments.cluster).await?;
-        let secrets = secrets.into_iter().map(KeySecret::portable).collect();
+        let secrets = secrets.into_iter().map(|secret| secret.portable().of_keys_only(now)).collect();
         let placement = custody::place(&cluster, secrets, arguments.dry_run).await?;
         Ok((placement, cluster.published().await.is_some()))
     })?;

@@ -41,6 +41,8 @@ struct Files {
     needed: BTreeMap<String, u64>,
     /// By file: values of kubeseal's of which nobody knows the key.
     unknown: Vec<(String, u64)>,
+    /// Files that cannot be read, and why: what of kubeseal's is in them nobody knows.
+    unread: Vec<(String, String)>,
 }
 
 impl Subject {
@@ -101,6 +103,9 @@ impl Files {
                 *files.needed.entry(file.file.clone()).or_default() += file.lost_without;
             }
         }
+        // A native value is found in what is no YAML, too.
+        let hides = |file: &String| key.is_rsa() || audit.shut.contains(file);
+        files.unread = audit.unread.iter().filter(|(file, _)| hides(file)).cloned().collect();
         if key.is_rsa() {
             files.unknown = audit.unknown_in;
         }
@@ -124,8 +129,10 @@ pub(super) fn retire(arguments: &RetireArguments) -> Outcome {
         output::print(&consequences)?;
     }
     if is_needed && !arguments.force {
-        let is_held =
-            subject.used().values > 0 || !subject.files.needed.is_empty() || !subject.files.unknown.is_empty();
+        let is_held = subject.used().values > 0
+            || !subject.files.needed.is_empty()
+            || !subject.files.unknown.is_empty()
+            || !subject.files.unread.is_empty();
         let hint = if subject.is_sealed_to && !is_held {
             "make a new one first with `bulla keys rotate`"
         } else {
@@ -179,7 +186,7 @@ fn consequences(subject: &Subject) -> (String, bool) {
         ));
         text.push_str(&lines(&unknown));
     }
-    let Files { needed, unknown } = &subject.files;
+    let Files { needed, unknown, unread } = &subject.files;
     if !needed.is_empty() {
         text.push_str(&format!(
             "{BAD}{} value(s) in {} file(s) open in this cluster with it only{BAD:#}, and would not once they are applied:\n",
@@ -202,7 +209,18 @@ fn consequences(subject: &Subject) -> (String, bool) {
             "{WARN}It is the key that people are told to seal to{WARN:#}; what is sealed to it meanwhile will not open.\n"
         ));
     }
-    let is_in_files = !needed.is_empty() || !unknown.is_empty();
+    if !unread.is_empty() {
+        text.push_str(&format!(
+            "{WARN}{} file(s) speak of sealed values and cannot be read{WARN:#}, so nobody knows which keys they need:\n",
+            unread.len()
+        ));
+        for (file, reason) in unread.iter().take(LISTED) {
+            text.push_str(&format!("  {}: {}\n", output::plain(file), output::plain(reason)));
+        }
+        let rest = unread.len().saturating_sub(LISTED);
+        text.push_str(&if rest > 0 { format!("  and {rest} file(s) more\n") } else { String::new() });
+    }
+    let is_in_files = !needed.is_empty() || !unknown.is_empty() || !unread.is_empty();
     (text, used.values > 0 || is_unknown || is_in_files || subject.is_sealed_to)
 }
 
@@ -290,7 +308,7 @@ fn history(arguments: &CompromisedArguments, secret: &KeySecret) -> Outcome<Vec<
         }
         for id in secret.ids.iter().filter_map(|id| id.parse().ok()) {
             let progress = Progress::new(0, "files of history");
-            history.push(audit::exposure(&path, id, &Keyring::new(), &Revisions::all(), &progress)?);
+            history.push(audit::exposure(&path, id, &Keyring::new(), None, &Revisions::all(), &progress)?);
         }
     }
     Ok(history)

@@ -87,7 +87,9 @@ impl<'a> Run<'a> {
             self.rest(&state)?;
             return self.finish(Some(&state), Standing::Planned, Ok(()));
         }
-        if !self.arguments.yes && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        // Without a cluster nothing is left that a person who types --continue has not agreed to.
+        let is_agreed = self.arguments.yes || (self.arguments.resume && state.wish.new_identity.is_some());
+        if !is_agreed && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
             return Err(usage!("there is no terminal to ask on: say --yes, or --dry-run to see what is left"));
         }
         self.go(state)
@@ -106,10 +108,15 @@ impl<'a> Run<'a> {
         }
         let done = match done {
             // It went on without them, and must not be taken for a success.
-            Ok(()) if standing != Standing::Done && state.sealed.unwrap_or_default().failed > 0 => Err(refuse!(
-                "{} could not be sealed again and need the old key still",
-                count(state.sealed.unwrap_or_default().failed, "value")
-            )),
+            Ok(())
+                if !self.failures.is_empty()
+                    || (standing != Standing::Done && state.sealed.unwrap_or_default().failed > 0) =>
+            {
+                Err(refuse!(
+                    "{} could not be sealed again and need the old key still",
+                    count(state.sealed.unwrap_or_default().failed, "value")
+                ))
+            }
             other => other,
         };
         self.finish(Some(&state), standing, done)

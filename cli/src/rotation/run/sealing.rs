@@ -1,14 +1,19 @@
 //! The new key, everything sealed again to it, and the check of what came of it.
 
+use std::path::PathBuf;
+
 use super::Run;
 use crate::failure::{Outcome, refuse};
+use crate::git::Checkout;
 use crate::identities;
 use crate::output::{BAD, Progress};
-use crate::reseal::{self, Controller, Mode, Plan, Wanted, Way};
+use crate::reseal::{self, Controller, Mode, Plan, Way};
 use crate::rotation::board::{Mark, Step, count};
+use crate::rotation::openers::Openers;
 use crate::rotation::prepare::Manifests;
 use crate::rotation::rules::Rules;
-use crate::rotation::state::{Sealed, State};
+use crate::rotation::state::{Sealed, State, ids};
+use crate::rotation::survey::{Survey, Wanted};
 use crate::rotation::{changes, check, keys};
 
 /// Values and findings that are shown before the rest is only counted.
@@ -42,10 +47,13 @@ impl Run<'_> {
             }
             let rules = Rules::find(&self.checkout, &manifests.tracked)?;
             rules.concerned(&changes, &manifests.tracked)?;
+            // Files may have changed since the run began.
+            check_openers(&self.checkout, state, &rules)?;
             rules.write(&changes)?;
             let report = seal_again(state, &rules)?;
             let changed = changes::of_run(&self.checkout, state)?;
             self.failures = report.files.into_iter().filter(|file| !file.failed.is_empty()).collect();
+            state.failed_in = self.failures.iter().map(|file| PathBuf::from(&file.file)).collect();
             state.sealed = Some(Sealed { values: changed.values, files: changed.files, failed: report.failed });
             self.desk.save(state)?;
         }
@@ -87,6 +95,21 @@ impl Run<'_> {
     }
 }
 
+/// Nobody new opens a value of the run's files.
+fn check_openers(checkout: &Checkout, state: &State, rules: &Rules) -> Outcome {
+    let openers = Openers {
+        checkout,
+        rules,
+        old: state.old_ids().into_iter().collect(),
+        new: ids(&state.new).into_iter().collect(),
+        accepted: &state.wish.accept_recipient,
+    };
+    // Whatever a value is sealed to, the run seals the whole file.
+    let all = Wanted { ids: openers.old.union(&openers.new).copied().collect(), with_unnamed: true };
+    let survey = Survey::of_files(checkout.root(), &state.files, &all, &Progress::hidden());
+    survey.files.iter().try_for_each(|(file, held)| openers.check(file, held))
+}
+
 /// Seals the values of the run's files again.
 fn seal_again(state: &State, rules: &Rules) -> Outcome<reseal::Report> {
     if state.files.is_empty() {
@@ -103,13 +126,13 @@ fn plan(state: &State, rules: &Rules) -> Outcome<Plan> {
     let new = state.new_recipients()?;
     let native = new.iter().rev().find(|recipient| recipient.certificate().is_none()).cloned();
     let certificate = new.iter().rev().find(|recipient| recipient.certificate().is_some()).cloned();
-    let wanted = Wanted {
+    let wanted = reseal::Wanted {
         is_native_only: state.wish.native || certificate.is_none(),
         native,
         certificate,
         kept: rules.recipients()?,
         removed: state.old_ids().into_iter().collect(),
-        ..Wanted::default()
+        ..reseal::Wanted::default()
     };
     let way = if state.wish.identity.is_empty() {
         let (controller, _) = Controller::connect(&state.wish.cluster(), state.wish.controller_service.as_deref())

@@ -140,7 +140,7 @@ fn merged(mut parts: Vec<Range<usize>>) -> Vec<Range<usize>> {
 fn may_have_template(text: &str) -> bool {
     let has = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
     // `encryptedData` has a capital.
-    let has_values = || has(" data:") || has("\"data\"") || has("stringData");
+    let has_values = || has(" data:") || has("{data:") || has("\"data\"") || has("stringData");
     has("template") && (has("SealedSecret") || has("ExternalSecret")) && has_values()
 }
 

@@ -125,10 +125,28 @@ fn plain(key: &str, secret: &[u8]) -> Option<(Cow<'static, str>, Zeroizing<Vec<u
     let is_trivial = is_trivial(text) && !is_sensitive_name(key);
     // What begins a key and is none, is one of an example.
     let is_example = text.starts_with("-----BEGIN ");
-    if Worth::of(text) != Worth::Plain || is_harmless || is_trivial || is_example {
+    let is_none = Worth::of(text) != Worth::Plain;
+    if is_harmless || is_trivial || is_example || is_none && !hides_a_secret(text) {
         return None;
     }
     Some(("a value in the clear".into(), bytes(secret)))
+}
+
+/// Whether a text that says that it is only a placeholder or a reference has a part that is none: one that a machine
+/// made up. In a Secret that is a password with such a word or sign in it.
+fn hides_a_secret(text: &str) -> bool {
+    if !matches!(Worth::of(text), Worth::Placeholder | Worth::Reference | Worth::Plain) || text.contains([':', '/']) {
+        return false;
+    }
+    let is_made_up = |part: &str| {
+        let has = |one_of: fn(&u8) -> bool| part.bytes().filter(one_of).count() > 1;
+        part.len() >= 10
+            && has(u8::is_ascii_digit)
+            && has(u8::is_ascii_uppercase)
+            && has(u8::is_ascii_lowercase)
+            && looks_random(part)
+    };
+    text.split(|sign: char| !sign.is_ascii_alphanumeric()).any(is_made_up)
 }
 
 /// Whether it is a small number, a date, or hardly anything: no secret, but under a name that says so.
@@ -157,6 +175,31 @@ mod tests {
         assert!(!is_given("password", "", true) && !is_given("password", "null", false));
         assert!(!is_given("config", "url: {{ .url }}\nname: app\n", false));
         assert!(is_given("config", "url: {{ .url }}\ndb: postgres://app:k3J9sQp1Zx@db.internal.net/app\n", false));
+    }
+
+    #[test]
+    fn a_placeholders_word_or_sign_in_a_password_does_not_hide_it() {
+        let is_given = |text: &str| given_away("password", text, false).is_some();
+        for text in [
+            "Zq8fKx2nWv7Rt-example-mLp9s",
+            "your-Zq8fKx2nWv7Rt",
+            "((Zq8fKx2nWv7Rt",
+            "Zq8fKx2nWv7Rt${",
+            "[Zq8fKx2nWv7Rt]",
+            "<Zq8fKx2nWv7Rt>",
+        ] {
+            assert!(is_given(text), "{text}");
+        }
+        for text in [
+            "your-password-123",
+            "example-Password1",
+            "${DB_PASSWORD}",
+            "((db-password))",
+            "<password>",
+            "$(cat /run/x)",
+        ] {
+            assert!(!is_given(text), "{text}");
+        }
     }
 
     #[test]

@@ -52,6 +52,23 @@ fn partly_staged_files_are_judged_by_what_is_staged() {
 }
 
 #[test]
+fn another_value_in_a_secret_that_was_in_the_clear_before_is_new() {
+    let checkout = Checkout::installed();
+    let secret = |label: &str, value: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: db, labels: {{a: {label}}}}}\nstringData:\n  password: {value}\n"
+        )
+    };
+    checkout.write("a.yaml", &secret("b", "changeme"));
+    checkout.git(&["add", "."]).exits(0);
+    commit(&checkout, &["--no-verify"]).exits(0);
+    checkout.write("a.yaml", &secret("c", "changeme"));
+    commit(&checkout, &["-a"]).exits(0);
+    checkout.write("a.yaml", &secret("c", "hunter2-example"));
+    commit(&checkout, &["-a"]).exits(1).says("plain-secret");
+}
+
+#[test]
 fn every_way_to_commit_is_checked() {
     let checkout = Checkout::installed();
     checkout.commit("db.yaml", "a: b\n");

@@ -131,3 +131,23 @@ fn json_is_covered_where_it_holds_sealed_secrets_and_what_others_say_of_a_file_h
     assert!(attribute("other.json").contains("bulla"));
     assert!(attribute("special.yaml").contains("union"));
 }
+
+#[test]
+fn attributes_that_are_a_link_are_refused_and_patterns_are_nothing_to_a_shell() {
+    let checkout = Checkout::plain();
+    checkout.write("profile", "# mine\n");
+    std::os::unix::fs::symlink("profile", checkout.path(".gitattributes")).unwrap();
+    for arguments in [&["git", "install"][..], &["git", "install", "--uninstall"]] {
+        checkout.bulla(arguments).exits(1).says("is a link or no file");
+    }
+    assert_eq!(checkout.read("profile"), "# mine\n");
+    std::fs::remove_file(checkout.path(".gitattributes")).unwrap();
+    checkout.write(".bulla.yaml", "version: 1\nrules:\n- path: \"$(touch x)/**\"\n");
+    checkout.git(&["add", ".bulla.yaml"]).exits(0);
+    checkout.bulla(&["git", "install"]).exits(0);
+    let attributes = checkout.read(".gitattributes");
+    assert!(attributes.contains("\"/$(touch x)/**/*.yaml\" diff=bulla"), "{attributes}");
+    checkout.write("$(touch x)/a.yaml", "a: 1\n");
+    let said = checkout.git(&["check-attr", "merge", "$(touch x)/a.yaml"]).exits(0).out;
+    assert!(said.ends_with("merge: bulla\n"), "{said}");
+}

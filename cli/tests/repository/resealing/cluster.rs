@@ -199,6 +199,16 @@ async fn what_takes_other_recipients_or_another_format_takes_private_keys() {
     let run = shop.reseal(&["--to", &person.recipient().to_string()]).exits(1);
     assert!(run.out.contains(&person.key_id().to_string()), "{}", run.out);
     assert_eq!(shop.checkout.read("db.yaml"), before);
+    // Somebody who can open a value already stays.
+    let (before, recovery) = (shop.checkout.read("db.yaml"), x25519());
+    let shared = shop.value(&[old.recipient(), recovery.recipient()], "a");
+    shop.checkout.write("shared.yaml", &shop.object(&[("a", shared)]));
+    shop.checkout.write(".bulla.yaml", &rules(&[&new, &recovery]));
+    shop.reseal(&["shared.yaml"]).exits(0);
+    let shared = in_file(&shop.checkout.read("shared.yaml"), "a");
+    assert!(shop.opens(&shared, "a", &[&recovery]) && shop.opens(&shared, "a", &[&new]));
+    assert!(!shop.opens(&shared, "a", &[&old]));
+    std::fs::remove_file(shop.checkout.path("shared.yaml")).unwrap();
     // Only the newest key, and it goes; the other format is left for those who have the key.
     shop.checkout.write(".bulla.yaml", &rules(&[&new]));
     shop.reseal(&[]).exits(1);

@@ -32,7 +32,8 @@ fn what_cannot_be_sealed_again_is_named_and_the_rest_is_done() {
     checkout.write("broken.yaml", "kind: SealedSecret\n  spec: [\n");
     checkout.write("chart/templates/db.yaml", &format!("{{{{ if .x }}}}\n{}", object(&[("a", good("a"))])));
     checkout.write("not-text.yaml", "kind: SealedSecret \u{0}");
-    std::fs::write(checkout.path("latin.yaml"), b"kind: SealedSecret # \xe9").unwrap();
+    let mut latin = std::fs::File::create(checkout.path("latin.yaml")).unwrap();
+    std::io::Write::write_all(&mut latin, b"kind: SealedSecret # \xe9").unwrap();
     checkout.write("good.yaml", &object(&[("a", good("a"))]));
     let report = json(
         &checkout
@@ -87,6 +88,38 @@ fn a_folder_that_cannot_be_written_is_reported_and_modes_and_links_stay() {
     // Nothing is left beside the files.
     let left = checkout.git(&["status", "--porcelain", "-uall"]).exits(0).out;
     assert_eq!(left.lines().count(), 3, "{left}");
+}
+
+#[test]
+fn a_link_in_a_folder_is_not_followed_out_of_the_repository() {
+    let (old, new) = (x25519(), x25519());
+    let checkout = Checkout::plain();
+    let keys = [checkout.key_file("old.key", &old), checkout.key_file("new.key", &new)];
+    let text = object(&[("a", value(&[old.recipient()], "a"))]);
+    checkout.bench.write("victim.yaml", &text);
+    checkout.write("ours.yaml", &text);
+    checkout.write("plain/a.yaml", &text);
+    let link = |from: &str, to: &std::path::Path| std::os::unix::fs::symlink(to, checkout.path(from)).unwrap();
+    let victim = checkout.bench.path("victim.yaml");
+    link("l.yaml", &victim);
+    std::os::unix::fs::symlink("l.yaml", checkout.path("twice.yaml")).unwrap();
+    link("plain/up.yaml", &checkout.path("ours.yaml"));
+    // From a folder of the repository, its root is the border.
+    let run = checkout.bulla(&["reseal", "-i", &keys[0], "-i", &keys[1], "."]).exits(0);
+    assert!(run.err.contains("passed over: ./l.yaml is a link that leads out of"), "{}", run.err);
+    assert!(run.err.contains("./twice.yaml") && !run.err.contains("up.yaml"), "{}", run.err);
+    assert_eq!(checkout.bench.read("victim.yaml"), text);
+    assert_ne!(checkout.read("ours.yaml"), text);
+    checkout.bulla(&["verify"]).says("passed over: ./l.yaml is a link");
+    // Without a repository the folder is.
+    std::fs::remove_dir_all(checkout.path(".git")).unwrap();
+    checkout.write("ours.yaml", &text);
+    let run = checkout.bulla(&["reseal", "-i", &keys[0], "-i", &keys[1], "plain"]).exits(0);
+    assert!(run.err.contains("passed over: plain/up.yaml is a link"), "{}", run.err);
+    assert_eq!(checkout.read("ours.yaml"), text);
+    // What is named is followed.
+    checkout.bulla(&["reseal", "-i", &keys[0], "-i", &keys[1], "l.yaml"]).exits(0);
+    assert_ne!(checkout.bench.read("victim.yaml"), text);
 }
 
 #[test]

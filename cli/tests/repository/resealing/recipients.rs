@@ -1,9 +1,12 @@
 //! To whom: what `.bulla.yaml` names, what is typed, who is added and who is taken away.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bulla::seal::{Identity, Recipient, Scope};
 
-use super::{hybrid, in_file, json, keys_of, object, rsa, sealed, value, x25519};
+use super::{CANARY, hybrid, in_file, json, keys_of, object, rsa, sealed, value, x25519};
 use crate::checkout::Checkout;
+use crate::support::tools;
 
 fn rules(to: &[&Recipient]) -> String {
     let to: Vec<String> = to.iter().map(|one| format!("\"{one}\"")).collect();
@@ -60,23 +63,24 @@ fn recipients_are_added_and_removed_and_the_others_stay() {
     let keys = [checkout.key_file("old.key", &old), checkout.key_file("new.key", &new)];
     checkout.write("db.yaml", &object(&[("a", value(&[old.recipient(), recovery.recipient()], "a"))]));
     let a = || sorted(keys_of(&in_file(&checkout.read("db.yaml"), "a")));
-    // Somebody would lose it: of the recovery key only the id is known.
-    let run = checkout.reseal(&["-i", &keys[0], "-i", &keys[1]]).exits(1);
-    assert!(
-        run.out.contains(&format!("is sealed to others too whose public halves are not here ({})", recovery.key_id())),
-        "{}",
-        run.out
-    );
-    let public = recovery.recipient().to_string();
-    checkout.reseal(&["-i", &keys[0], "-i", &keys[1], "--keep", &public]).exits(0);
+    // Of the recovery key only the id is known.
+    checkout.reseal(&["-i", &keys[0], "-i", &keys[1]]).exits(0);
     assert_eq!(a(), ids(&[&new, &recovery]));
     let added = person.recipient().to_string();
-    checkout.reseal(&["-i", &keys[1], "--add", &added, "--keep", &public]).exits(0);
+    checkout.reseal(&["-i", &keys[1], "--add", &added]).exits(0);
     assert_eq!(a(), ids(&[&new, &recovery, &person]));
+    // All of them open it, with a tool that knows nothing of this.
+    let sealed = STANDARD.decode(in_file(&checkout.read("db.yaml"), "a")).unwrap();
+    for (name, identity) in [("recovery.key", &recovery), ("person.key", &person), ("new.key", &new)] {
+        let key = checkout.key_file(name, identity);
+        let opened = tools::stdout_of(tools::age(&["-d", "-i", &key], &sealed));
+        assert_eq!(String::from_utf8(opened).unwrap(), format!("{CANARY}-a"), "{name}");
+    }
+    assert!(!tools::age(&["-d", "-i", &keys[0]], &sealed).status.success());
     let before = checkout.read("db.yaml");
     checkout.reseal(&["-i", &keys[1], "--add", &added]).exits(0);
     assert_eq!(checkout.read("db.yaml"), before, "it has them all");
-    let run = checkout.reseal(&["-i", &keys[1], "--remove", &recovery.key_id().to_string(), "--keep", &added]).exits(0);
+    let run = checkout.reseal(&["-i", &keys[1], "--remove", &recovery.key_id().to_string()]).exits(0);
     assert!(run.out.contains(&format!("{} opens 1 of them no more", recovery.key_id())), "{}", run.out);
     assert_eq!(a(), ids(&[&new, &person]));
     checkout.reseal(&["-i", &keys[1], "--remove", &added]).exits(0);
@@ -86,6 +90,26 @@ fn recipients_are_added_and_removed_and_the_others_stay() {
     assert!(run.out.contains("cannot be removed"), "{}", run.out);
     checkout.reseal(&["-i", &keys[1], "--remove", "nobody"]).exits(2);
     assert_eq!(a(), ids(&[&new]));
+}
+
+#[test]
+fn whoever_could_not_open_a_value_before_is_told_with_the_rules_that_name_them() {
+    let [old, new, stranger] = [(); 3].map(|()| x25519());
+    let checkout = Checkout::plain();
+    let key = checkout.key_file("old.key", &old);
+    checkout.write(".bulla.yaml", &rules(&[new.recipient()]));
+    checkout.write("sub/.bulla.yaml", &rules(&[stranger.recipient()]));
+    for name in ["a.yaml", "sub/b.yaml"] {
+        checkout.write(name, &object(&[("a", value(&[old.recipient()], "a"))]));
+    }
+    let run = checkout.reseal(&["-i", &key, "--dry-run"]).exits(0);
+    let line =
+        |id: &Identity, by: &str| format!("{} opens 1 of them now, and could not before: named by {by}\n", id.key_id());
+    assert!(run.out.contains(&line(&stranger, "sub/.bulla.yaml")), "{}", run.out);
+    assert!(run.out.contains(&line(&new, ".bulla.yaml")), "{}", run.out);
+    // What is typed is by nobody's rules.
+    let run = checkout.reseal(&["-i", &key, "--dry-run", "--to", &new.recipient().to_string()]).exits(0);
+    assert!(run.out.contains("opens 2 of them now, and could not before\n"), "{}", run.out);
 }
 
 #[test]

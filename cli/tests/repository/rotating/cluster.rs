@@ -397,8 +397,12 @@ async fn what_the_controller_cannot_do_is_said_before_a_key_is_made() {
     let run = shop.rotate(&["--yes"]).exits(1).says("such as the recovery key");
     assert!(run.err.contains(&tokio::task::block_in_place(|| shop.team.id_of("recovery"))), "{}", run.err);
     assert_eq!(shop.keys().as_array().unwrap().len(), 1);
-    // With that key it goes.
-    let run = shop.rotate(&["--yes", "--identity", "recovery.key"]).exits(0);
+    // With that key it goes, also with a kubeconfig that is named from here.
+    let mut shop = shop;
+    shop.team.bench.write("kube.yaml", &std::fs::read_to_string(&shop.world.kubeconfig).unwrap());
+    shop.team.bench.variables.push(("KUBECONFIG", "kube.yaml".to_owned()));
+    let arguments = ["--yes", "--identity", "recovery.key", "--controller-namespace", &shop.world.namespace];
+    let run = tokio::task::block_in_place(|| shop.team.rotate(&arguments)).exits(0);
     assert!(run.out.contains("✓ seal again  2 values in 1 file\n"), "{}", run.out);
     controller.stop().await;
 }

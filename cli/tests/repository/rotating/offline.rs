@@ -344,6 +344,53 @@ fn values_of_kubeseal_move_to_the_new_key_of_the_native_format() {
 }
 
 #[test]
+fn values_of_kubeseal_that_fail_keep_the_old_key_until_they_are_mended() {
+    let team = Team::empty();
+    let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap().pem();
+    team.bench.write("old.pem", &pair.serialize_pem());
+    team.bench.write("prod.pem", &certificate);
+    team.write(
+        ".bulla.yaml",
+        &format!("version: 1\nrules:\n- path: '**'\n  recipientFiles: [{}]\n", team.bench.path("prod.pem").display()),
+    );
+    team.seal("good.yaml", "good");
+    team.seal("renamed.yaml", "renamed");
+    fs::remove_file(team.path(".bulla.yaml")).unwrap();
+    // Nothing but the key itself can tell that this one does not open.
+    let renamed = team.read("renamed.yaml").replace("name: renamed", "name: another");
+    team.write("renamed.yaml", &renamed);
+    team.commit("Seal");
+    let whole = team.copy();
+    let arguments = ["--yes", "--native", "--identity", "old.pem", "--new-identity", "new.key"];
+    let run = team.rotate(&arguments).exits(1).says("could not be sealed again");
+    assert!(run.out.contains("2 values in 1 file; 2 failed"), "{}", run.out);
+    team.git(&["checkout", "--quiet", "main"]);
+    team.git(&["merge", "--quiet", "-"]);
+    let run = team.rotate(&["--yes", "--continue"]).exits(1);
+    assert!(run.out.contains("▶ retire") && run.out.contains("2 values in Git on main that could not"), "{}", run.out);
+    assert!(
+        !run.out.contains("needs it\n") && run.out.contains("renamed.yaml") && team.state().exists(),
+        "{}",
+        run.out
+    );
+    // Mended: the object has its name again, and its values are sealed to the new key.
+    team.write("renamed.yaml", &renamed.replace("name: another", "name: renamed"));
+    team.bench.run(&["reseal", "repo", "--identity", "old.pem", "--to", &team.public_of_new()]).exits(0);
+    team.commit("Mend");
+    let run = team.rotate(&["--yes", "--continue"]).exits(0);
+    assert!(run.out.contains("✓ retire"), "{}", run.out);
+
+    // The only values that there are: there is nothing to commit, and the key is needed all the same.
+    fs::remove_file(whole.path("good.yaml")).unwrap();
+    whole.commit("Fewer");
+    let run = whole.rotate(&arguments).exits(1);
+    assert!(run.out.contains("there is nothing to commit") && run.out.contains("▶ retire"), "{}", run.out);
+    assert!(!run.out.contains("no value of main needs it"), "{}", run.out);
+    whole.rotate(&["--yes", "--continue"]).exits(1);
+}
+
+#[test]
 fn a_kind_that_does_not_go_with_the_others_is_refused_before_a_key_is_made() {
     let team = Team::new(1);
     let run = team.begin(&["--type", "hybrid"]);

@@ -208,3 +208,71 @@ fn a_note_of_a_run_that_is_damaged_is_told_and_never_followed() {
     }
     assert_eq!(team.git(&["status", "--porcelain"]), "");
 }
+
+/// The rules of a stranger in a folder of the repository.
+fn rules_of_a_stranger(team: &Team) -> String {
+    team.seal("clusters/prod/sub/db.yaml", "db");
+    team.commit("More");
+    let stranger = team.bench.run(&["keys", "generate", "--type", "x25519", "-o", "stranger.key"]).exits(0).out;
+    format!("version: 1\nrules:\n- path: '**'\n  recipients: [{}]\n", stranger.trim())
+}
+
+#[test]
+fn whoever_a_rule_names_besides_gets_no_value_by_a_rotation() {
+    let team = Team::new(1);
+    let rules = rules_of_a_stranger(&team);
+    let id = team.id_of("stranger");
+    team.write("clusters/prod/sub/.bulla.yaml", &rules);
+    team.commit("Rules of a stranger");
+    let before = team.snapshot();
+    let run = team.begin(&[]).exits(1);
+    assert!(run.err.contains("clusters/prod/sub/db.yaml: the rule in clusters/prod/sub/.bulla.yaml"), "{}", run.err);
+    assert!(run.err.contains(&id) && !team.bench.path("new.key").exists() && !team.state().exists(), "{}", run.err);
+    let same = |before: &std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>| {
+        let now = team.snapshot();
+        before.iter().filter(|(path, _)| path.ends_with("db.yaml")).all(|(path, text)| now.get(path) == Some(text))
+    };
+    assert!(same(&before));
+
+    // Beside those who open it now: named with the file, and let in only by name.
+    let [old, recovery] = ["old", "recovery"].map(|key| team.public(key));
+    let with_all = rules.replace("recipients: [", &format!("recipients: [{old}, {recovery}, "));
+    team.write("clusters/prod/sub/.bulla.yaml", &with_all);
+    team.commit("One more");
+    let run = team.begin(&[]).exits(1).says("a rotation hands no value to anybody new");
+    assert!(run.err.contains("clusters/prod/sub/db.yaml") && run.err.contains(&id), "{}", run.err);
+    team.begin(&["--accept-recipient", &id[..8]]).exits(0);
+    assert!(team.keys_of("clusters/prod/sub/db.yaml").contains(&id));
+    assert!(!team.keys_of("clusters/prod/app-0.yaml").contains(&id));
+}
+
+#[test]
+fn rules_that_git_does_not_have_say_nothing_to_a_rotation() {
+    let team = Team::new(1);
+    let rules = rules_of_a_stranger(&team);
+    let path = team.path("clusters/prod/sub/.bulla.yaml");
+    // Where `git status` does not show it.
+    team.write(".git/info/exclude", "sub/.bulla.yaml\n");
+    team.write("clusters/prod/sub/.bulla.yaml", &rules);
+    team.begin(&[]).exits(1).says("clusters/prod/sub/.bulla.yaml would say whom");
+    fs::remove_file(&path).unwrap();
+    // A link that Git has, to somewhere else.
+    team.write(".git/info/exclude", "");
+    team.bench.write("outside.yaml", &rules);
+    std::os::unix::fs::symlink(team.bench.path("outside.yaml"), &path).unwrap();
+    team.commit("A link");
+    team.begin(&[]).exits(1).says("clusters/prod/sub/.bulla.yaml would say whom");
+    assert!(!team.bench.path("new.key").exists());
+    fs::remove_file(&path).unwrap();
+    team.commit("No link");
+
+    // Nor one that comes while the run is stopped.
+    let hook = team.hook("pre-commit", "exit 1");
+    assert_ne!(team.begin(&[]).code, 0);
+    fs::remove_file(hook).unwrap();
+    team.write(".git/info/exclude", "sub/.bulla.yaml\n");
+    team.write("clusters/prod/sub/.bulla.yaml", &rules);
+    team.rotate(&["--yes", "--continue"]).exits(1).says("clusters/prod/sub/.bulla.yaml would say whom");
+    fs::remove_file(&path).unwrap();
+    team.rotate(&["--yes", "--continue"]).exits(0);
+}

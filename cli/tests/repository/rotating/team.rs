@@ -64,6 +64,12 @@ impl Team {
         self.bench.read(&format!("{name}.pub")).trim().to_owned()
     }
 
+    /// The public half of the key that a run made.
+    pub(crate) fn public_of_new(&self) -> String {
+        let text = self.bench.read("new.key");
+        text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned()
+    }
+
     /// `.bulla.yaml` with comments, and these keys.
     pub(crate) fn rules(&self, keys: &[&str]) {
         let mut text =

@@ -41,3 +41,16 @@ fn only_what_a_branch_changed_is_reported_and_what_comes_of_it() {
     bench.run(&["verify", "--changed-since", "nowhere"]).exits(2).says("there is no commit \"nowhere\" here");
     bench.run(&["verify", "--changed-since=--output=x"]).exits(2).says("there is no commit");
 }
+
+#[test]
+fn manifests_that_git_tracks_are_looked_at_wherever_they_lie() {
+    let (bench, _) = repository();
+    std::fs::remove_dir_all(bench.path(".git")).unwrap();
+    git(&bench, &["init", "-q", "-b", "main"]);
+    let secret = "kind: Secret\nstringData: {a: canary-hunter2}\n";
+    bench.write("x/node_modules/tracked.yaml", secret);
+    git(&bench, &["add", "-f", "."]);
+    bench.write("x/node_modules/other.yaml", secret);
+    let found: Vec<String> = verify(&bench, &[]).into_iter().map(|found| found.at).collect();
+    assert_eq!(found, ["x/node_modules/tracked.yaml:2:14"]);
+}

@@ -73,7 +73,17 @@ pub(super) fn remove(global: bool, root: Option<&Path>) -> Outcome<Step> {
 /// The file that Git reads.
 fn file(global: bool, root: Option<&Path>) -> Outcome<PathBuf> {
     if !global {
-        return root.map_or_else(|| program::path_of("info/attributes"), |root| Ok(root.join(".gitattributes")));
+        let Some(root) = root else { return program::path_of("info/attributes") };
+        let file = root.join(".gitattributes");
+        // Git does not follow a link here either; whoever made the repository would say which file of this user's we
+        // write to.
+        if fs::symlink_metadata(&file).is_ok_and(|found| !found.is_file()) {
+            return Err(refuse!(
+                "{} is a link or no file, which Git does not read: put a file in its place",
+                file.display()
+            ));
+        }
+        return Ok(file);
     }
     let set = Program::here(&["config", "--global", "--type=path", "--get", "core.attributesFile"]).line()?;
     if let Some(set) = set {
@@ -113,7 +123,8 @@ fn quoted(pattern: &str) -> Outcome<String> {
     if pattern.is_empty() || pattern.starts_with('!') || pattern.contains(['\n', '\r', '\0']) {
         return Err(refuse!("{pattern:?} is no pattern for .gitattributes"));
     }
-    let needs_quotes = pattern.contains([' ', '\t']) || pattern.starts_with(['"', '#', '[']);
+    let is_tame = |c: char| c.is_alphanumeric() || "/*?[]-_.,+@=~:%^".contains(c);
+    let needs_quotes = pattern.starts_with('[') || !pattern.chars().all(is_tame);
     Ok(if needs_quotes {
         format!("\"{}\"", pattern.replace('\\', "\\\\").replace('"', "\\\""))
     } else {
