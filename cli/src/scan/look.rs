@@ -297,7 +297,7 @@ mod tests {
         "machine a login b password ",
         ":$apr1$",
         "\"auth\": \"",
-        "bulla:allow",
+        concat!("bulla", ":allow"),
         "é\u{1f512}",
     ];
 
