@@ -331,7 +331,10 @@ fn judge(text: &[u8], assigned: &Assigned<'_>) -> Option<Hit> {
     // With the checksum of a real one it would have been found as what it is.
     let is_made_up = value.len() == 40
         && ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "npm_"].iter().any(|form| value.starts_with(form));
-    if is_place || is_other || is_made_up || !looks_random(value) || encodes_a_word(value) {
+    // What is put together when the program runs.
+    let is_format = value.find('{').is_some_and(|open| value[open..].contains('}'))
+        || ["%s", "%d", "%v", "%q"].iter().any(|verb| value.contains(verb));
+    if is_place || is_other || is_format || is_made_up || !looks_random(value) || encodes_a_word(value) {
         return None;
     }
     hit(&GENERIC, "something that looks random")

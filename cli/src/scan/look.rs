@@ -10,7 +10,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use super::hit::Hit;
 use super::rules::{GENERATED_SECRET, GENERIC, PLAIN_SECRET, PLAIN_TEMPLATE, SERVICE_ACCOUNT, URL_PASSWORD};
 use super::shapes::{SHAPES, Token};
-use super::{assigned, encoded, jwt, logins, manifests, private_keys, remarks, shapes, stores, urls};
+use super::{assigned, commands, encoded, jwt, logins, manifests, private_keys, remarks, shapes, stores, urls};
 use crate::git::is_text;
 
 /// Findings of one text; more of the same file would tell nobody anything.
@@ -38,6 +38,7 @@ enum Detector {
     Login,
     Url,
     Name,
+    Command,
 }
 
 struct Anchors {
@@ -54,6 +55,7 @@ static ANCHORS: LazyLock<Option<Anchors>> = LazyLock::new(|| {
     of.extend(logins::ANCHORS.map(|anchor| (Detector::Login, anchor)));
     of.extend(assigned::ANCHORS.map(|anchor| (Detector::Name, anchor)));
     of.push((Detector::Url, urls::ANCHOR));
+    of.extend(commands::ANCHORS.map(|anchor| (Detector::Command, anchor)));
     let search = AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .match_kind(MatchKind::Standard)
@@ -81,6 +83,9 @@ pub(crate) fn look(bytes: &[u8], name: &str) -> Looked {
     for (run, inner) in encoded::texts(text.as_bytes()) {
         let mut within = Vec::new();
         tokens(&inner, true, &mut within);
+        if memchr::memmem::find(&inner, b"Secret").is_some() {
+            within.extend(manifests::find(&String::from_utf8_lossy(&inner)));
+        }
         for hit in without_overlaps(within) {
             let what = Cow::Owned(format!("{} in base64", hit.what));
             hits.push(Hit { span: run.clone(), what, ..hit });
@@ -121,7 +126,8 @@ fn tokens(text: &[u8], is_settings: bool, hits: &mut Vec<Hit>) {
             Detector::Shape(at) if is_exact() => shapes::find(at, text, span.start).map(|token| told(at, text, token)),
             Detector::PrivateKey if is_exact() => private_keys::find(text, span.start),
             Detector::Login if is_exact() => logins::find(text, span.start),
-            Detector::Shape(_) | Detector::PrivateKey | Detector::Login => None,
+            Detector::Command if is_exact() => commands::find(text, span),
+            Detector::Shape(_) | Detector::PrivateKey | Detector::Login | Detector::Command => None,
         };
         hits.extend(hit);
         if hits.len() > 4 * MAX_HITS {
@@ -291,7 +297,7 @@ mod tests {
         "machine a login b password ",
         ":$apr1$",
         "\"auth\": \"",
-        "bulla:allow",
+        concat!("bulla", ":allow"),
         "é\u{1f512}",
     ];
 

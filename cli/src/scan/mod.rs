@@ -7,7 +7,7 @@
 //! | `rules` | what is searched for |
 //! | `look` | one text, looked at by every detector |
 //! | `manifests` | Kubernetes Secrets, generators and templates |
-//! | `shapes`, `jwt`, `private_keys`, `logins`, `urls`, `assigned` | the detectors |
+//! | `shapes`, `jwt`, `private_keys`, `logins`, `urls`, `commands`, `assigned` | the detectors |
 //! | `stores` | key stores and keys that are no text |
 //! | `encoded` | base64, to look inside |
 //! | `worth`, `checksum` | what a value gives away; what tells the random from the made-up |
@@ -19,6 +19,7 @@
 mod allowlist;
 mod assigned;
 mod checksum;
+mod commands;
 mod encoded;
 mod exclude;
 mod gitleaks;

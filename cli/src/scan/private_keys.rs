@@ -94,7 +94,9 @@ impl Body {
             let is_escape = *byte == b'\\' && matches!(text.get(at), Some(b'n' | b'r'));
             at += usize::from(is_escape);
             if is_escape || matches!(byte, b'\n' | b'\r') {
-                body.take(&mut line);
+                if !body.take(&mut line) {
+                    break;
+                }
                 continue;
             }
             if *byte == b'-' && text[at..].starts_with(b"----END") {
@@ -114,7 +116,8 @@ impl Body {
         body
     }
 
-    fn take(&mut self, line: &mut Vec<u8>) {
+    /// Takes a line, and says whether there can be more: after what is neither base64 nor the header of a key, not.
+    fn take(&mut self, line: &mut Vec<u8>) -> bool {
         let is_wrapping = |byte: &u8| {
             byte.is_ascii_whitespace()
                 || matches!(byte, b'"' | b'\'' | b',' | b'#' | b'*' | b'|' | b'>' | b'`' | b';' | b'\\')
@@ -138,18 +141,23 @@ impl Body {
             }
             inner = rest;
         }
-        if inner.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')) {
+        let is_base64 = inner.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
+        let is_header = self.base64.is_empty() && contains(inner, b": ");
+        if is_base64 {
             self.base64.extend_from_slice(inner);
-        } else {
+        } else if is_header {
             self.is_locked |= contains(inner, b"ENCRYPTED") || contains(inner, b"DEK-Info");
         }
         line.clear();
+        is_base64 || is_header
     }
 }
 
 fn putty(text: &[u8], anchor: usize) -> Option<Hit> {
     let rest = text.get(anchor..text.len().min(anchor + LONGEST))?;
-    let lines = memchr::memmem::find(rest, b"Private-Lines:")?;
+    // The version, then the kind of key.
+    let is_file = matches!(rest.get(ANCHORS[2].len()..), Some([b'1'..=b'9', b':', ..]));
+    let lines = memchr::memmem::find(rest, b"Private-Lines:").filter(|_| is_file)?;
     let is_open = contains(&rest[..lines], b"Encryption: none");
     let body = rest.get(lines..)?.split(|byte| *byte == b'\n').nth(1)?;
     if body.len() < 40 {

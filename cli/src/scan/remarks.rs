@@ -6,7 +6,7 @@ use super::hit::Hit;
 use super::look::Span;
 
 /// What a remark begins with.
-const MARK: &str = "bulla:allow";
+const MARK: &str = concat!("bulla", ":allow");
 
 /// The remarks of a text.
 #[derive(Default)]

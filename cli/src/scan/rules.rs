@@ -23,8 +23,8 @@ rules! {
     // by structure
     PLAIN_SECRET, Error, "plain-secret", "a value of a Kubernetes Secret", WHY_SECRET,
         "seal it with `bulla seal`, and change the value where it is used if this was ever pushed";
-    GENERATED_SECRET, Error, "generated-secret", "a literal of a Kustomize secretGenerator", WHY_SECRET,
-        "seal a Secret with `bulla seal` in place of the generator, and change the value if this was ever pushed";
+    GENERATED_SECRET, Error, "generated-secret", "a literal of a Kustomize secretGenerator, or of `kubectl create secret`", WHY_SECRET,
+        "seal a Secret with `bulla seal` in its place, and change the value if this was ever pushed";
     PLAIN_TEMPLATE, Warning, "plain-template", "a value written out in a template that should only name sealed ones",
         "What stands in a template of a SealedSecret or an ExternalSecret is not sealed: only what it names is.",
         "seal the value under a key of its own, and name it in the template: {{ .key }}";

@@ -70,7 +70,7 @@ const PLACEHOLDER_PARTS: [&str; 24] = [
 ];
 
 /// Words that stand for a value when they are all of it, but for signs around them.
-const PLACEHOLDERS: [&str; 62] = [
+const PLACEHOLDERS: [&str; 64] = [
     "password",
     "passwd",
     "passphrase",
@@ -116,6 +116,8 @@ const PLACEHOLDERS: [&str; 62] = [
     "my_password",
     "mytoken",
     "my-token",
+    "mykey",
+    "myapikey",
     "my_token",
     "supersecret",
     "super-secret",
@@ -157,7 +159,8 @@ impl Worth {
 
 /// Whether a value names another: a variable, a template, an entry of a secrets manager.
 pub(super) fn is_reference(value: &str) -> bool {
-    const MARKS: [&str; 8] = ["{{", "${", "$(", "#{", "%{", "<%", "((", "@Microsoft.KeyVault("];
+    const MARKS: [&str; 11] =
+        ["{{", "${", "$(", "#{", "%{", "<%", "((", "@Microsoft.KeyVault(", "` + ", "\" + ", "' + "];
     const SCHEMES: [&str; 18] = [
         "op://",
         "ref+",
@@ -293,6 +296,17 @@ pub(super) fn is_placeholder(value: &str) -> bool {
         || core.len() >= 3 && core.bytes().all(|byte| Some(byte) == core.bytes().next())
         || core.len() >= 6 && is_sequence(core.as_bytes())
         || is_upper_name(value)
+        || is_filler(core)
+}
+
+/// Whether it is made of nothing but words that stand for others: `my-secret-password`, `test_token`.
+fn is_filler(core: &str) -> bool {
+    const FILLERS: [&str; 22] = [
+        "my", "your", "the", "a", "an", "some", "this", "is", "super", "very", "real", "new", "old", "here", "goes",
+        "any", "only", "top", "user", "admin", "app", "blah",
+    ];
+    let mut parts = core.split(|sign: char| !sign.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).peekable();
+    parts.peek().is_some() && parts.all(|part| FILLERS.contains(&part) || PLACEHOLDERS.contains(&part))
 }
 
 /// Whether a part of it is to be filled in: `Bearer <your token>`. XML has brackets that end with a slash, too.

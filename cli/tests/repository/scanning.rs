@@ -332,3 +332,16 @@ fn gitleaks_leaves_sealed_values_alone_with_our_configuration_and_still_finds_to
     assert_eq!(files(&["--config", config.to_str().unwrap()]), BTreeSet::from(["app.env".to_owned()]));
     silent(&scan(&bench, &["repo"], 1, &[secret]), &[]);
 }
+
+#[test]
+fn our_own_repository_has_nothing_in_the_clear_but_what_its_allowlist_gives_a_reason_for() {
+    let bench = Bench::new();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let run = bench.run(&["scan", "--strict", "--output", "json", root]);
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(run.code, 0, "{:#}", report["findings"]);
+    assert!(report["checked"]["allowed"].as_u64().unwrap() > 20 && report["checked"]["texts"].as_u64().unwrap() > 500);
+    let notes: Vec<&str> =
+        report["notes"].as_array().unwrap().iter().map(|note| note["message"].as_str().unwrap()).collect();
+    assert!(!notes.iter().any(|note| note.contains("fits nothing any more")), "{notes:?}");
+}

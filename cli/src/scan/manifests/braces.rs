@@ -23,8 +23,44 @@ struct Open {
     next: Option<String>,
 }
 
-/// Every Secret in braces.
-pub(super) fn read(text: &str) -> Vec<Found> {
+/// How far the brace around a word may be from it.
+const MAX_DISTANCE: usize = 64 << 10;
+
+/// The brace around a byte, by counting; the byte itself where there is none.
+pub(super) fn around(text: &str, at: usize) -> usize {
+    let near = at.saturating_sub(MAX_DISTANCE);
+    let mut depth = 0_usize;
+    for (before, byte) in text.as_bytes()[near..at].iter().enumerate().rev() {
+        match byte {
+            b'}' => depth += 1,
+            b'{' if depth == 0 => return near + before,
+            b'{' => depth -= 1,
+            _ => {}
+        }
+    }
+    at
+}
+
+/// How many bytes of a text there are until the brace that is open before it closes, by counting.
+pub(super) fn rest(text: &str) -> usize {
+    let mut depth = 0_usize;
+    for (after, byte) in text.bytes().enumerate().take(MAX_DISTANCE) {
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth == 0 => return after + 1,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+    }
+    let mut end = text.len().min(MAX_DISTANCE);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    end
+}
+
+/// Every Secret in braces, with places `offset` bytes further on.
+pub(super) fn read(text: &str, offset: usize) -> Vec<Found> {
     let mut pieces = Pieces { text, at: 0 };
     let mut open: Vec<Open> = Vec::new();
     let mut all = Vec::new();
@@ -44,6 +80,9 @@ pub(super) fn read(text: &str) -> Vec<Found> {
             }
             Piece::Sign(_) => {}
             Piece::Word(span, word) => {
+                let span = span.start + offset..span.end + offset;
+                // Where quotes were escaped, spaces stand for what escaped them.
+                let word = word.trim().to_owned();
                 let Some(around) = open.last_mut() else { continue };
                 match around.next.take() {
                     None if !around.is_list && pieces.colon_comes() => around.next = Some(word),
@@ -165,7 +204,7 @@ mod tests {
             one[..one.len() - 2].to_owned(),
             "x {kind: Secret, metadata: {name: db, namespace: prod}, data: {password: aHVudGVyMg==}".to_owned(),
         ] {
-            let found = read(&text);
+            let found = read(&text, 0);
             let value = &found[0].values[0];
             assert_eq!(
                 (value.key.as_str(), value.text.as_str(), &text[value.span.clone()]),
@@ -173,7 +212,7 @@ mod tests {
             );
             assert_eq!((found[0].name.as_deref(), found[0].namespace.as_deref()), (Some("db"), Some("prod")), "{text}");
         }
-        assert!(read(r#"{"kind": "ConfigMap", "data": {"a": "b"}}"#).is_empty());
-        assert!(read(&"{".repeat(100_000)).is_empty());
+        assert!(read(r#"{"kind": "ConfigMap", "data": {"a": "b"}}"#, 0).is_empty());
+        assert!(read(&"{".repeat(100_000), 0).is_empty());
     }
 }

@@ -11,8 +11,9 @@
 mod braces;
 mod lines;
 mod parsed;
-mod value;
+pub(super) mod value;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -24,9 +25,12 @@ use super::rules::PLAIN_SECRET;
 /// Texts within texts within texts are not followed any further.
 const MAX_DEPTH: usize = 3;
 
+/// How many Secrets are looked for one by one.
+const MAX_APART: usize = 200;
+
 /// Where a text says that something is a Secret.
 static KIND: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"\bkind\\{0,3}["']?[ \t]*:\s{0,64}\\{0,3}["']?Secret(?:List)?\b"#).ok());
+    LazyLock::new(|| Regex::new(r#"(?:\b|\\n)kind\\{0,3}["']?[ \t]*:\s{0,64}\\{0,3}["']?Secret(?:List)?\b"#).ok());
 
 /// A Secret in the clear.
 #[derive(Default)]
@@ -83,8 +87,9 @@ fn within(text: &str, depth: usize) -> Vec<Hit> {
             |kind: &&Range<usize>| text[..kind.start].ends_with('"') || text[kind.start..kind.end].contains("\\");
         let (quoted, bare): (Vec<_>, Vec<_>) = left.into_iter().partition(|kind| is_quoted(kind));
         if !quoted.is_empty() || bare.iter().any(|kind| text[..kind.start].trim_end().ends_with(['{', ','])) {
-            let is_new = |found: &Found| !found.starts.iter().any(|start| is_seen(*start));
-            read.hits.extend(braces::read(text).iter().filter(|found| is_new(found)).flat_map(hits));
+            let found = in_braces(text, &quoted);
+            let is_new = |found: &&Found| !found.starts.iter().any(|start| is_seen(*start));
+            read.hits.extend(found.iter().filter(is_new).flat_map(hits));
         }
         let blocks = bare.into_iter().filter_map(|kind| lines::secret(text, kind.start));
         read.hits.extend(blocks.flat_map(|found| hits(&found)));
@@ -93,6 +98,29 @@ fn within(text: &str, depth: usize) -> Vec<Hit> {
         read.hits.extend(lines::generators(text));
     }
     read.hits
+}
+
+/// The Secrets in braces. Where quotes do not come in pairs from the beginning, or are escaped within another text, it is
+/// read again from the brace around each word that says what it is.
+fn in_braces(text: &str, kinds: &[&Range<usize>]) -> Vec<Found> {
+    let plain: Cow<'_, str> = if kinds.iter().any(|kind| text[(*kind).clone()].contains('\\')) {
+        text.replace("\\\"", " \"").into()
+    } else {
+        text.into()
+    };
+    let mut found = braces::read(&plain, 0);
+    for kind in kinds.iter().take(MAX_APART) {
+        let is_known = |one: &Found| one.starts.iter().any(|start| (kind.start..kind.end + 2).contains(start));
+        if !found.iter().any(is_known) {
+            let start = braces::around(&plain, kind.start);
+            found.extend(
+                braces::read(&plain[start..kind.end + braces::rest(&plain[kind.end..])], start)
+                    .into_iter()
+                    .filter(is_known),
+            );
+        }
+    }
+    found
 }
 
 /// The same parts of a text, in order and without overlaps.

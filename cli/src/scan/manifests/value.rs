@@ -63,11 +63,15 @@ const HARMLESS: [&str; 46] = [
 
 /// A literal that a template only encodes.
 static LITERAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"\{\{-?\s*(?:b64enc\s+(?:"([^"]+)"|'([^']+)')|(?:"([^"]+)"|'([^']+)'|`([^`]+)`)\s*\|\s*(?:b64enc|quote|squote|toString|trim)\b)"#).ok()
+    Regex::new(r#"\{\{-?\s*(?:b64enc\s+(?:"([^"]+)"|'([^']+)')|(?:"([^"]+)"|'([^']+)'|`([^`]+)`)\s*\|\s*(?:b64enc|b64encode|quote|squote|toString|trim)\b)"#).ok()
 });
 
 /// What a value gives away, and the secret itself; `None` if nothing.
-pub(super) fn given_away(key: &str, text: &str, is_data: bool) -> Option<(Cow<'static, str>, Zeroizing<Vec<u8>>)> {
+pub(in crate::scan) fn given_away(
+    key: &str,
+    text: &str,
+    is_data: bool,
+) -> Option<(Cow<'static, str>, Zeroizing<Vec<u8>>)> {
     let text = text.trim();
     if let Some(literal) = literal(text) {
         return plain(key, literal.as_bytes());

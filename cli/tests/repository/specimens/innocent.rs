@@ -255,7 +255,20 @@ fn code(dice: &mut Dice, add: Add<'_>) {
     add("minified.js", format!("!function(e){{var token=e.t1,password=e.p2,secret=n(42),k={{token:t,secret:\"{id}\"}};passport.use(k)}}(x{id});").repeat(50));
 }
 
-const PLACEHOLDERS: [(&str, &str); 16] = [
+const PLACEHOLDERS: [(&str, &str); 20] = [
+    (
+        "commands.md",
+        "kubectl create secret generic db --from-literal=password=$PASSWORD --from-literal=token=my-secret-token\nkubectl create secret docker-registry r --docker-password=<password>\n",
+    ),
+    (
+        "declarative.md",
+        "```yaml\nkind: Secret\nmetadata:\n  name: repo\nstringData:\n  # Optional: the password1 of the user\n  githubAppID: 1\n  project: my-project\n  shard: \"2\"\n  key: JSON_FILE_BASE64_ENCODED\n  config: |\n    {\"bearerToken\": \"<authentication token>\"}\n  tls: |\n    -----BEGIN RSA PRIVATE KEY-----\n    ...\n    -----END RSA PRIVATE KEY-----\n```\n",
+    ),
+    ("concatenated.go", "s := `{\"kind\":\"Secret\",\"data\":{\"password\":\"` + encode(x) + `\"}}`\n"),
+    (
+        "push.yaml",
+        "kind: PushSecret\nspec:\n  data:\n  - match:\n      secretKey: MY_K8S_SECRET_KEY\n      remoteRef: {remoteKey: remote-secret-1}\n",
+    ),
     (
         "secret.yaml",
         "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData:\n  username: admin\n  password: changeme\n  token: <your-token>\n  key: xxxxxxxxxxxx\n",

@@ -351,8 +351,69 @@ fn secrets(dice: &mut Dice, at: usize, add: Add<'_>) {
             ),
         ),
     ];
+    let embedded: [(&str, String); 11] = [
+        (
+            "main.jsonnet",
+            format!(
+                "local k = import 'k';\n{{\n  kind: 'Secret',\n  metadata: {{ name: 'db' }},\n  stringData: {{ password: '{secret}' }},\n}} + k\n"
+            ),
+        ),
+        (
+            "body.py",
+            format!(
+                "body = {{\"kind\": \"Secret\", \"metadata\": {{\"name\": n}}, \"stringData\": {{\"password\": \"{secret}\"}}}}\n"
+            ),
+        ),
+        (
+            "body.js",
+            format!(
+                "const body = \"{{\\\"kind\\\":\\\"Secret\\\",\\\"data\\\":{{\\\"password\\\":\\\"{coded}\\\"}}}}\";\n"
+            ),
+        ),
+        (
+            "main_test.go",
+            format!("var y = `\napiVersion: v1\nkind: Secret\n{meta}stringData:\n  password: {secret}\n`\n"),
+        ),
+        (
+            "main.tf",
+            format!(
+                "resource \"x\" \"y\" {{\n  yaml_body = <<-YAML\n    kind: Secret\n    metadata:\n      name: db\n    stringData:\n      password: {secret}\n  YAML\n}}\n"
+            ),
+        ),
+        (
+            "make.ps1",
+            format!("$json = @\"\n{{\"kind\": \"Secret\", \"stringData\": {{\"password\": \"{secret}\"}}}}\n\"@\n"),
+        ),
+        (
+            "playbook.yml",
+            format!(
+                "- kubernetes.core.k8s:\n    definition:\n      kind: Secret\n      data:\n        password: \"{{{{ '{secret}' | b64encode }}}}\"\n"
+            ),
+        ),
+        (
+            "text.yaml",
+            format!("data:\n  manifest: \"apiVersion: v1\\nkind: Secret\\nstringData:\\n  password: {secret}\\n\"\n"),
+        ),
+        (
+            "coded.yaml",
+            format!(
+                "content: {}\n",
+                base64(format!("apiVersion: v1\nkind: Secret\n{meta}stringData:\n  password: {secret}\n"))
+            ),
+        ),
+        (
+            "alias.yaml",
+            format!("items:\n- kind: ConfigMap\n  x: &d {{password: {coded}}}\n- kind: Secret\n  data: *d\n"),
+        ),
+        (
+            "application.yaml",
+            format!(
+                "kind: Application\nspec:\n  source:\n    helm:\n      values: |\n        extra:\n          - kind: Secret\n            stringData:\n              password: {secret}\n"
+            ),
+        ),
+    ];
     let file = |name: &str| if at.is_multiple_of(2) { name.to_owned() } else { format!("deep/er/{name}") };
-    for (name, text) in forms {
+    for (name, text) in forms.into_iter().chain(embedded) {
         add("plain-secret", &file(name), text, vec![secret.clone(), coded.clone()]);
     }
     let generator = format!(
@@ -360,6 +421,9 @@ fn secrets(dice: &mut Dice, at: usize, add: Add<'_>) {
     );
     add("generated-secret", "kustomization.yaml", generator.clone(), vec![secret.clone()]);
     add("generated-secret", "kustomization.yaml", format!("{generator}patches: [a: b\n"), vec![secret.clone()]);
+    let command =
+        format!("kubectl create secret generic db --from-literal=user=app --from-literal=password={secret}\n");
+    add("generated-secret", "create.sh", command, vec![secret.clone()]);
     let template = format!(
         "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {{name: db}}\nspec:\n  encryptedData: {{}}\n  template:\n    data:\n      host: db.prod\n      password: \"{secret}\"\n"
     );
