@@ -37,15 +37,18 @@ fn gitleaks_reports_sealed_values_and_misses_string_data_and_bulla_does_the_oppo
     std::fs::remove_file(bench.path("cluster.key")).unwrap();
     std::fs::remove_file(bench.path("small.key")).unwrap();
     // A sealed value is random characters beside a word like "password": that is all gitleaks goes by.
-    for recipient in ["cluster", "small"] {
-        bench.write(&format!("sealed/{recipient}.yaml"), "");
-        let (to, out) = (format!("{recipient}.pub"), format!("sealed/{recipient}.yaml"));
+    // A few of each, since ciphertext that holds one of its stop words by chance is let off.
+    for (recipient, number) in
+        ["cluster", "small"].iter().flat_map(|recipient| (0..6).map(move |number| (recipient, number)))
+    {
+        let (to, out) = (format!("{recipient}.pub"), format!("sealed/{recipient}-{number}.yaml"));
+        bench.write(&out, "");
         std::fs::remove_file(bench.path(&out)).unwrap();
         bench.pipe(&["seal", "--to", &to, "-o", &out], SECRET).exits(0);
     }
     // And a password in `stringData` is a word beside a word.
     bench.write("plain/string-data.yaml", SECRET);
-    let sealed = ["sealed/cluster.yaml", "sealed/small.yaml"];
-    assert_eq!(by_gitleaks(&bench), sealed);
+    let reported = by_gitleaks(&bench);
+    assert!(reported.len() > 6 && reported.iter().all(|file| file.starts_with("sealed/")), "{reported:?}");
     assert_eq!(by_bulla(&bench), ["plain/string-data.yaml"]);
 }
