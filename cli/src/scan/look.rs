@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use zeroize::Zeroizing;
 
 use super::hit::Hit;
 use super::rules::{GENERATED_SECRET, GENERIC, PLAIN_SECRET, PLAIN_TEMPLATE, SERVICE_ACCOUNT, URL_PASSWORD};
@@ -59,6 +60,7 @@ static ANCHORS: LazyLock<Option<Anchors>> = LazyLock::new(|| {
     let search = AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .match_kind(MatchKind::Standard)
+        .kind(Some(AhoCorasickKind::DFA))
         .build(of.iter().map(|(_, anchor)| anchor))
         .ok()?;
     Some(Anchors { search, of })
@@ -81,6 +83,7 @@ pub(crate) fn look(bytes: &[u8], name: &str) -> Looked {
         hits.extend(logins::pgpass(text.as_bytes()));
     }
     for (run, inner) in encoded::texts(text.as_bytes()) {
+        let inner = Zeroizing::new(inner);
         let mut within = Vec::new();
         tokens(&inner, true, &mut within);
         if memchr::memmem::find(&inner, b"Secret").is_some() {

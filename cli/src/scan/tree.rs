@@ -21,6 +21,8 @@ struct Files {
     /// As they are shown, and where they are.
     all: BTreeMap<String, PathBuf>,
     submodules: usize,
+    /// Folders that cannot be read, and why.
+    unreadable: Vec<String>,
 }
 
 /// Searches files and folders; `-` is standard input.
@@ -37,7 +39,7 @@ pub(crate) fn tree(options: &Options) -> Outcome<Search> {
     };
     let tally = Tally::new(options, folder)?;
     let excluded = Excluded::new(&options.exclude)?;
-    let mut files = Files { all: BTreeMap::new(), submodules: 0 };
+    let mut files = Files { all: BTreeMap::new(), submodules: 0, unreadable: Vec::new() };
     let (mut findings, mut notes) = (Vec::new(), Vec::new());
     let mut left = Left::default();
     for path in &options.paths {
@@ -82,6 +84,9 @@ pub(crate) fn tree(options: &Options) -> Outcome<Search> {
     }
     let place = options.paths.first().map_or_else(String::new, |path| path.display().to_string());
     notes.extend(left_notes(&place, left));
+    notes.extend(
+        files.unreadable.iter().map(|why| Note { file: place.clone(), message: format!("not looked at: {why}") }),
+    );
     if files.submodules > 0 {
         let message = format!("{} submodule(s) or repositories of their own: not looked at", files.submodules);
         notes.push(Note { file: place, message });
@@ -140,14 +145,22 @@ impl Files {
         let inner = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let count = inner.clone();
         walk.filter_entry(move |entry| {
-            let is_other = entry.path() != top && entry.path().join(".git").exists();
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            let is_other = is_folder && entry.path() != top && entry.path().join(".git").exists();
             count.fetch_add(usize::from(is_other), std::sync::atomic::Ordering::Relaxed);
             !is_other && entry.file_name() != ".git"
         });
         for entry in walk.build() {
-            let entry = entry.or_usage(format!("reading folder {}", path.display()))?;
-            if entry.file_type().is_some_and(|kind| kind.is_file()) {
-                self.insert(entry.into_path(), excluded);
+            match entry {
+                Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
+                    self.insert(entry.into_path(), excluded);
+                }
+                Ok(_) => {}
+                Err(error) if error.depth() == Some(0) => {
+                    return Err(error).or_usage(format!("reading folder {}", path.display()));
+                }
+                // A folder that is not ours to read is no reason to leave the others.
+                Err(error) => self.unreadable.push(error.to_string()),
             }
         }
         self.submodules += inner.load(std::sync::atomic::Ordering::Relaxed);

@@ -113,7 +113,12 @@ fn close(open: &mut Vec<Open>, all: &mut Vec<Found>) {
     if let Some(around) = open.last_mut().filter(|_| !closed.is_list) {
         match closed.key.as_str() {
             field @ ("data" | "stringData") => {
-                let value = |(key, text, span)| Value { is_data: field == "data", key, text, span };
+                let value = |(key, text, span): (String, String, Range<usize>)| Value {
+                    is_data: field == "data",
+                    key,
+                    text: text.into(),
+                    span,
+                };
                 around.found.values.extend(closed.scalars.into_iter().map(value));
             }
             "metadata" => {

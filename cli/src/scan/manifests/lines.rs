@@ -200,7 +200,7 @@ fn values(lines: &[Line<'_>], is_data: bool, found: &mut Found) {
         found.values.push(Value {
             is_data,
             key: key.to_owned(),
-            text: text.trim().trim_matches(['"', '\'']).to_owned(),
+            text: text.trim().trim_matches(['"', '\'']).to_owned().into(),
             span,
         });
     }

@@ -18,6 +18,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use zeroize::Zeroizing;
 
 use super::hit::Hit;
 use super::rules::PLAIN_SECRET;
@@ -47,7 +48,7 @@ struct Value {
     /// Whether it is of `data`, in base64, or of `stringData`.
     is_data: bool,
     key: String,
-    text: String,
+    text: Zeroizing<String>,
     /// Where it is written.
     span: Range<usize>,
 }

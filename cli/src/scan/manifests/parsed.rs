@@ -137,7 +137,7 @@ fn secret(view: View<'_, '_>, lines: &Lines<'_>, kind: usize) -> Found {
             // A value that is no text is no valid Secret, and may be a secret all the same.
             let Some(text) = value.text() else { continue };
             let key = key.text().unwrap_or_default().to_owned();
-            found.values.push(Value { is_data, key, text: text.to_owned(), span: lines.extent(value, text) });
+            found.values.push(Value { is_data, key, text: text.to_owned().into(), span: lines.extent(value, text) });
         }
     }
     found
