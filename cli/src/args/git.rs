@@ -37,7 +37,7 @@ pub(crate) struct InstallArguments {
     /// For every repository of this user; hooks are left alone
     #[arg(long)]
     pub(crate) global: bool,
-    /// For this clone [default]
+    /// For this clone, which is the default
     #[arg(long, conflicts_with = "global")]
     pub(crate) local: bool,
     /// Take it away again

@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 
 pub(crate) use self::exposure::{Exposed, Exposure, When, exposure};
 pub(crate) use self::tree::{Audit, FileUse, KeyUse, Known, repository};
-pub(crate) use self::values::may_hold_values;
+pub(crate) use self::values::{loose, may_hold_values};
 
 /// Names a ciphertext: enough to find it again among those of one repository, and no way back.
 pub(crate) fn fingerprint(sealed: &str) -> u64 {

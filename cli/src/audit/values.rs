@@ -32,6 +32,28 @@ pub(crate) fn may_hold_values(bytes: &[u8]) -> bool {
     words.iter().any(|word| plain.windows(word.len()).any(|part| part == *word))
 }
 
+/// What looks like a native value, wherever it stands in a text.
+pub(crate) struct Loose<'a> {
+    /// Offset in bytes.
+    pub(crate) at: usize,
+    /// From 1.
+    pub(crate) line: usize,
+    pub(crate) sealed: &'a str,
+}
+
+/// Everything in a text that looks like a native value, in order.
+pub(crate) fn loose(text: &str) -> impl Iterator<Item = Loose<'_>> {
+    let (mut line, mut counted) = (1, 0);
+    text.match_indices(AGE).map(move |(at, _)| {
+        let rest = &text[at..];
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+        let sealed = &rest[..rest.bytes().position(|byte| !is_base64(byte)).unwrap_or(rest.len())];
+        line += text[counted..at].bytes().filter(|byte| *byte == b'\n').count();
+        counted = at;
+        Loose { at, line, sealed }
+    })
+}
+
 /// Looks at every sealed value of a text. Says why the SealedSecrets in it cannot be read, if so; native values are
 /// found all the same.
 pub(super) fn each(text: &str, mut look: impl FnMut(&Value<'_>)) -> Result<(), String> {
@@ -45,16 +67,8 @@ pub(super) fn each(text: &str, mut look: impl FnMut(&Value<'_>)) -> Result<(), S
             look(&Value { object: Some(object), key: Some(&entry.key), line: entry.line, sealed });
         }
     }
-    let (mut line, mut counted) = (1, 0);
-    for (at, _) in text.match_indices(AGE) {
-        let rest = &text[at..];
-        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-        let sealed = &rest[..rest.bytes().position(|byte| !is_base64(byte)).unwrap_or(rest.len())];
-        if !seen.contains(sealed) {
-            line += text[counted..at].bytes().filter(|byte| *byte == b'\n').count();
-            counted = at;
-            look(&Value { object: None, key: None, line, sealed });
-        }
+    for Loose { line, sealed, .. } in loose(text).filter(|loose| !seen.contains(loose.sealed)) {
+        look(&Value { object: None, key: None, line, sealed });
     }
     match parsed {
         Some(Err(error)) => Err(error.to_string()),

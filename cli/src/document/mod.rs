@@ -184,6 +184,14 @@ impl Document {
         self.commit(splices, &BTreeMap::from([(manifest, expected)]))
     }
 
+    /// Whether the SealedSecrets of another text are these, with these entries.
+    pub(crate) fn says_as(&self, other: &Self) -> bool {
+        self.manifests.len() == other.manifests.len()
+            && self.manifests.iter().zip(&other.manifests).all(|(one, other)| {
+                one.kind == other.kind && one.name == other.name && expected_of(one) == expected_of(other)
+            })
+    }
+
     fn sealed_secret(&self, manifest: usize) -> Result<&Node, DocumentError> {
         let found = self.manifests.get(manifest).filter(|found| found.is_sealed_secret());
         let node = found.and_then(|found| manifest::at(&self.roots, &found.path));

@@ -5,6 +5,7 @@
 //! | `controller` | values sealed again by the controller of a cluster |
 //! | `goal` | whom the values of a file are to be sealed to |
 //! | `file` | one file: looked at, sealed again, written whole |
+//! | `task` | one value that may have to be sealed again |
 //! | `report` | what was done |
 //!
 //! The rules are [`bulla::seal::Reseal`]'s, the same that the controller follows. What is here is files: each is read,
@@ -15,6 +16,7 @@ mod controller;
 mod file;
 mod goal;
 mod report;
+mod task;
 
 use std::collections::HashSet;
 use std::path::PathBuf;

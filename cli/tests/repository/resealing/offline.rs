@@ -224,3 +224,69 @@ fn a_reverted_commit_still_opens_while_the_old_key_is_kept() {
     checkout.bulla(&["open", "db.yaml", "-i", &keys[1], "--key", "a"]).exits(0);
     assert_eq!(keys_of(&in_file(&checkout.read("db.yaml"), "a")), [new.key_id().to_string()]);
 }
+
+/// A native value says itself where it belongs, so it can be sealed again where nothing else says it.
+#[test]
+fn values_in_templates_charts_and_comments_are_sealed_again_too() {
+    let (old, new, stranger) = (x25519(), x25519(), x25519());
+    let checkout = Checkout::plain();
+    let keys = [checkout.key_file("old.key", &old), checkout.key_file("new.key", &new)];
+    let native = |key: &str| value(&[old.recipient()], key);
+    let wide = sealed(&[old.recipient()], Scope::ClusterWide, PLACE);
+    let foreign = value(&[stranger.recipient()], "f");
+    let template = format!("{{{{- if .Values.on }}}}\n{}{{{{- end }}}}\n", object(&[("a", native("a"))]));
+    checkout.write("chart/templates/db.yaml", &template);
+    checkout.write(
+        "chart/values.yaml",
+        &format!("# was {}\nsealed:\n  p: \"{}\"   # two\n  w: {wide}\n", native("c"), native("p")),
+    );
+    checkout.write(
+        "mixed.yaml",
+        &format!(
+            "{}---\nkind: ConfigMap\napiVersion: v1\ndata:\n  x: {}\n",
+            object(&[("a", native("a"))]),
+            native("x")
+        ),
+    );
+    checkout.write("foreign.json", &format!("{{\"f\": \"{foreign}\"}}"));
+    let names = ["chart/templates/db.yaml", "chart/values.yaml", "mixed.yaml"];
+    let before = names.map(|name| checkout.read(name));
+    let run = checkout.reseal(&["-i", &keys[0], "-i", &keys[1]]).exits(1);
+    assert!(run.out.contains("6 value(s) in 3 file(s) sealed again"), "{}", run.out);
+    assert!(run.out.contains("foreign.json:1: f is sealed to"), "{}", run.out);
+    for (name, before) in names.into_iter().zip(before) {
+        let after = checkout.read(name);
+        let blank = |text: &str| -> String {
+            let token =
+                |word: &str| if word.trim_matches('"').starts_with("YWdl") { "X".to_owned() } else { word.to_owned() };
+            text.split(' ')
+                .map(|word| word.split('\n').map(token).collect::<Vec<_>>().join("\n"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(blank(&after), blank(&before), "{name}");
+        assert!(!after.contains(&native("a")[..60]) || after != before);
+    }
+    // Each opens where it did, and nowhere else.
+    let opened = |text: &str, key: &str, scope| {
+        let found = text
+            .split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)))
+            .filter(|word| word.starts_with("YWdl"));
+        found.filter(|word| opens(word, scope, Place { key, ..PLACE }, &[&new])).count()
+    };
+    let chart = checkout.read("chart/values.yaml");
+    assert_eq!((opened(&chart, "c", Scope::Strict), opened(&chart, "p", Scope::Strict)), (1, 1));
+    assert_eq!(opened(&chart, "a", Scope::ClusterWide), 1);
+    assert_eq!(opened(&checkout.read("chart/templates/db.yaml"), "a", Scope::Strict), 1);
+    assert_eq!(opened(&checkout.read("mixed.yaml"), "x", Scope::Strict), 1);
+    let report = json(&checkout.reseal(&["-i", &keys[0], "-i", &keys[1], "--output", "json"]).exits(1));
+    assert_eq!((&report["resealed"], &report["current"], &report["failed"]), (&0.into(), &6.into(), &1.into()));
+    // Nothing is left that would hold back the old key.
+    std::fs::remove_file(checkout.path("foreign.json")).unwrap();
+    let audit = checkout.bulla(&["keys", "audit"]).exits(0).out;
+    assert!(!audit.contains(&old.key_id().to_string()), "{audit}");
+    // A template with a value of kubeseal's is another matter: nothing says where that belongs.
+    let upstream = sealed(&[&rsa(0).recipient()], Scope::Strict, PLACE);
+    checkout.write("chart/templates/db.yaml", &format!("{{{{ if .x }}}}\n{}", object(&[("a", upstream)])));
+    checkout.reseal(&["-i", &keys[1]]).exits(1);
+}
