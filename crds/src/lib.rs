@@ -6,6 +6,7 @@
 //! | [`external_secret`] | `external-secrets.io` ExternalSecret, of both served versions |
 //! | [`secret_store`] | `external-secrets.io` SecretStore and ClusterSecretStore |
 //! | [`cluster_external_secret`] | `external-secrets.io` ClusterExternalSecret |
+//! | [`host`] | `bulla.dev/v1alpha1` Host, what a machine without Kubernetes is to have |
 //! | [`object`] | what the objects of `external-secrets.io` have in common |
 //! | [`validation`] | rules that an object may break although its schema admits it |
 //! | [`condition`] | status conditions: their types, and how to set one |
@@ -19,6 +20,7 @@
 pub mod cluster_external_secret;
 pub mod condition;
 pub mod external_secret;
+pub mod host;
 pub mod lenient;
 pub mod names;
 pub mod object;
@@ -30,6 +32,7 @@ pub mod validation;
 pub use cluster_external_secret::{ClusterExternalSecret, ClusterExternalSecretSpec, ClusterExternalSecretStatus};
 pub use condition::{Condition, ConditionStatus, ConditionType, set_condition};
 pub use external_secret::{ExternalSecret, ExternalSecretSpec, ExternalSecretStatus};
+pub use host::Host;
 pub use lenient::Oddity;
 pub use object::Unreadable;
 pub use schema::{

@@ -1,17 +1,29 @@
-//! A machine without Kubernetes: the same SealedSecrets, opened by the same code, written to files.
+//! A machine without Kubernetes: the same SealedSecrets and ExternalSecrets, opened by the same code, written to files.
 //!
-//! So far one pass over a folder of manifests: what a demo and a script need. Following a repository, units and
-//! rollback come on top of it.
+//! | module | what it is |
+//! | --- | --- |
+//! | `config` | the agent's settings: who this host is, what it follows, what it lets the repository do |
+//! | `repository` | follows a Git repository: fetch, history, signatures; reads a commit without a working tree |
+//! | `declared` | from a commit to [`desired`]: Host documents, secrets, templates, values from elsewhere |
+//! | [`desired`] | what a commit asks of this host, opened and rendered |
+//! | `sink` | the only writer of files: generations on tmpfs, one atomic flip, drift |
+//! | `units` | service managers: systemd over D-Bus, else commands |
+//! | `gate` | before the flip: validate commands; after it: health |
+//! | `agent` | the loop: follow, open, stage, flip, tell, prove, or go back |
+//!
+//! The way of a commit: `repository` -> `declared` -> `sink` stages -> `gate` validates -> `sink` flips -> `units` ->
+//! `gate` proves, or `sink` flips back and the commit is remembered as bad.
 
+pub mod desired;
 mod manifest;
-mod sink;
+mod plain_sink;
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 pub use self::manifest::{Found, Unreadable, read_tree};
-pub use self::sink::{Sink, Written};
+pub use self::plain_sink::{Sink, Written};
 use crate::resource;
 use crate::seal::Keyring;
 
