@@ -279,11 +279,13 @@ fn not_replaceable(document: Option<&Document>, task: &Task<'_>) -> Option<Strin
 }
 
 /// Whether there may be a value of kubeseal's in what cannot be read as manifests: they begin with the length of an RSA
-/// modulus and are at least that long.
+/// modulus (of 2048, 3072 or 4096 bits) and are at least that long.
 fn may_hold_upstreams(text: &str) -> bool {
     const LEAST: usize = 340;
+    const BEGINNINGS: [&str; 3] = ["AQ", "AY", "Ag"];
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    text.match_indices("Ag").any(|(at, _)| {
+    let mut places = BEGINNINGS.into_iter().flat_map(|beginning| text.match_indices(beginning));
+    places.any(|(at, _)| {
         let is_begun = text[..at].bytes().next_back().is_some_and(|byte| is_base64(&byte));
         !is_begun && text[at..].bytes().take_while(is_base64).count() > LEAST
     })
