@@ -14,11 +14,8 @@
 //! The way of a commit: `repository` -> `declared` -> `sink` stages -> `gate` validates -> `sink` flips -> `units` ->
 //! `gate` proves, or `sink` flips back and the commit is remembered as bad.
 
-<<<<<<< HEAD
-pub mod declared;
-=======
 pub mod config;
->>>>>>> issue6
+pub mod declared;
 pub mod desired;
 mod manifest;
 mod plain_sink;
