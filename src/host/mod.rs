@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | `config` | the agent's settings: who this host is, what it follows, what it lets the repository do |
+//! | [`config`] | the agent's settings: who this host is, what it follows, what it lets the repository do |
 //! | `repository` | follows a Git repository: fetch, history, signatures; reads a commit without a working tree |
 //! | `declared` | from a commit to [`desired`]: Host documents, secrets, templates, values from elsewhere |
 //! | [`desired`] | what a commit asks of this host, opened and rendered |
@@ -14,6 +14,7 @@
 //! The way of a commit: `repository` -> `declared` -> `sink` stages -> `gate` validates -> `sink` flips -> `units` ->
 //! `gate` proves, or `sink` flips back and the commit is remembered as bad.
 
+pub mod config;
 pub mod desired;
 mod manifest;
 mod plain_sink;

@@ -2,8 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bulla::seal::{self, Keyring, Pace, Refusal, Reseal, ResealRefusal, Scope, Standing};
 use bulla_crds::sealed_secret::KIND;
 use jiff::civil::Date;
@@ -11,7 +14,7 @@ use rayon::prelude::*;
 
 use super::controller::{Answer, Controller, Object};
 use super::goal::{Goal, Goals};
-use super::report::FileReport;
+use super::report::{Failed, FileReport};
 use super::task::{At, Fate, Task, keys_of};
 use super::{Mode, Plan, Way};
 use crate::audit::loose;
@@ -133,7 +136,7 @@ impl Run<'_> {
                 match self.look(at, sealed, said.map(String::as_str), goal) {
                     Ok(task) if task.standing == Standing::Current => report.current += 1,
                     Ok(task) => tasks.push(task),
-                    Err((at, refusal)) => report.failed.push(at.failed(refusal.to_string())),
+                    Err(failed) => report.failed.push(*failed),
                 }
             }
         }
@@ -145,7 +148,7 @@ impl Run<'_> {
             match self.look(At::loose(value.line, binding), value.sealed, None, goal) {
                 Ok(task) if task.standing == Standing::Current => report.current += 1,
                 Ok(task) => tasks.push(task),
-                Err((at, refusal)) => report.failed.push(at.failed(refusal.to_string())),
+                Err(failed) => report.failed.push(*failed),
             }
         }
         tasks
@@ -157,10 +160,10 @@ impl Run<'_> {
         sealed: &'a str,
         namespace: Option<&str>,
         goal: &Goal,
-    ) -> Result<Task<'a>, (At<'a>, Refusal)> {
+    ) -> Result<Task<'a>, Box<Failed>> {
         let inspection = match seal::inspect(sealed) {
             Ok(inspection) => inspection,
-            Err(refusal) => return Err((at, refusal)),
+            Err(refusal) => return Err(Box::new(at.failed(refusal.to_string()))),
         };
         let standing = goal.targets.standing(&inspection, self.keyring());
         let bound = inspection.binding.as_ref();
@@ -279,13 +282,15 @@ fn not_replaceable(document: Option<&Document>, task: &Task<'_>) -> Option<Strin
 }
 
 /// Whether there may be a value of kubeseal's in what cannot be read as manifests: they begin with the length of an RSA
-/// modulus and are at least that long.
+/// modulus, two bytes, and are longer than that.
 fn may_hold_upstreams(text: &str) -> bool {
-    const LEAST: usize = 340;
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    text.match_indices("Ag").any(|(at, _)| {
-        let is_begun = text[..at].bytes().next_back().is_some_and(|byte| is_base64(&byte));
-        !is_begun && text[at..].bytes().take_while(is_base64).count() > LEAST
+    const MODULUS: RangeInclusive<usize> = 256..=2048;
+    let is_base64 = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '/' | '=');
+    text.split(|letter| !is_base64(letter)).any(|run| {
+        let head = run.get(..4).and_then(|head| STANDARD.decode(head).ok());
+        let Some(&[high, low, _]) = head.as_deref() else { return false };
+        let modulus = usize::from(u16::from_be_bytes([high, low]));
+        MODULUS.contains(&modulus) && modulus % 64 == 0 && run.len() / 4 * 3 > modulus + 2
     })
 }
 
