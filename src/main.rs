@@ -1,5 +1,6 @@
 //! The controller's process.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
@@ -23,7 +24,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             let code = error.exit_code();
-            tracing::error!("bulla-controller: {:#}", anyhow::Error::from(error));
+            // Logging may not have begun.
+            writeln!(std::io::stderr(), "Error: bulla-controller: {:#}", anyhow::Error::from(error)).ok();
             Ok(code)
         }
     }
