@@ -37,7 +37,7 @@ pub(crate) struct Value {
 pub(crate) const FILLED: char = '\u{e000}';
 
 /// `Secret` where YAML says `!!binary`.
-const SECRET_IN_BASE64: &str = "U2VjcmV0";
+pub(crate) const SECRET_IN_BASE64: &str = "U2VjcmV0";
 
 /// The text without [`FILLED`], also where an escape writes it: in a file as it is written nothing was filled in. Lines
 /// and columns stay.
@@ -103,7 +103,7 @@ pub(crate) fn look(path: &Path, outline: &Outline<'_>) -> Vec<Leak> {
 
 /// Every value that an object has under a key. Of a key that is there twice Kubernetes takes the last one, other
 /// readers take the first: any of them may be the one that counts.
-fn every<'o, 't>(object: View<'o, 't>, key: &str) -> Vec<View<'o, 't>> {
+pub(crate) fn every<'o, 't>(object: View<'o, 't>, key: &str) -> Vec<View<'o, 't>> {
     let own = object.own_pairs().filter(|(known, _)| known.text() == Some(key)).map(|(_, value)| value);
     let own: Vec<_> = own.collect();
     if own.is_empty() { object.get(key).into_iter().collect() } else { own }

@@ -25,6 +25,7 @@ mod exclude;
 mod gitleaks;
 mod hit;
 mod jwt;
+mod legible;
 mod logins;
 mod look;
 mod manifests;
