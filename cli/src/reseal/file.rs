@@ -14,7 +14,7 @@ use super::goal::{Goal, Goals};
 use super::report::FileReport;
 use super::task::{At, Fate, Task, keys_of};
 use super::{Mode, Plan, Way};
-use crate::audit::loose;
+use crate::audit::{loose, refuted};
 use crate::document::{Document, MAX_BYTES, Replacement};
 use crate::output::{self, Access};
 
@@ -133,7 +133,7 @@ impl Run<'_> {
                 match self.look(at, sealed, said.map(String::as_str), goal) {
                     Ok(task) if task.standing == Standing::Current => report.current += 1,
                     Ok(task) => tasks.push(task),
-                    Err((at, refusal)) => report.failed.push(at.failed(refusal.to_string())),
+                    Err((at, reason)) => report.failed.push(at.failed(reason)),
                 }
             }
         }
@@ -145,7 +145,7 @@ impl Run<'_> {
             match self.look(At::loose(value.line, binding), value.sealed, None, goal) {
                 Ok(task) if task.standing == Standing::Current => report.current += 1,
                 Ok(task) => tasks.push(task),
-                Err((at, refusal)) => report.failed.push(at.failed(refusal.to_string())),
+                Err((at, reason)) => report.failed.push(at.failed(reason)),
             }
         }
         tasks
@@ -157,13 +157,18 @@ impl Run<'_> {
         sealed: &'a str,
         namespace: Option<&str>,
         goal: &Goal,
-    ) -> Result<Task<'a>, (At<'a>, Refusal)> {
+    ) -> Result<Task<'a>, (At<'a>, String)> {
         let inspection = match seal::inspect(sealed) {
             Ok(inspection) => inspection,
-            Err(refusal) => return Err((at, refusal)),
+            Err(refusal) => return Err((at, refusal.to_string())),
         };
         let standing = goal.targets.standing(&inspection, self.keyring());
         let bound = inspection.binding.as_ref();
+        // What is left alone on its own word has to keep it, as far as that can be tried here.
+        let is_left = standing == Standing::Current;
+        if let Some(reason) = bound.filter(|_| is_left).and_then(|bound| refuted(self.keyring(), sealed, bound)) {
+            return Err((at, reason));
+        }
         // A value that says its namespace needs nobody else to say it.
         let namespace = namespace.or_else(|| bound?.namespace.as_deref()).unwrap_or_default().to_owned();
         let format = inspection.format;

@@ -234,7 +234,7 @@ fn an_external_secret_finds_its_store_where_kustomize_puts_both() {
     let external = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: api, namespace: base}\nspec:\n  \
                     secretStoreRef: {name: store}\n  data: [{secretKey: a, remoteRef: {key: b}}]\n";
     let store = "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: store, namespace: prod}\n\
-                 spec: {provider: {fake: {data: [{key: b, value: c}]}}}\n";
+                 spec: {provider: {fake: {data: [{key: b, value: '${C}'}]}}}\n";
     bench.write("base/external.yaml", external);
     bench.write("base/kustomization.yaml", "resources: [external.yaml]\n");
     bench.write("prod/store.yaml", store);
