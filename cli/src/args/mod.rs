@@ -10,6 +10,8 @@ mod objects;
 mod reseal;
 mod rotate;
 mod scan;
+#[cfg(test)]
+mod suggested;
 mod verify;
 
 use std::ffi::OsString;
