@@ -179,7 +179,8 @@ impl Running {
     async fn exited(&self) -> io::Result<()> {
         match rustix::process::pidfd_open(self.group, PidfdFlags::empty()) {
             Ok(fd) => {
-                let fd = AsyncFd::register_with_interest(fd, Interest::READABLE)?;
+                #[expect(deprecated, reason = "its successor is unsafe; the descriptor is ours and stays open")]
+                let fd = AsyncFd::with_interest(fd, Interest::READABLE)?;
                 fd.readable().await?.retain_ready();
             }
             // Before Linux 5.3.
