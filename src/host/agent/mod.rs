@@ -5,6 +5,7 @@
 //! | `run` | the loop: what wakes the agent, and what it does then |
 //! | `pass` | one look at the repository: fetch, judge, take |
 //! | `take` | one commit: declare, stage, validate, flip, tell, prove, or go back |
+//! | `commit` | the files of a commit in the clone |
 //! | `drift` | changes by hand, found and put back |
 //! | `allow` | what the settings let the repository do |
 //! | `state` | what must be known after a reboot |
@@ -15,6 +16,7 @@
 //! | `notify` | a webhook is told when something goes wrong, and when it is well again |
 
 mod allow;
+mod commit;
 mod control;
 mod drift;
 mod listeners;
@@ -87,7 +89,7 @@ pub struct Agent {
     rules: Rules,
     who: Who,
     keyring: Arc<Keyring>,
-    repository: Repository,
+    repository: Arc<Repository>,
     sink: Arc<Mutex<Sink>>,
     manager: Manager,
     external: External,
@@ -126,7 +128,7 @@ impl Agent {
         };
         let (sink, warnings) = blocking(move || Sink::open(settings)).await?;
         warnings.iter().for_each(|warning| warn!("{warning}"));
-        let repository = Repository::open(repository_settings(&config)?).await?;
+        let repository = Arc::new(Repository::open(repository_settings(&config)?).await?);
         let manager = Manager::connect(&units::Settings::new(config.manager)).await;
         let external = External::new(&config.state, &config.name, Arc::clone(&keyring), config.file_stores.clone());
         let credentials = Credentials::default();

@@ -1,6 +1,7 @@
 //! One commit: declare, stage, validate, flip, tell, prove, or go back.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,13 +9,14 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::commit::Commit;
 use super::status::{FileStatus, ServiceStatus};
 use super::{Agent, Error, Good};
 use crate::host::config::Config;
-use crate::host::declared::{self, declare};
+use crate::host::declared::declare;
 use crate::host::desired::{Desired, Problem};
 use crate::host::gate;
-use crate::host::repository::{CommitId, Tree};
+use crate::host::repository::CommitId;
 use crate::host::sink::{Change, Manifest, Staged};
 use crate::host::units::{self, Asked, Plan};
 
@@ -63,12 +65,9 @@ pub struct Preview {
 impl Agent {
     /// What the commit asks of this host.
     async fn declare(&mut self, commit: &CommitId) -> Result<Desired, String> {
-        let tree = Tree::open(&self.repository, commit, &self.config.repository.path).await;
-        let tree = tree.map_err(|error| error.to_string())?;
-        let now = Timestamp::now();
-        let source: std::sync::Arc<dyn declared::Source> = std::sync::Arc::new(tree);
-        let keyring = std::sync::Arc::clone(&self.keyring);
-        let mut desired = declare(source, &self.who, keyring, &mut self.external, now).await?;
+        let source = Commit::open(&self.repository, commit, self.config.repository.path.clone()).await?;
+        let (keyring, now) = (Arc::clone(&self.keyring), Timestamp::now());
+        let mut desired = declare(Arc::new(source), &self.who, keyring, &mut self.external, now).await?;
         self.rules.apply(&mut desired);
         Ok(desired)
     }
