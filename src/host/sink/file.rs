@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::{FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -20,7 +20,7 @@ pub(super) fn create(folder: BorrowedFd<'_>, name: &OsStr, rights: Rights, bytes
     let filled = fill(&file, rights, bytes, sync);
     if filled.is_err() {
         // The first failure is the one to tell.
-        drop(rustix::fs::unlinkat(folder, name, rustix::fs::AtFlags::empty()));
+        drop(remove(folder, name));
     }
     filled
 }
@@ -39,6 +39,14 @@ fn fill(mut file: &File, rights: Rights, bytes: &[u8], sync: bool) -> io::Result
         file.sync_all()?;
     }
     Ok(())
+}
+
+/// Removes a name that is no folder, if it is there.
+pub(super) fn remove(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+    match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads a regular file below `folder`, following no link, with what is known of it. A file that changes its length

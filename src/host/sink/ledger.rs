@@ -3,15 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::AtFlags;
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::owner::Rights;
 use super::settings::Probe;
 use super::{file, run};
 use crate::host::desired::Place;
@@ -71,7 +68,7 @@ impl Ledger {
         let folder = run::own_folder(state, 0o700)?;
         let path = state.join(NAME);
         let empty = || Record { version: VERSION, root: root.to_owned(), paths: BTreeMap::new(), folders: BTreeSet::new() };
-        let (record, warning) = match file::read(std::os::fd::AsFd::as_fd(&folder), OsStr::new(NAME)) {
+        let (record, warning) = match file::read(folder.as_fd(), OsStr::new(NAME)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (empty(), None),
             Err(error) => return Err(Error::when("read", &path)(error)),
             Ok((_, bytes)) => match serde_json::from_slice::<Record>(&bytes) {
@@ -123,13 +120,9 @@ impl Ledger {
     }
 
     fn replace(&self, bytes: &[u8]) -> std::io::Result<()> {
-        match rustix::fs::unlinkat(&self.folder, TEMPORARY, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let own = Rights { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw(), mode: 0o600 };
-        file::create(std::os::fd::AsFd::as_fd(&self.folder), OsStr::new(TEMPORARY), own, bytes, true)?;
+        file::remove(self.folder.as_fd(), OsStr::new(TEMPORARY))?;
+        file::create(self.folder.as_fd(), OsStr::new(TEMPORARY), run::own(0o600), bytes, true)?;
         self.probe.around("ledger rename", || rustix::fs::renameat(&self.folder, TEMPORARY, &self.folder, NAME))?;
-        run::sync_folder(std::os::fd::AsFd::as_fd(&self.folder))
+        run::sync_folder(self.folder.as_fd())
     }
 }

@@ -46,7 +46,7 @@ use self::stage::Stager;
 pub use self::stage::{Staged, StagedFile};
 use self::walk::Walker;
 pub use self::watch::Watch;
-use crate::host::desired::{File, Problem};
+use crate::host::desired::{File, Keep, Problem};
 
 /// The only writer of files.
 pub struct Sink {
@@ -148,12 +148,12 @@ impl Sink {
         Ok(manifests.map(|manifest| Generation { is_current: manifest.number == number, manifest }).collect())
     }
 
-    /// Stages `files` of `commit` as a new generation. What is wrong with one file is in [`Staged::problems`]: that file
+    /// Stages `files` of `commit` as a new generation; what `keep` holds and nothing declares stays as it is. What is wrong with one file is in [`Staged::problems`]: that file
     /// stays as it is.
     ///
     /// # Errors
     /// If the run folder is full, or of the system. Nothing has changed then.
-    pub fn stage(&self, files: Vec<File>, commit: &str) -> Result<Staged, Error> {
+    pub fn stage(&self, files: Vec<File>, keep: &Keep, commit: &str) -> Result<Staged, Error> {
         let stager = Stager {
             settings: &self.settings,
             run: &self.run,
@@ -162,7 +162,7 @@ impl Sink {
             current: &self.current,
             damaged: &self.damaged,
         };
-        stager.stage(files, commit)
+        stager.stage(files, keep, commit)
     }
 
     /// Makes a staged generation current and settles. If nothing changes, only the commit is written down.

@@ -110,10 +110,8 @@ impl Run {
                 self.wipe(&self.path.join(GENERATIONS).join(name))?;
             }
         }
-        match rustix::fs::unlinkat(&self.fd, CURRENT_NEW, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(Error::when("remove", &self.path.join(CURRENT_NEW))(error)),
-        }
+        let left = file::remove(self.fd.as_fd(), OsStr::new(CURRENT_NEW));
+        left.map_err(Error::when("remove", &self.path.join(CURRENT_NEW)))
     }
 
     /// Removes a generation. On tmpfs its pages go back to the kernel, which clears them before anybody else sees them:
@@ -132,7 +130,7 @@ impl Run {
     /// Makes `number` the current generation, in one step.
     pub(super) fn point_at(&self, number: u64) -> Result<(), Error> {
         let path = self.path.join(CURRENT);
-        drop(rustix::fs::unlinkat(&self.fd, CURRENT_NEW, AtFlags::empty()));
+        drop(file::remove(self.fd.as_fd(), OsStr::new(CURRENT_NEW)));
         let target = format!("{GENERATIONS}/{number}");
         self.probe
             .around("flip link", || rustix::fs::symlinkat(target.as_str(), &self.fd, CURRENT_NEW))
@@ -173,7 +171,7 @@ impl Run {
     pub(super) fn write_manifest(&self, folder: BorrowedFd<'_>, manifest: &Manifest) -> io::Result<()> {
         const NEW: &str = ".manifest.new";
         let bytes = serde_json::to_vec_pretty(manifest)?;
-        drop(rustix::fs::unlinkat(folder, NEW, AtFlags::empty()));
+        drop(file::remove(folder, OsStr::new(NEW)));
         self.probe.around("manifest", || file::create(folder, OsStr::new(NEW), own(0o600), &bytes, false))?;
         self.probe.around("manifest rename", || rustix::fs::renameat(folder, NEW, folder, manifest::NAME))?;
         Ok(())
@@ -276,7 +274,7 @@ fn key(folder: BorrowedFd<'_>) -> io::Result<DigestKey> {
         None => {
             let mut bytes = Zeroizing::new(vec![0; KEY_BYTES]);
             getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-            drop(rustix::fs::unlinkat(folder, KEY, AtFlags::empty()));
+            drop(file::remove(folder, OsStr::new(KEY)));
             file::create(folder, OsStr::new(KEY), own(0o600), &bytes, false)?;
             bytes
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use bulla_crds::host::Glob;
 
 /// Where the sink works and what it may touch.
 #[derive(Clone, Debug)]
@@ -65,19 +65,19 @@ impl std::fmt::Debug for Probe {
 }
 
 /// What may be declared: the agent's own folders, `/proc`, `/sys` and `/dev` never.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
-    allowed: Option<GlobSet>,
-    forbidden: GlobSet,
+    allowed: Option<Vec<Glob>>,
+    forbidden: Vec<Glob>,
     own: Vec<PathBuf>,
 }
 
 /// A glob that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{glob:?} is no glob of paths: {reason}")]
+#[error("{glob:?} {reason}")]
 pub struct PolicyError {
     glob: String,
-    reason: String,
+    reason: &'static str,
 }
 
 /// Never files of ours: what the kernel shows there is no file.
@@ -100,7 +100,7 @@ impl Policy {
 
     /// Whether a declared path is taken; else why not.
     pub(super) fn check_declared(&self, path: &Path, root: &Path) -> Result<(), String> {
-        if self.allowed.as_ref().is_some_and(|allowed| !allowed.is_match(path)) {
+        if self.allowed.as_ref().is_some_and(|allowed| !fits(allowed, path)) {
             return Err("this host's settings do not let the repository write there (`allow.paths`)".to_owned());
         }
         self.check_real(path, root)
@@ -111,7 +111,7 @@ impl Policy {
         if let Some(kernel) = KERNEL.iter().find(|kernel| path.starts_with(kernel)) {
             return Err(format!("{} is in {kernel}, where no files are kept", path.display()));
         }
-        if self.forbidden.is_match(path) {
+        if fits(&self.forbidden, path) {
             return Err(format!("this host's settings forbid {}", path.display()));
         }
         let real = below(root, path);
@@ -122,25 +122,18 @@ impl Policy {
     }
 }
 
-impl Default for Policy {
-    fn default() -> Self {
-        Self { allowed: None, forbidden: GlobSet::empty(), own: Vec::new() }
-    }
-}
-
 /// The absolute `path` below `root`.
 pub(super) fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-fn globs(globs: &[String]) -> Result<GlobSet, PolicyError> {
-    let mut set = GlobSetBuilder::new();
-    let unreadable = |glob: &str, error: &globset::Error| PolicyError { glob: glob.to_owned(), reason: error.to_string() };
-    for glob in globs {
-        let built = GlobBuilder::new(glob).literal_separator(true).build();
-        set.add(built.map_err(|error| unreadable(glob, &error))?);
-    }
-    set.build().map_err(|error| unreadable(error.glob().unwrap_or_default(), &error))
+fn globs(globs: &[String]) -> Result<Vec<Glob>, PolicyError> {
+    let read = |glob: &String| Glob::parse(glob).map_err(|reason| PolicyError { glob: glob.clone(), reason });
+    globs.iter().map(read).collect()
+}
+
+fn fits(globs: &[Glob], path: &Path) -> bool {
+    path.to_str().is_some_and(|path| globs.iter().any(|glob| glob.matches(path)))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::run::{self, Run};
 use super::settings::Settings;
 use super::walk::{Walker, check_shape};
 use super::{file, settle};
-use crate::host::desired::{Content, File, Place, Problem};
+use crate::host::desired::{Content, File, Keep, Place, Problem};
 
 /// Folders in a generation: everybody may pass through, nobody else looks around.
 const FOLDER: u32 = 0o711;
@@ -126,7 +126,7 @@ enum Outcome {
 
 impl Stager<'_> {
     /// Stages `files`.
-    pub(super) fn stage(mut self, mut files: Vec<File>, commit: &str) -> Result<Staged, Error> {
+    pub(super) fn stage(mut self, mut files: Vec<File>, keep: &Keep, commit: &str) -> Result<Staged, Error> {
         files.sort_by(|one, other| one.path.cmp(&other.path));
         let number = self.run.next()?;
         let made = self.settings.probe.around("generation", || self.run.make_part(number));
@@ -149,6 +149,9 @@ impl Stager<'_> {
             waiting: true,
         };
         let declared: BTreeSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+        let known = self.current.files.keys().chain(self.ledger.claims().map(|(path, _)| path));
+        let kept = known.filter(|path| !declared.contains(*path) && keep.holds(path));
+        let kept: BTreeSet<PathBuf> = kept.cloned().collect();
         let mut tree = Tree { files: files_folder, open: Vec::new() };
         let mut owners = Owners::default();
         for file in files {
@@ -163,6 +166,12 @@ impl Stager<'_> {
                 Outcome::Staged(entry) => drop(staged.manifest.files.insert(path, entry)),
                 Outcome::Held => staged.manifest.held.push(path),
                 Outcome::Refused => {}
+            }
+        }
+        for path in kept {
+            match self.carry(&path, &mut tree)? {
+                Outcome::Staged(entry) => drop(staged.manifest.files.insert(path, entry)),
+                Outcome::Held | Outcome::Refused => staged.manifest.held.push(path),
             }
         }
         let written = self.run.write_manifest(folder.as_fd(), &staged.manifest);

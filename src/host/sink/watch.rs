@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 
@@ -50,7 +51,7 @@ impl Watch {
                 Err(error) => unwatched.push((folder, error.into())),
             }
         }
-        Ok(Self { fd: AsyncFd::new(fd)?, names, unwatched, quiet, longest })
+        Ok(Self { fd: AsyncFd::with_interest(fd, Interest::READABLE)?, names, unwatched, quiet, longest })
     }
 
     /// The folders that are not watched, and why: they are missing, or the user's limit of watches is reached.

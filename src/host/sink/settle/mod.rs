@@ -205,7 +205,7 @@ pub(super) fn tidy(ledger: &Ledger, walker: &mut Walker<'_>) {
             && let Some(folder) = spot.fd()
         {
             // Mostly there is none.
-            drop(rustix::fs::unlinkat(folder, temporary(&spot.name), AtFlags::empty()));
+            drop(file::remove(folder, &temporary(&spot.name)));
         }
     }
 }

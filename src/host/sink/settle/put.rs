@@ -57,7 +57,7 @@ impl Settler<'_> {
             }
         };
         if made.is_err() {
-            drop(rustix::fs::unlinkat(folder, temporary(&spot.name), AtFlags::empty()));
+            drop(file::remove(folder, &temporary(&spot.name)));
         }
         made?;
         self.touch(&spot).map_err(|error| io::Error::from(error).to_string())?;
@@ -90,7 +90,7 @@ impl Settler<'_> {
             return Ok(self.settings.probe.around("link", || rustix::fs::symlinkat(&target, folder, name))?);
         }
         let new = temporary(name);
-        remove_old(folder, &new)?;
+        file::remove(folder, &new)?;
         self.settings.probe.around("new link", || rustix::fs::symlinkat(&target, folder, &new))?;
         Ok(self.settings.probe.around("link over", || rustix::fs::renameat(folder, &new, folder, name))?)
     }
@@ -104,7 +104,7 @@ impl Settler<'_> {
         nothing: bool,
     ) -> io::Result<()> {
         let new = temporary(name);
-        remove_old(folder, &new)?;
+        file::remove(folder, &new)?;
         self.settings.probe.around("new copy", || file::create(folder, &new, entry.rights(), bytes, true))?;
         let renamed = self.settings.probe.around("copy", || match nothing {
             true => rustix::fs::renameat_with(folder, &new, folder, name, RenameFlags::NOREPLACE),
@@ -170,14 +170,6 @@ fn is_foreign(claim: Claim, right: bool, folder: BorrowedFd<'_>, name: &OsStr) -
         Claim { before: true, .. } => !exists(folder, &backup(name)),
         // Nothing was there when we planned. What we wanted is ours; else somebody was faster.
         Claim { before: false, .. } => !right,
-    }
-}
-
-/// Removes what an interrupted attempt left.
-fn remove_old(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
-    match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }
 
