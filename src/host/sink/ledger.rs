@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::settings::Probe;
+use super::file::Last;
 use super::{file, run};
 use crate::host::desired::Place;
 
@@ -121,7 +122,7 @@ impl Ledger {
 
     fn replace(&self, bytes: &[u8]) -> std::io::Result<()> {
         file::remove(self.folder.as_fd(), OsStr::new(TEMPORARY))?;
-        file::create(self.folder.as_fd(), OsStr::new(TEMPORARY), run::own(0o600), bytes, true)?;
+        file::create(self.folder.as_fd(), OsStr::new(TEMPORARY), run::own(0o600), bytes, Last::OnDisk, self.probe)?;
         self.probe.around("ledger rename", || rustix::fs::renameat(&self.folder, TEMPORARY, &self.folder, NAME))?;
         run::sync_folder(self.folder.as_fd())
     }

@@ -17,6 +17,7 @@ use super::owner::Owners;
 use super::run::{self, Run};
 use super::settings::Settings;
 use super::walk::{Walker, check_shape};
+use super::file::Last;
 use super::{file, settle};
 use crate::host::desired::{Content, File, Keep, Place, Problem};
 
@@ -262,7 +263,7 @@ impl Stager<'_> {
     fn write(&self, tree: &mut Tree, path: &Path, entry: &Entry, bytes: &[u8]) -> Result<Result<(), String>, Error> {
         let written = tree.folder_of(path).and_then(|folder| {
             let name = path.file_name().unwrap_or_default();
-            self.settings.probe.around("file", || file::create(folder, name, entry.rights(), bytes, false))
+            file::create(folder, name, entry.rights(), bytes, Last::InMemory, self.settings.probe)
         });
         match written {
             Ok(()) => Ok(Ok(())),
