@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
-use super::settings::Probe;
 use super::file::Last;
+use super::settings::Probe;
 use super::{file, run};
 use crate::host::desired::Place;
 
@@ -19,7 +19,7 @@ const TEMPORARY: &str = ".placed.json.new";
 const VERSION: u32 = 1;
 
 /// What is ours at the declared paths.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     version: u32,
     /// The folder that the paths are below.
@@ -60,7 +60,8 @@ pub(super) struct Ledger {
     path: PathBuf,
     probe: Probe,
     record: Record,
-    saved: Vec<u8>,
+    /// As it was written last.
+    saved: Record,
 }
 
 impl Ledger {
@@ -68,17 +69,31 @@ impl Ledger {
     pub(super) fn open(state: &Path, root: &Path, probe: Probe) -> Result<(Self, Option<String>), Error> {
         let folder = run::own_folder(state, 0o700)?;
         let path = state.join(NAME);
-        let empty = || Record { version: VERSION, root: root.to_owned(), paths: BTreeMap::new(), folders: BTreeSet::new() };
+        let empty =
+            || Record { version: VERSION, root: root.to_owned(), paths: BTreeMap::new(), folders: BTreeSet::new() };
         let (record, warning) = match file::read(folder.as_fd(), OsStr::new(NAME)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (empty(), None),
             Err(error) => return Err(Error::when("read", &path)(error)),
             Ok((_, bytes)) => match serde_json::from_slice::<Record>(&bytes) {
                 Ok(record) if record.version == VERSION && record.root == root => (record, None),
-                Ok(record) if record.version == VERSION => (empty(), Some(format!("{} is about files below {}: these are left as they are", path.display(), record.root.display()))),
-                Ok(_) | Err(_) => (empty(), Some(format!("{} cannot be read: what is at declared paths is taken for somebody else's and kept beside them", path.display()))),
+                Ok(record) if record.version == VERSION => (
+                    empty(),
+                    Some(format!(
+                        "{} is about files below {}: these are left as they are",
+                        path.display(),
+                        record.root.display()
+                    )),
+                ),
+                Ok(_) | Err(_) => (
+                    empty(),
+                    Some(format!(
+                        "{} cannot be read: what is at declared paths is taken for somebody else's and kept beside them",
+                        path.display()
+                    )),
+                ),
             },
         };
-        Ok((Self { folder, path, probe, record, saved: Vec::new() }, warning))
+        Ok((Self { folder, path, probe, saved: record.clone(), record }, warning))
     }
 
     pub(super) fn claim(&self, path: &Path) -> Option<Claim> {
@@ -111,13 +126,19 @@ impl Ledger {
 
     /// Writes it, through to the disk, if it is not what was written last.
     pub(super) fn save(&mut self) -> Result<(), Error> {
-        let bytes = serde_json::to_vec(&self.record).map_err(|error| Error::when("write", &self.path)(std::io::Error::from(error)))?;
-        if bytes == self.saved {
+        if self.record == self.saved {
             return Ok(());
         }
-        self.probe.around("ledger", || self.replace(&bytes)).map_err(Error::when("write", &self.path))?;
-        self.saved = bytes;
+        let written =
+            serde_json::to_vec(&self.record).map_err(std::io::Error::from).and_then(|bytes| self.replace(&bytes));
+        written.map_err(Error::when("write", &self.path))?;
+        self.saved = self.record.clone();
         Ok(())
+    }
+
+    /// Takes back what was not written.
+    pub(super) fn revert(&mut self) {
+        self.record = self.saved.clone();
     }
 
     fn replace(&self, bytes: &[u8]) -> std::io::Result<()> {

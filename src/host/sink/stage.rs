@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 
 use super::changes::{self, Aspect, Change};
 use super::error::{Error, is_full};
+use super::file::Last;
 use super::ledger::Ledger;
 use super::manifest::{Entry, Manifest, digest};
 use super::owner::Owners;
 use super::run::{self, Run};
 use super::settings::Settings;
 use super::walk::{Walker, check_shape};
-use super::file::Last;
 use super::{file, settle};
 use crate::host::desired::{Content, File, Keep, Place, Problem};
 
@@ -191,8 +191,8 @@ impl Stager<'_> {
     ) -> Result<Outcome, Error> {
         let File { path, owner, group, mode, place, role, content, secrets } = file;
         let longest = self.settings.root.as_os_str().len().max(self.run.link_target(Path::new("/")).as_os_str().len());
-        let taken = check_shape(&path, longest)
-            .and_then(|()| self.settings.policy.check_declared(&path, &self.settings.root));
+        let taken =
+            check_shape(&path, longest).and_then(|()| self.settings.policy.check_declared(&path, &self.settings.root));
         if let Err(why) = taken {
             problems.push(problem(&path, &why));
             return Ok(Outcome::Refused);

@@ -50,7 +50,10 @@ impl Watch {
                 Err(error) => unwatched.push((folder, error.into())),
             }
         }
-        #[expect(deprecated, reason = "its successor is unsafe for those who lend a descriptor; this one is given away")]
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe for those who lend a descriptor; this one is given away"
+        )]
         let fd = AsyncFd::new(fd)?;
         Ok(Self { fd, names, unwatched, quiet, longest })
     }

@@ -35,9 +35,16 @@ fn a_link_that_a_user_can_change_is_not_followed_and_one_of_roots_is() {
                 link("/var/loop/c", "x"),
             ],
         );
-        assert_eq!(told(&flipped), map([("/home/app/own/secret", "added"), ("/var/run/a", "added"), ("/var/up/new/b", "added")]));
+        assert_eq!(
+            told(&flipped),
+            map([("/home/app/own/secret", "added"), ("/var/run/a", "added"), ("/var/up/new/b", "added")])
+        );
         assert_eq!(problems.len(), 4, "{problems:?}");
-        assert_eq!(problems.iter().filter(|problem| problem.contains("can change, so it is not followed")).count(), 3, "{problems:?}");
+        assert_eq!(
+            problems.iter().filter(|problem| problem.contains("can change, so it is not followed")).count(),
+            3,
+            "{problems:?}"
+        );
         assert_eq!(fs::read_dir(world.path("/etc")).unwrap().count(), 0, "nothing came through the links");
         assert_eq!((world.read("/run/a"), world.read("/run/real/new/b")), ("1".to_owned(), "1".to_owned()));
         apply(&mut sink, Vec::new());
@@ -59,7 +66,11 @@ fn a_link_that_takes_a_folders_place_after_the_flip_leads_nobody_astray() {
         assert_eq!(sink.drift().unwrap().len(), 2);
         assert_eq!(sink.repair().unwrap().settled.problems.len(), 2);
         let gone = sink.stage(Vec::new(), &bulla::host::desired::Keep::default(), "commit").unwrap();
-        assert_eq!(sink.flip(gone).unwrap().settled.problems.len(), 2, "what cannot be reached safely is told of, not removed");
+        assert_eq!(
+            sink.flip(gone).unwrap().settled.problems.len(),
+            2,
+            "what cannot be reached safely is told of, not removed"
+        );
         assert_eq!(world.read("/etc/passwd"), "theirs");
         assert_eq!(fs::read_dir(world.path("/etc")).unwrap().count(), 1);
     });
@@ -76,8 +87,17 @@ fn links_do_not_lead_around_the_policy_nor_into_the_agents_own_folders() {
         let policy = Policy::new(None, &forbidden, vec![world.path("/etc/bulla")]).unwrap();
         let world = World { policy, ..World::at(world.base.clone()) };
         let mut sink = world.open();
-        let paths = ["/etc/private/a", "/etc/open/a", "/etc/kernel/a", "/etc/bulla/host.yaml", "/etc/bulla", "/dev/null", "/sys/a"];
-        let (flipped, problems) = try_apply(&mut sink, paths.iter().map(|path| link(path, "x")).chain([link("/etc/b", "1")]).collect());
+        let paths = [
+            "/etc/private/a",
+            "/etc/open/a",
+            "/etc/kernel/a",
+            "/etc/bulla/host.yaml",
+            "/etc/bulla",
+            "/dev/null",
+            "/sys/a",
+        ];
+        let (flipped, problems) =
+            try_apply(&mut sink, paths.iter().map(|path| link(path, "x")).chain([link("/etc/b", "1")]).collect());
         assert_eq!(told(&flipped), map([("/etc/b", "added")]));
         assert_eq!(problems.len(), paths.len(), "{problems:?}");
         assert_eq!(world.tree(), ["/etc/", "/etc/b", "/etc/kernel", "/etc/open", "/etc/private/", "/proc/"]);
@@ -88,7 +108,9 @@ fn links_do_not_lead_around_the_policy_nor_into_the_agents_own_folders() {
 fn folders_fifos_devices_sockets_and_mount_points_are_never_replaced() {
     inside("attacks::folders_fifos_devices_sockets_and_mount_points_are_never_replaced", |world| {
         fs::create_dir(world.path("/etc/folder")).unwrap();
-        let run = |program: &str, args: &[&str]| assert!(Command::new(program).args(args).status().unwrap().success(), "{program}");
+        let run = |program: &str, args: &[&str]| {
+            assert!(Command::new(program).args(args).status().unwrap().success(), "{program}")
+        };
         let path = |declared: &str| world.path(declared).to_str().unwrap().to_owned();
         run("mkfifo", &[&path("/etc/fifo")]);
         run("mknod", &[&path("/etc/device"), "c", "1", "3"]);
@@ -125,7 +147,10 @@ fn a_temporary_name_that_somebody_put_there_first_is_not_written_through() {
         symlink("victim", world.path("/etc/.b.bulla-new")).unwrap();
         let mut sink = world.open();
         apply(&mut sink, vec![copy("/etc/a", "1"), link("/etc/b", "1")]);
-        assert_eq!((world.read("/etc/victim"), world.read("/etc/a"), world.read("/etc/b")), ("theirs".into(), "1".into(), "1".into()));
+        assert_eq!(
+            (world.read("/etc/victim"), world.read("/etc/a"), world.read("/etc/b")),
+            ("theirs".into(), "1".into(), "1".into())
+        );
         assert!(!world.is_link("/etc/a") && !world.path("/etc/.a.bulla-new").is_symlink());
     });
 }

@@ -55,7 +55,15 @@ fn what_was_edited_or_removed_at_declared_paths_is_put_back() {
 fn an_edit_of_the_file_on_tmpfs_itself_is_found_and_staged_again() {
     inside("drift::an_edit_of_the_file_on_tmpfs_itself_is_found_and_staged_again", |world| {
         let mut sink = world.open();
-        let files = || vec![link("/etc/a", "good"), link("/etc/b", "good"), link("/etc/c", "good"), copy("/etc/d", "good"), link("/etc/e", "1")];
+        let files = || {
+            vec![
+                link("/etc/a", "good"),
+                link("/etc/b", "good"),
+                link("/etc/c", "good"),
+                copy("/etc/d", "good"),
+                link("/etc/e", "1"),
+            ]
+        };
         apply(&mut sink, files());
         // Through the link: what `vi` or `echo >` does.
         fs::write(world.path("/etc/a"), "evil").unwrap();
@@ -63,13 +71,21 @@ fn an_edit_of_the_file_on_tmpfs_itself_is_found_and_staged_again() {
         fs::hard_link(world.run().join("current/files/etc/c"), world.run().join("stolen")).unwrap();
         fs::write(world.run().join("current/files/etc/d"), "evil").unwrap();
         let found = kinds(&sink.drift().unwrap());
-        let expected = ["generation /etc/a [Bytes]", "generation /etc/b [Mode]", "generation /etc/c [Bytes]", "generation /etc/d [Bytes]"];
+        let expected = [
+            "generation /etc/a [Bytes]",
+            "generation /etc/b [Mode]",
+            "generation /etc/c [Bytes]",
+            "generation /etc/d [Bytes]",
+        ];
         assert_eq!(found, expected);
         assert!(sink.repair().unwrap().stage_again);
         assert_eq!(world.read("/etc/d"), "good", "a copy is never made of bytes that were changed");
         let staged = stage(&sink, files());
         let flipped = sink.flip(staged).unwrap();
-        assert_eq!(told(&flipped), map([("/etc/a", "bytes"), ("/etc/b", "mode"), ("/etc/c", "bytes"), ("/etc/d", "bytes")]));
+        assert_eq!(
+            told(&flipped),
+            map([("/etc/a", "bytes"), ("/etc/b", "mode"), ("/etc/c", "bytes"), ("/etc/d", "bytes")])
+        );
         assert_eq!((sink.drift().unwrap(), world.read("/etc/a")), (Vec::new(), "good".to_owned()));
     });
 }

@@ -22,7 +22,10 @@ fn a_full_tmpfs_fails_the_whole_stage_and_changes_nothing() {
         assert!(matches!(&failed, Err(Error::NoSpace { at, .. }) if at.ends_with("etc/big")), "{:?}", failed.err());
         assert_eq!(fs::read_dir(world.run().join("generations")).unwrap().count(), 2, "what was staged is wiped");
         assert_eq!((world.read("/etc/a"), world.read("/etc/b")), ("good".to_owned(), "good".to_owned()));
-        assert_eq!(told(&apply(&mut sink, vec![link("/etc/a", "new"), copy("/etc/b", "good")])), map([("/etc/a", "bytes")]));
+        assert_eq!(
+            told(&apply(&mut sink, vec![link("/etc/a", "new"), copy("/etc/b", "good")])),
+            map([("/etc/a", "bytes")])
+        );
     });
 }
 
@@ -54,7 +57,10 @@ fn a_read_only_target_is_a_problem_of_its_files_alone() {
         let mut sink = world.open();
         let staged = stage(&sink, vec![link("/ro/a", "1"), copy("/ro/sub/b", "1"), link("/etc/c", "1")]);
         let problems: Vec<_> = staged.problems().iter().map(ToString::to_string).collect();
-        assert!(problems.len() == 2 && problems.iter().all(|problem| problem.contains("Read-only file system")), "{problems:?}");
+        assert!(
+            problems.len() == 2 && problems.iter().all(|problem| problem.contains("Read-only file system")),
+            "{problems:?}"
+        );
         assert_eq!(told(&sink.flip(staged).unwrap()), map([("/etc/c", "added")]));
         assert_eq!(world.read("/etc/c"), "1");
     });
@@ -84,10 +90,15 @@ fn a_state_folder_that_cannot_be_written_stops_a_flip_before_it() {
         mount(&["-t", "tmpfs", "-o", "size=64k", "tmpfs"], &world.base.join("state"));
         let mut sink = world.open();
         apply(&mut sink, vec![link("/etc/a", "1")]);
-        assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(world.base.join("state")).status().unwrap().success());
+        assert!(
+            Command::new("mount").args(["-o", "remount,ro"]).arg(world.base.join("state")).status().unwrap().success()
+        );
         let staged = stage(&sink, vec![link("/etc/a", "2"), link("/etc/b", "2")]);
         assert!(matches!(sink.flip(staged), Err(Error::System { .. })));
-        assert_eq!((world.read("/etc/a"), world.tree()), ("1".to_owned(), vec!["/etc/".to_owned(), "/etc/a".to_owned()]));
+        assert_eq!(
+            (world.read("/etc/a"), world.tree()),
+            ("1".to_owned(), vec!["/etc/".to_owned(), "/etc/a".to_owned()])
+        );
         let staged = stage(&sink, vec![link("/etc/a", "2")]);
         sink.flip(staged).expect("where nothing new is claimed the ledger is not needed");
         assert_eq!(world.read("/etc/a"), "2");

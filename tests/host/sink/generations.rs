@@ -18,11 +18,18 @@ fn files_are_there_with_owner_group_and_mode_and_a_link_leads_to_tmpfs() {
         let group = if uzers_has("nogroup") { group } else { File { group: Some("65534".to_owned()), ..group } };
         let flipped = apply(
             &mut sink,
-            vec![of(link("/etc/app/a", "one"), "65534", 0o400), group, of(copy("/etc/cron.d/c", "three"), "root", 0o4755)],
+            vec![
+                of(link("/etc/app/a", "one"), "65534", 0o400),
+                group,
+                of(copy("/etc/cron.d/c", "three"), "root", 0o4755),
+            ],
         );
         assert_eq!((flipped.from, flipped.to), (0, 1));
         assert_eq!(told(&flipped), map([("/etc/app/a", "added"), ("/etc/app/b", "added"), ("/etc/cron.d/c", "added")]));
-        assert_eq!((world.read("/etc/app/a"), world.read("/etc/app/b"), world.read("/etc/cron.d/c")), ("one".into(), "two".into(), "three".into()));
+        assert_eq!(
+            (world.read("/etc/app/a"), world.read("/etc/app/b"), world.read("/etc/cron.d/c")),
+            ("one".into(), "two".into(), "three".into())
+        );
         assert_eq!((world.rights("/etc/app/a").0, world.rights("/etc/app/a").2), (NOBODY, 0o400));
         assert_eq!(world.rights("/etc/app/b"), (1, 65534, 0o640));
         assert_eq!(world.rights("/etc/cron.d/c"), (0, 0, 0o4755));
@@ -38,7 +45,10 @@ fn files_are_there_with_owner_group_and_mode_and_a_link_leads_to_tmpfs() {
 }
 
 fn uzers_has(group: &str) -> bool {
-    fs::read_to_string("/etc/group").unwrap().lines().any(|line| line.starts_with(&format!("{group}:")) && line.contains(":65534:"))
+    fs::read_to_string("/etc/group")
+        .unwrap()
+        .lines()
+        .any(|line| line.starts_with(&format!("{group}:")) && line.contains(":65534:"))
 }
 
 static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -93,7 +103,11 @@ fn an_unchanged_commit_changes_nothing_and_says_so() {
         let after = fs::metadata(world.path("/etc/b")).unwrap();
         assert_eq!((before.ino(), before.ctime_nsec()), (after.ino(), after.ctime_nsec()));
         assert_eq!(sink.current().commit.as_deref(), Some("other"), "the commit is known all the same");
-        assert_eq!(fs::read_dir(world.run().join("generations")).unwrap().count(), 2, "0 and 1, nothing staged is left");
+        assert_eq!(
+            fs::read_dir(world.run().join("generations")).unwrap().count(),
+            2,
+            "0 and 1, nothing staged is left"
+        );
     });
 }
 
@@ -101,10 +115,25 @@ fn an_unchanged_commit_changes_nothing_and_says_so() {
 fn owner_mode_and_place_count_as_bytes_do() {
     inside("generations::owner_mode_and_place_count_as_bytes_do", |world| {
         let mut sink = world.open();
-        apply(&mut sink, vec![link("/etc/a", "1"), link("/etc/b", "1"), link("/etc/c", "1"), link("/etc/d", "1"), link("/etc/e", "1")]);
+        apply(
+            &mut sink,
+            vec![
+                link("/etc/a", "1"),
+                link("/etc/b", "1"),
+                link("/etc/c", "1"),
+                link("/etc/d", "1"),
+                link("/etc/e", "1"),
+            ],
+        );
         let flipped = apply(
             &mut sink,
-            vec![link("/etc/a", "1"), link("/etc/b", "2"), of(link("/etc/c", "1"), "root", 0o440), of(link("/etc/d", "1"), "1", 0o400), copy("/etc/e", "1")],
+            vec![
+                link("/etc/a", "1"),
+                link("/etc/b", "2"),
+                of(link("/etc/c", "1"), "root", 0o440),
+                of(link("/etc/d", "1"), "1", 0o400),
+                copy("/etc/e", "1"),
+            ],
         );
         let expected = map([("/etc/b", "bytes"), ("/etc/c", "mode"), ("/etc/d", "owner group"), ("/etc/e", "place")]);
         assert_eq!(told(&flipped), expected);
@@ -122,7 +151,8 @@ fn one_rename_changes_every_link_at_once_and_a_staged_generation_is_seen_by_nobo
         apply(&mut sink, vec![link("/etc/a", "one"), link("/etc/b", "one")]);
         let staged = stage(&sink, vec![link("/etc/a", "two"), link("/etc/b", "two"), copy("/etc/c", "two")]);
         assert_eq!((world.read("/etc/a"), world.path("/etc/c").exists()), ("one".to_owned(), false));
-        let seen: Vec<_> = staged.files().map(|file| (file.path, fs::read_to_string(file.staged).unwrap(), file.place)).collect();
+        let seen: Vec<_> =
+            staged.files().map(|file| (file.path, fs::read_to_string(file.staged).unwrap(), file.place)).collect();
         assert_eq!(seen.last(), Some(&(world.path("/etc/c"), "two".to_owned(), Place::Copy)));
         assert_eq!(staged.covers(), world.run().join("generations/1"));
         let folder = staged.folder().to_owned();
@@ -139,7 +169,9 @@ fn last_good_bytes_stay_also_with_a_new_mode_and_after_a_boot_a_copy_is_left_alo
     inside("generations::last_good_bytes_stay_also_with_a_new_mode_and_after_a_boot_a_copy_is_left_alone", |world| {
         let mut sink = world.open();
         apply(&mut sink, vec![link("/etc/a", "good"), copy("/etc/b", "good"), link("/etc/c", "1")]);
-        let files = || vec![of(last_good(link("/etc/a", "")), "root", 0o440), last_good(copy("/etc/b", "")), link("/etc/c", "2")];
+        let files = || {
+            vec![of(last_good(link("/etc/a", "")), "root", 0o440), last_good(copy("/etc/b", "")), link("/etc/c", "2")]
+        };
         assert_eq!(told(&apply(&mut sink, files())), map([("/etc/a", "mode"), ("/etc/c", "bytes")]));
         assert_eq!((world.read("/etc/a"), world.read("/etc/b")), ("good".to_owned(), "good".to_owned()));
         assert!(sink.current().files[Path::new("/etc/a")].stale && !sink.current().files[Path::new("/etc/c")].stale);
@@ -184,17 +216,24 @@ fn going_back_brings_bytes_owners_and_removed_files_back_and_pruning_keeps_three
         assert_eq!((world.read("/etc/mine"), world.path("/etc/b").exists()), ("before".to_owned(), false));
         let back = sink.back_to(1).unwrap();
         assert_eq!(told(&back)["/etc/a"], "bytes owner group mode");
-        assert_eq!((world.read("/etc/a"), world.read("/etc/b"), world.read("/etc/mine")), ("one".into(), "one".into(), "ours".into()));
+        assert_eq!(
+            (world.read("/etc/a"), world.read("/etc/b"), world.read("/etc/mine")),
+            ("one".into(), "one".into(), "ours".into())
+        );
         assert!(!world.path("/etc/c").exists());
         assert_eq!(world.rights("/etc/a"), (0, 0, 0o400));
         let back = sink.back_to(0).unwrap();
         assert_eq!(back.to, 0);
-        assert_eq!((world.tree(), world.read("/etc/mine")), (vec!["/etc/".to_owned(), "/etc/mine".to_owned()], "before".to_owned()));
+        assert_eq!(
+            (world.tree(), world.read("/etc/mine")),
+            (vec!["/etc/".to_owned(), "/etc/mine".to_owned()], "before".to_owned())
+        );
         for number in 3..8 {
             assert_eq!(apply(&mut sink, vec![link("/etc/a", &number.to_string())]).to, number);
         }
         assert_eq!(sink.prune().unwrap(), 5);
-        let kept: Vec<_> = sink.generations().unwrap().into_iter().map(|kept| (kept.manifest.number, kept.is_current)).collect();
+        let kept: Vec<_> =
+            sink.generations().unwrap().into_iter().map(|kept| (kept.manifest.number, kept.is_current)).collect();
         assert_eq!(kept, [(5, false), (6, false), (7, true)]);
         assert!(matches!(sink.back_to(1), Err(Error::NoGeneration(1))));
         sink.back_to(5).unwrap();
@@ -205,7 +244,11 @@ fn going_back_brings_bytes_owners_and_removed_files_back_and_pruning_keeps_three
         assert_eq!(world.read("/etc/a"), "5");
         drop(sink);
         let sink = world.open();
-        assert_eq!((sink.current().number, sink.generations().unwrap().len()), (5, 1), "what was gone back from is gone");
+        assert_eq!(
+            (sink.current().number, sink.generations().unwrap().len()),
+            (5, 1),
+            "what was gone back from is gone"
+        );
     });
 }
 

@@ -67,6 +67,16 @@ fn state(world: &World) -> State {
     files.map(|path| (path.clone(), (world.is_link(&path), world.read(&path), world.rights(&path)))).collect()
 }
 
+/// The death of a process loses nothing that was written: no disk is needed, and none has to be waited for.
+fn in_memory(world: &World) {
+    for folder in ["root", "state"] {
+        fs::create_dir_all(world.base.join(folder)).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(world.base.join(folder)).status();
+        assert!(mounted.unwrap().success());
+        fs::set_permissions(world.base.join(folder), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
 /// A root as it was before us, with files of somebody else.
 fn wipe(world: &World) {
     world.boot();
@@ -92,7 +102,8 @@ fn apply(sink: &mut Sink, files: Vec<File>, commit: &str) {
 fn nothing_is_left(world: &World, at: usize) {
     let temporary = world.tree().into_iter().filter(|path| path.contains("bulla-new")).collect::<Vec<_>>();
     assert_eq!(temporary, [""; 0], "point {at}");
-    let generations: Vec<_> = fs::read_dir(world.run().join("generations")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let generations: Vec<_> =
+        fs::read_dir(world.run().join("generations")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(generations.iter().all(|name| !name.to_string_lossy().contains("part")), "point {at}: {generations:?}");
     let ledger = fs::read_to_string(world.base.join("state/placed.json")).unwrap_or_default();
     assert!(!ledger.contains("canary"), "point {at}");
@@ -111,13 +122,15 @@ struct Scenario {
 /// Kills `step` at every point. After each: opens the sink and compares with the states before and after.
 fn at_every_point(name: &str, scenario: &Scenario) {
     if std::env::var_os(AT).is_some() {
-        let world = World { probe: Probe::calling(point), ..World::at(std::env::var_os("BULLA_TEST_SINK").unwrap().into()) };
+        let world =
+            World { probe: Probe::calling(point), ..World::at(std::env::var_os("BULLA_TEST_SINK").unwrap().into()) };
         let mut sink = world.open();
         (scenario.step)(&mut sink);
         fs::write(world.base.join(COUNT), PASSED.load(Ordering::SeqCst).to_string()).unwrap();
         return;
     }
     inside(name, |world| {
+        in_memory(world);
         let child = |at: usize| {
             let done = Command::new(std::env::current_exe().unwrap())
                 .args([&format!("sink::{name}"), "--exact", "--nocapture", "--test-threads=1"])
@@ -146,7 +159,11 @@ fn at_every_point(name: &str, scenario: &Scenario) {
             assert_eq!(settled.problems, [], "point {at}");
             let is_new = sink.current().commit.as_deref() == scenario.after && !sink.current().fresh;
             *if is_new { &mut news } else { &mut olds } += 1;
-            assert_eq!(state(world), if is_new { end.clone() } else { start.clone() }, "point {at} of {points}, new: {is_new}");
+            assert_eq!(
+                state(world),
+                if is_new { end.clone() } else { start.clone() },
+                "point {at} of {points}, new: {is_new}"
+            );
             nothing_is_left(world, at);
             assert_eq!(sink.drift().unwrap(), [], "point {at}");
             // And life goes on, to the very end.
@@ -219,6 +236,7 @@ fn a_loss_of_power_and_another_commit_after_the_boot_end_at_that_commit() {
         return at_every_point(name, &scenario);
     }
     inside(name, |world| {
+        in_memory(world);
         wipe(world);
         with_old_and_new(world);
         let end = state(world);

@@ -5,7 +5,9 @@ use super::world::{apply, inside_of_size, link, stage};
 #[test]
 fn a_thousand_files_are_staged_flipped_changed_and_removed() {
     inside_of_size("64m", "many::a_thousand_files_are_staged_flipped_changed_and_removed", |world| {
-        let files = |word: &str| (0..1000).map(|at| link(&format!("/etc/app-{}/secret-{at}", at / 5), word)).collect::<Vec<_>>();
+        let files = |word: &str| {
+            (0..1000).map(|at| link(&format!("/etc/app-{}/secret-{at}", at / 5), word)).collect::<Vec<_>>()
+        };
         let mut sink = world.open();
         let clock = std::time::Instant::now();
         let mut lap = |what: &str, since: &mut std::time::Duration| {
@@ -24,7 +26,10 @@ fn a_thousand_files_are_staged_flipped_changed_and_removed() {
         let flipped = sink.flip(staged).unwrap();
         lap("flip of bytes alone", &mut since);
         assert_eq!((flipped.changes.len(), flipped.settled.put.len()), (1000, 0), "one rename changes them all");
-        assert_eq!((world.read("/etc/app-0/secret-0"), world.read("/etc/app-199/secret-999")), ("two".into(), "two".into()));
+        assert_eq!(
+            (world.read("/etc/app-0/secret-0"), world.read("/etc/app-199/secret-999")),
+            ("two".into(), "two".into())
+        );
         assert_eq!(sink.drift().unwrap(), []);
         lap("drift", &mut since);
         let staged = stage(&sink, files("two"));

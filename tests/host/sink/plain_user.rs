@@ -47,9 +47,18 @@ fn unprivileged(world: &World) {
     let mut sink = world.open();
     let (flipped, problems) = try_apply(
         &mut sink,
-        vec![link("/etc/a", "1"), copy("/etc/b/c", "1"), of(link("/etc/d", "1"), "root", 0o400), of(link("/etc/e", "1"), "65534", 0o600), link("/etc/mine", "ours")],
+        vec![
+            link("/etc/a", "1"),
+            copy("/etc/b/c", "1"),
+            of(link("/etc/d", "1"), "root", 0o400),
+            of(link("/etc/e", "1"), "65534", 0o600),
+            link("/etc/mine", "ours"),
+        ],
     );
-    assert_eq!(told(&flipped), map([("/etc/a", "added"), ("/etc/b/c", "added"), ("/etc/e", "added"), ("/etc/mine", "added")]));
+    assert_eq!(
+        told(&flipped),
+        map([("/etc/a", "added"), ("/etc/b/c", "added"), ("/etc/e", "added"), ("/etc/mine", "added")])
+    );
     assert!(problems.len() == 1 && problems[0].starts_with("/etc/d: the agent (user 65534) may not"), "{problems:?}");
     assert_eq!(std::fs::metadata(world.path("/etc/b/c")).unwrap().uid(), NOBODY);
     apply(&mut sink, vec![link("/etc/a", "2")]);

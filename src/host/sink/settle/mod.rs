@@ -94,7 +94,11 @@ impl<'a> Settler<'a> {
                 self.ledger.set(&path, Claim { stage: Stage::Leaving, ..claim });
             }
         }
-        self.ledger.save()
+        let saved = self.ledger.save();
+        if saved.is_err() {
+            self.ledger.revert();
+        }
+        saved
     }
 
     /// Does it.
@@ -177,7 +181,9 @@ pub(super) fn could_be_placed(
     let spot = walker.find(path)?;
     if !ours(path) || place == Place::Copy {
         let access = rustix::fs::accessat(&spot.folder.fd, ".", rustix::fs::Access::WRITE_OK, AtFlags::empty());
-        access.map_err(|error| format!("{} cannot be written to: {}", spot.folder.real.display(), std::io::Error::from(error)))?;
+        access.map_err(|error| {
+            format!("{} cannot be written to: {}", spot.folder.real.display(), std::io::Error::from(error))
+        })?;
     }
     let Some(folder) = spot.fd() else { return Ok(()) };
     match look(folder, &spot.name).map_err(|error| error.to_string())? {
