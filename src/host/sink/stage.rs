@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::changes::{self, Aspect, Change};
@@ -296,18 +297,18 @@ impl Bytes<'_> {
 
 /// What an error of the operating system means for one file.
 pub(super) fn explain(error: &io::Error, entry: &Entry) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => format!(
+    match Errno::from_io_error(error) {
+        Some(Errno::PERM | Errno::ACCESS) => format!(
             "the agent (user {}) may not make a file of user {}, group {}, mode {:04o}: run it as root, or declare its own user",
             rustix::process::geteuid().as_raw(),
             entry.uid,
             entry.gid,
             entry.mode
         ),
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+        Some(Errno::NOTDIR | Errno::EXIST) => {
             "another declared file is where it needs a folder, or the other way round".to_owned()
         }
-        _ => error.to_string(),
+        Some(_) | None => error.to_string(),
     }
 }
 
