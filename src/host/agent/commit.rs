@@ -27,7 +27,7 @@ impl Commit {
         commit: &CommitId,
         below: PathBuf,
     ) -> Result<Self, String> {
-        let tree = repository.tree(commit, &below).await.map_err(chain)?;
+        let tree = repository.tree(commit, &below).await.map_err(|error| super::chain(&error))?;
         let mut entries: Vec<Entry> = tree
             .iter()
             .map(|entry| Entry { path: PathBuf::from(&entry.path), size: entry.size, is_file: true })
@@ -54,25 +54,13 @@ impl Source for Commit {
             let tree = match self.repository.tree(&self.commit, &self.below).await {
                 Ok(tree) => tree,
                 Err(error) => {
-                    let error = chain(error);
+                    let error = super::chain(&error);
                     return paths.iter().map(|_| Err(error.clone())).collect();
                 }
             };
             let names: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap_or_default()).collect();
             let read = tree.read_many(&names).await;
-            read.into_iter().map(|file| file.map_err(chain)).collect()
+            read.into_iter().map(|file| file.map_err(|error| super::chain(&error))).collect()
         })
     }
-}
-
-/// An error and what it comes from, in one line.
-fn chain(error: impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
