@@ -7,7 +7,7 @@
 //! | [`repository`] | follows a Git repository: fetch, history, signatures; reads a commit without a working tree |
 //! | [`declared`] | from a commit to [`desired`]: Host documents, secrets, templates, values from elsewhere |
 //! | [`desired`] | what a commit asks of this host, opened and rendered |
-//! | `sink` | the only writer of files: generations on tmpfs, one atomic flip, drift |
+//! | [`sink`] | the only writer of files: generations on tmpfs, one atomic flip, drift |
 //! | `units` | service managers: systemd over D-Bus, else commands |
 //! | `gate` | before the flip: validate commands; after it: health |
 //! | `agent` | the loop: follow, open, stage, flip, tell, prove, or go back |
@@ -22,6 +22,7 @@ mod manifest;
 mod plain_sink;
 pub mod process;
 pub mod repository;
+pub mod sink;
 
 use std::path::{Path, PathBuf};
 
