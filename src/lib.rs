@@ -7,6 +7,7 @@
 //! | [`sync`] | domain 2, pure: state in, plan out; what to write, when to try again |
 //! | `providers` | edge: where remote secrets live; AWS, Vault, other clusters, files |
 //! | `resource` | from an API object to the Secret that it asks for: what `controllers` and `host` share |
+//! | `stores` | edge: from a store's settings to a provider, and what an ExternalSecret asks of it: likewise shared |
 //! | `host` | edge: a machine without Kubernetes; manifests from a folder, files as targets |
 //! | `controllers` | edge: Kubernetes; SealedSecrets in, Secrets out |
 //! | `server` | edge: HTTP; health, metrics, public keys, kubeseal's verify and rotate |
@@ -15,10 +16,11 @@
 //!
 //! Dependency rule, checked by `cargo check --no-default-features`:
 //! ```text
-//! main -> runtime -> { controllers, host, server } -> providers -> sync -> secret
-//!                      \-> resource -> seal ---------------------------> secret
+//! main -> runtime -> { controllers, host, server } -> stores -> providers -> sync -> secret
+//!                      \-> resource -> seal -------------------------------------> secret
+//! stores -> resource                                  (what an ExternalSecret asks for)
 //! providers -> seal                                   (its file provider opens age files)
-//! crds <- resource, controllers, host, cli            (never from secret, seal, sync, providers)
+//! crds <- resource, stores, controllers, host, cli            (never from secret, seal, sync, providers)
 //! ```
 
 #[cfg(feature = "kubernetes")]
@@ -37,4 +39,6 @@ pub mod seal;
 pub mod secret;
 #[cfg(feature = "kubernetes")]
 pub mod server;
+#[cfg(any(feature = "kubernetes", feature = "host"))]
+pub mod stores;
 pub mod sync;

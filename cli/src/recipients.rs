@@ -62,7 +62,11 @@ pub(crate) fn of_rule(rule: &Rule) -> Outcome<Vec<Recipient>> {
         recipients.push(text.parse::<Recipient>().or_refuse(format!("{}: recipients", rule.file.display()))?);
     }
     for file in &rule.recipient_files {
-        recipients.extend(from_named(file)?);
+        recipients.extend(match rule.texts.as_ref().map(|texts| texts.get(file).and_then(Option::as_deref)) {
+            Some(Some(text)) => parse_file(text, &file.display().to_string())?,
+            Some(None) => return Err(refuse!("{} is not staged as a file of recipients", file.display())),
+            None => from_named(file, &repository::root_of(&rule.file))?,
+        });
     }
     Ok(recipients)
 }
@@ -112,11 +116,19 @@ pub(crate) fn from_file(path: &Path) -> Outcome<Vec<Recipient>> {
     parse_file(&text, &path.display().to_string())
 }
 
-/// The recipients in a file that `.bulla.yaml` names. Somebody else may have written that: a pipe or a device, which
-/// could be read for ever, is refused.
-pub(crate) fn from_named(path: &Path) -> Outcome<Vec<Recipient>> {
+/// The recipients in a file that a `.bulla.yaml` names. Somebody else may have written that: a pipe or a device, which
+/// could be read for ever, is refused, and so is what lies outside of `root`, where no review sees it change.
+pub(crate) fn from_named(path: &Path, root: &Path) -> Outcome<Vec<Recipient>> {
     if path.exists() && !path.is_file() {
         return Err(refuse!("{} is no regular file: recipientFiles names files of recipients", path.display()));
+    }
+    if path.canonicalize().is_ok_and(|file| !file.starts_with(root)) {
+        return Err(refuse!(
+            "{} is outside of {}: recipientFiles names files of the repository; put the file there, or its lines under \
+             recipients",
+            path.display(),
+            root.display()
+        ));
     }
     from_file(path)
 }
@@ -185,11 +197,27 @@ mod tests {
 
     #[test]
     fn a_device_is_no_file_of_recipients_and_no_file_takes_all_memory() {
-        assert!(from_named(Path::new("/dev/zero")).is_err_and(|failure| failure.to_string().contains("regular file")));
+        let root = Path::new("/");
+        assert!(from_named(Path::new("/dev/zero"), root).is_err_and(|failure| failure.to_string().contains("regular")));
         assert!(from_file(Path::new("/dev/zero")).is_err_and(|failure| failure.to_string().contains("more than")));
         assert!(
-            from_named(Path::new("/nowhere/keys.txt")).is_err_and(|failure| failure.to_string().contains("reading"))
+            from_named(Path::new("/nowhere/keys.txt"), root)
+                .is_err_and(|failure| failure.to_string().contains("reading"))
         );
+    }
+
+    #[test]
+    fn files_of_recipients_are_in_the_repository_also_where_a_link_leads() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, outside) = (folder.path().join("work"), folder.path().join("keys.txt"));
+        std::fs::create_dir(&root).unwrap();
+        std::fs::File::create(&outside).unwrap();
+        std::os::unix::fs::symlink(&outside, root.join("link.txt")).unwrap();
+        let root = root.canonicalize().unwrap();
+        for named in ["../keys.txt", "link.txt", outside.to_str().unwrap()] {
+            let said = from_named(&root.join(named), &root).map_err(|failure| failure.to_string()).unwrap_err();
+            assert!(said.contains("is outside of"), "{said}");
+        }
     }
 
     #[test]
@@ -197,6 +225,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("keys.txt");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        assert!(from_named(&pipe).is_err_and(|failure| failure.to_string().contains("regular file")));
+        assert!(from_named(&pipe, folder.path()).is_err_and(|failure| failure.to_string().contains("regular file")));
     }
 }

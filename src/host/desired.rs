@@ -1,8 +1,9 @@
 //! What a commit asks of this host, opened and rendered: the word between `declared`, which makes it, and `sink`,
 //! `units`, `gate` and `agent`, which bring it about.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use bulla_crds::host::{CredentialBy, HealthCheck, HostService as Service, Place};
@@ -22,8 +23,37 @@ pub struct Desired {
     pub credentials: Vec<Credential>,
     /// What could not be made, and why. The rest is as it should be.
     pub problems: Vec<Problem>,
+    /// Files of the current generation that stay as they are although nothing in `files` declares them.
+    pub keep: Keep,
     /// When values from elsewhere are to be fetched again.
     pub refresh: Option<Duration>,
+}
+
+/// Files of the current generation that stay as they are, bytes, owner and mode: what declares them cannot be read, or
+/// is said twice. Without this, a typing error would remove them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Those at these paths.
+    Paths(BTreeSet<PathBuf>),
+    /// All of them: it is not known what a document that cannot be read declares.
+    Everything,
+}
+
+impl Keep {
+    /// Whether the file at this path stays.
+    #[must_use]
+    pub fn holds(&self, path: &Path) -> bool {
+        match self {
+            Self::Paths(paths) => paths.contains(path),
+            Self::Everything => true,
+        }
+    }
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self::Paths(BTreeSet::new())
+    }
 }
 
 /// A file.

@@ -3,8 +3,9 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`config`] | the agent's settings: who this host is, what it follows, what it lets the repository do |
-//! | `repository` | follows a Git repository: fetch, history, signatures; reads a commit without a working tree |
-//! | `declared` | from a commit to [`desired`]: Host documents, secrets, templates, values from elsewhere |
+//! | [`process`] | child processes: a time limit, bounded output, nothing of them left behind |
+//! | [`repository`] | follows a Git repository: fetch, history, signatures; reads a commit without a working tree |
+//! | [`declared`] | from a commit to [`desired`]: Host documents, secrets, templates, values from elsewhere |
 //! | [`desired`] | what a commit asks of this host, opened and rendered |
 //! | `sink` | the only writer of files: generations on tmpfs, one atomic flip, drift |
 //! | `units` | service managers: systemd over D-Bus, else commands |
@@ -15,9 +16,12 @@
 //! `gate` proves, or `sink` flips back and the commit is remembered as bad.
 
 pub mod config;
+pub mod declared;
 pub mod desired;
 mod manifest;
 mod plain_sink;
+pub mod process;
+pub mod repository;
 
 use std::path::{Path, PathBuf};
 

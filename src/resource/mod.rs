@@ -6,7 +6,6 @@
 
 pub mod external_secret;
 mod sealed_secret;
-#[cfg(feature = "kubernetes")]
 pub mod secret_store;
 
 use std::cell::Cell;

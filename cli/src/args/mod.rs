@@ -5,11 +5,14 @@ mod custody;
 mod drill;
 mod edit;
 mod git;
+mod host;
 mod keys;
 mod objects;
 mod reseal;
 mod rotate;
 mod scan;
+#[cfg(test)]
+mod suggested;
 mod verify;
 
 use std::ffi::OsString;
@@ -28,6 +31,9 @@ pub(crate) use self::edit::EditArguments;
 pub(crate) use self::git::{
     DiffArguments, DiffReport, DiffTextArguments, GitVerb, InstallArguments, MergeDriverArguments, PreCommitArguments,
     ResolveArguments,
+};
+pub(crate) use self::host::{
+    EnrollArguments, HostArguments, HostDrillArguments, HostPlace, HostStatusArguments, HostVerb, RollbackArguments,
 };
 pub(crate) use self::keys::{CompromisedArguments, KeyType, KeysVerb, ListArguments, RetireArguments, RotateArguments};
 pub(crate) use self::objects::{Goal, Pick, StatusArguments, SyncArguments, SyncedKind, WaitArguments, WhereArguments};
@@ -88,6 +94,9 @@ pub(crate) enum Verb {
     /// Git knows the files: a hook that checks, a diff without plaintext, a merge by data key
     #[command(subcommand)]
     Git(GitVerb),
+    /// A machine without Kubernetes: enroll it, see how it is, go back
+    #[command(subcommand)]
+    Host(HostVerb),
     /// Have the controller sync an object now, and wait for what comes of it
     Sync(SyncArguments),
     /// Show every SealedSecret and ExternalSecret of a cluster: state, reason, key, age

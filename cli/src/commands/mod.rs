@@ -4,6 +4,7 @@ mod demo;
 mod drill;
 mod edit;
 mod git;
+mod host;
 mod inspect;
 mod keys;
 mod manual;
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Verb::Edit(arguments) => edit::run(&arguments),
         Verb::Drill(arguments) => drill::run(&arguments),
         Verb::Git(verb) => git::run(&verb),
+        Verb::Host(verb) => host::run(&verb),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Completions { shell } => manual::completions(shell),

@@ -19,6 +19,23 @@ pub(crate) struct Staged {
     pub(crate) before: Option<ObjectId>,
 }
 
+/// What is staged at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Indexed {
+    File(ObjectId),
+    /// A link, wherever it leads.
+    Link,
+}
+
+impl Indexed {
+    const fn file(self) -> Option<ObjectId> {
+        match self {
+            Self::File(blob) => Some(blob),
+            Self::Link => None,
+        }
+    }
+}
+
 /// Blobs by path.
 pub(crate) type Files = HashMap<String, ObjectId>;
 
@@ -48,12 +65,25 @@ impl Git {
     }
 
     fn indexed(&self) -> Outcome<Vec<(String, ObjectId)>> {
+        let entries = self.index_entries()?.into_iter();
+        Ok(entries.filter_map(|(path, entry)| entry.file().map(|blob| (path, blob))).collect())
+    }
+
+    /// What is staged at every path, submodules left out.
+    ///
+    /// # Errors
+    /// The index is damaged.
+    pub(crate) fn index_entries(&self) -> Outcome<Vec<(String, Indexed)>> {
         use gix::index::entry::Mode;
         let repository = self.handle();
         let index = repository.index_or_empty().or_usage("reading the index of the Git repository")?;
-        let is_file = |mode: Mode| mode == Mode::FILE || mode == Mode::FILE_EXECUTABLE;
-        let files = index.entries().iter().filter(|entry| is_file(entry.mode));
-        Ok(files.map(|entry| (entry.path(&index).to_string(), entry.id)).collect())
+        let kind = |mode: Mode, blob| match mode {
+            Mode::FILE | Mode::FILE_EXECUTABLE => Some(Indexed::File(blob)),
+            Mode::SYMLINK => Some(Indexed::Link),
+            _ => None,
+        };
+        let entries = index.entries().iter();
+        Ok(entries.filter_map(|entry| Some((entry.path(&index).to_string(), kind(entry.mode, entry.id)?))).collect())
     }
 
     /// The files of the commit that is checked out, by path; none before the first commit.

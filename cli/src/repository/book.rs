@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use globset::GlobMatcher;
 
-use super::{RawRule, Rule, RulesError, absolute, find, matcher, read};
+use super::{RawRule, Rule, RulesError, StagedRules, absolute, find, matcher, parse, text_of};
 
 /// What is known of the rules so far.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub(crate) struct Book {
     folders: Mutex<HashMap<PathBuf, Folder>>,
     /// By `.bulla.yaml`.
     files: Mutex<HashMap<PathBuf, Arc<Rulebook>>>,
+    /// Where the rules are what is staged, and not what the disk has.
+    staged: Option<Arc<StagedRules>>,
 }
 
 /// A folder.
@@ -31,15 +33,30 @@ pub(crate) struct Rulebook {
     pub(crate) path: PathBuf,
     /// Its rules in order, or why they cannot be read.
     pub(crate) rules: Result<Vec<Arc<Rule>>, RulesError>,
+    /// What it says; empty where that cannot be read.
+    pub(crate) text: String,
     globs: Vec<GlobMatcher>,
 }
 
 impl Book {
+    /// The rules that are staged.
+    pub(crate) fn staged(rules: &Arc<StagedRules>) -> Self {
+        Self { staged: Some(Arc::clone(rules)), ..Self::default() }
+    }
+
     /// The rule that holds for `file`. `None` if there is no `.bulla.yaml`, if it cannot be read, or if no rule of it
     /// matches.
     pub(crate) fn rule_for(&self, file: &Path) -> Option<Arc<Rule>> {
-        let (folder, file) = self.place(file)?;
-        let book = folder.rules?;
+        let (book, file) = match &self.staged {
+            Some(staged) => {
+                let (rules, file) = staged.find(file)?;
+                (self.rulebook(rules), file)
+            }
+            None => {
+                let (folder, file) = self.place(file)?;
+                (folder.rules?, file)
+            }
+        };
         let root = book.path.parent().unwrap_or_else(|| Path::new("/"));
         let relative = file.strip_prefix(root).unwrap_or(&file);
         let index = book.globs.iter().position(|glob| glob.is_match(relative))?;
@@ -80,24 +97,37 @@ impl Book {
     fn rulebook(&self, path: PathBuf) -> Arc<Rulebook> {
         // The lock is held while the file is read: others would only read it too.
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(files.entry(path).or_insert_with_key(|path| Arc::new(Rulebook::read(path))))
+        Arc::clone(files.entry(path).or_insert_with_key(|path| {
+            Arc::new(match &self.staged {
+                Some(staged) => Rulebook::of(path, staged.text_of(path), |file| Some(staged.named(file))),
+                None => Rulebook::of(path, text_of(path), |_| None),
+            })
+        }))
     }
 }
 
 impl Rulebook {
-    fn read(path: &Path) -> Self {
+    /// The rules in a text, and the files of recipients of which something is known already.
+    fn of(path: &Path, text: Result<String, RulesError>, known: impl Fn(&Path) -> Option<Option<String>>) -> Self {
         let root = path.parent().unwrap_or_else(|| Path::new("/"));
         let mut globs = Vec::new();
-        let rules = read(path).and_then(|read| {
-            let rules = read.rules.into_iter().map(|raw| {
+        let mut rules_of = |text: &str| {
+            let rules = parse(path, text)?.rules.into_iter().map(|raw| {
                 globs.push(matcher(&raw.path, path)?);
                 let RawRule { recipients, recipient_files, scope, namespace, path: _ } = raw;
-                let recipient_files = recipient_files.iter().map(|named| root.join(named)).collect();
-                Ok(Arc::new(Rule { file: path.to_path_buf(), recipients, recipient_files, scope, namespace }))
+                let recipient_files: Vec<PathBuf> = recipient_files.iter().map(|named| root.join(named)).collect();
+                let texts = recipient_files.iter().map(|file| Some((file.clone(), known(file)?))).collect();
+                let texts = if recipient_files.is_empty() { None } else { texts };
+                let file = path.to_path_buf();
+                Ok(Arc::new(Rule { file, recipients, recipient_files, scope, namespace, texts }))
             });
             rules.collect::<Result<Vec<_>, _>>()
-        });
-        Self { path: path.to_path_buf(), rules, globs }
+        };
+        let (rules, text) = match text {
+            Ok(text) => (rules_of(&text), text),
+            Err(error) => (Err(error), String::new()),
+        };
+        Self { path: path.to_path_buf(), rules, text, globs }
     }
 }
 

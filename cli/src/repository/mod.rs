@@ -9,12 +9,15 @@
 //!   scope: strict                          # optional: what `bulla seal` does without --scope
 //!   namespace: prod                        # optional: for manifests that name none
 //! ```
-//! The file is looked for in the folder of the manifest and upwards, to the root of the Git repository.
+//! The file is looked for in the folder of the manifest and upwards, to the root of the Git repository. It is no link,
+//! and the files that it names are in the repository too: whoever reviews a change sees whom values are sealed to.
 
 mod book;
 mod committed;
 pub(crate) mod rewrite;
+mod staged;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -24,6 +27,7 @@ use serde::Deserialize;
 
 pub(crate) use self::book::{Book, Rulebook};
 pub(crate) use self::committed::Namespaces;
+pub(crate) use self::staged::StagedRules;
 
 /// The name of the file.
 pub(crate) const FILE_NAME: &str = ".bulla.yaml";
@@ -43,6 +47,8 @@ pub(crate) struct Rule {
     pub(crate) scope: Option<Scope>,
     /// The namespace of manifests that name none.
     pub(crate) namespace: Option<String>,
+    /// What the files of recipients say, where that was not read from the disk; `None` for one that is not there.
+    pub(crate) texts: Option<BTreeMap<PathBuf, Option<String>>>,
 }
 
 /// Why the rules could not be read.
@@ -52,6 +58,8 @@ pub(crate) enum RulesError {
     Unreadable { path: PathBuf, error: std::io::Error },
     #[error("{path} has more than {MAX_BYTES} bytes")]
     TooLarge { path: PathBuf },
+    #[error("{path} is a link: whom values are sealed to is said by a file of its own, which Git has")]
+    Linked { path: PathBuf },
     #[error("{path}{at}: {problem}")]
     Malformed { path: PathBuf, at: At, problem: String },
 }
@@ -96,7 +104,7 @@ pub(crate) fn rule_for(file: &Path) -> Result<Option<Rule>, RulesError> {
         if matcher(&raw.path, &path)?.is_match(relative) {
             let RawRule { recipients, recipient_files, scope, namespace, path: _ } = raw;
             let recipient_files = recipient_files.iter().map(|named| root.join(named)).collect();
-            return Ok(Some(Rule { file: path, recipients, recipient_files, scope, namespace }));
+            return Ok(Some(Rule { file: path, recipients, recipient_files, scope, namespace, texts: None }));
         }
     }
     Ok(None)
@@ -139,7 +147,8 @@ fn absolute(file: &Path) -> std::io::Result<PathBuf> {
 fn find(file: &Path) -> Option<PathBuf> {
     for folder in file.ancestors().skip(1) {
         let candidate = folder.join(FILE_NAME);
-        if candidate.is_file() {
+        // A link is no file of rules, and does not let those above hold either: reading it says so.
+        if candidate.is_file() || candidate.is_symlink() {
             return Some(candidate);
         }
         if folder.join(".git").exists() {
@@ -149,12 +158,26 @@ fn find(file: &Path) -> Option<PathBuf> {
     None
 }
 
+/// The root of the repository that a `.bulla.yaml` is in, else its folder: how far what it names may be.
+pub(crate) fn root_of(rules: &Path) -> PathBuf {
+    let folder = rules.parent().unwrap_or_else(|| Path::new("/"));
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+    folder.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&folder).to_path_buf()
+}
+
 fn read(path: &Path) -> Result<Rules, RulesError> {
+    parse(path, &text_of(path)?)
+}
+
+fn text_of(path: &Path) -> Result<String, RulesError> {
     let unreadable = |error| RulesError::Unreadable { path: path.to_path_buf(), error };
+    if path.is_symlink() {
+        return Err(RulesError::Linked { path: path.to_path_buf() });
+    }
     if fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
         return Err(RulesError::TooLarge { path: path.to_path_buf() });
     }
-    parse(path, &fs::read_to_string(path).map_err(unreadable)?)
+    fs::read_to_string(path).map_err(unreadable)
 }
 
 fn parse(path: &Path, text: &str) -> Result<Rules, RulesError> {
@@ -222,6 +245,18 @@ rules:
     fn a_star_does_not_cross_folders_and_a_file_without_a_rule_has_none() {
         let folder = repository(RULES);
         assert_eq!(rule_for(&folder.path().join("clusters/db.yaml")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_link_says_nothing_and_hides_what_is_above_it() {
+        let folder = repository(RULES);
+        fs::rename(folder.path().join(".bulla.yaml"), folder.path().join("rules.yaml")).unwrap();
+        for target in ["rules.yaml", "/nowhere"] {
+            std::os::unix::fs::symlink(target, folder.path().join(".bulla.yaml")).unwrap();
+            let error = rule_for(&folder.path().join("db.yaml")).unwrap_err();
+            assert!(matches!(error, RulesError::Linked { .. }), "{error}");
+            fs::remove_file(folder.path().join(".bulla.yaml")).unwrap();
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Rules {
             all.extend(rules.into_iter().flat_map(|rule| rule.recipients));
         }
         for file in self.named.iter().map(|file| self.root.join(file)).filter(|file| file.exists()) {
-            all.extend(recipients::from_named(&file)?);
+            all.extend(recipients::from_named(&file, &self.root)?);
         }
         Ok(all)
     }
@@ -101,7 +101,7 @@ impl Rules {
                 for named in rule.files {
                     match new(&from_root(&self.root, named.clone())) {
                         Some(text) => all.extend(recipients::parse_file(&text, &named.display().to_string())?),
-                        None if named.exists() => all.extend(recipients::from_named(&named)?),
+                        None if named.exists() => all.extend(recipients::from_named(&named, &self.root)?),
                         None => {}
                     }
                 }

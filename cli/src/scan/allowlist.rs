@@ -25,6 +25,7 @@ use serde::Deserialize;
 use super::rules::RULES;
 use crate::failure::{OrFail as _, Outcome, refuse};
 use crate::findings::Note;
+use crate::git::{Git, Indexed};
 
 /// The name of the file, in the folder that is searched or above it.
 pub(crate) const FILE_NAME: &str = ".bulla-allow.yaml";
@@ -101,7 +102,32 @@ impl Allowlist {
             return Err(refuse!("{named} has more than {MAX_BYTES} bytes"));
         }
         let text = std::fs::read_to_string(&file).or_usage(format!("reading {named}"))?;
-        let list: RawList = serde_saphyr::from_str(&text).map_err(|error| {
+        Self::parse(file, &text)
+    }
+
+    /// Reads the file that is staged at the root of the repository. What is only on the disk lets nothing stay.
+    ///
+    /// # Errors
+    /// As of [`Self::read`], or it is a link.
+    pub(crate) fn staged(git: &Git, root: &Path) -> Outcome<Self> {
+        let staged = git.index_entries()?.into_iter().find(|(path, _)| path == FILE_NAME);
+        let blob = match staged {
+            None => return Ok(Self::default()),
+            Some((_, Indexed::Link)) => {
+                return Err(refuse!("{FILE_NAME} is staged as a link: it is a file of its own"));
+            }
+            Some((_, Indexed::File(blob))) => blob,
+        };
+        let bytes = git.bytes_of(blob)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(refuse!("{FILE_NAME} has more than {MAX_BYTES} bytes"));
+        }
+        Self::parse(root.join(FILE_NAME), &String::from_utf8(bytes).or_refuse(FILE_NAME)?)
+    }
+
+    fn parse(file: PathBuf, text: &str) -> Outcome<Self> {
+        let named = file.display().to_string();
+        let list: RawList = serde_saphyr::from_str(text).map_err(|error| {
             let at = error.location().map_or_else(String::new, |at| format!(":{}:{}", at.line(), at.column()));
             refuse!("{named}{at}: {}", error.without_snippet())
         })?;

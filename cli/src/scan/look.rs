@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 use super::hit::Hit;
 use super::rules::{GENERATED_SECRET, GENERIC, PLAIN_SECRET, PLAIN_TEMPLATE, SERVICE_ACCOUNT, URL_PASSWORD};
 use super::shapes::{SHAPES, Token};
-use super::{assigned, commands, encoded, jwt, logins, manifests, private_keys, remarks, shapes, stores, urls};
-use crate::git::is_text;
+use super::{
+    assigned, commands, encoded, jwt, legible, logins, manifests, private_keys, remarks, shapes, stores, urls,
+};
 
 /// Findings of one text; more of the same file would tell nobody anything.
 const MAX_HITS: usize = 1000;
@@ -68,7 +69,7 @@ static ANCHORS: LazyLock<Option<Anchors>> = LazyLock::new(|| {
 
 /// Whether a file is to be looked at: texts, and what holds keys without being one.
 pub(super) fn is_wanted(bytes: &[u8]) -> bool {
-    is_text(bytes) || stores::is_one(bytes)
+    legible::is_legible(bytes) || stores::is_one(bytes) || private_keys::may_hold_one(bytes)
 }
 
 /// Looks at a text; `name` is that of its file.
@@ -76,7 +77,13 @@ pub(crate) fn look(bytes: &[u8], name: &str) -> Looked {
     if let Some(hit) = stores::find(bytes) {
         return Looked { hits: vec![hit], ..Looked::default() };
     }
-    let text = readable(bytes);
+    if !legible::is_legible(bytes) {
+        // Of bytes that are no text the rest would be chance.
+        let mut hits = without_overlaps(private_keys::all(bytes));
+        place(&legible::text(bytes), &mut hits);
+        return Looked { hits, ..Looked::default() };
+    }
+    let text = legible::text(bytes);
     let mut hits = manifests::find(&text);
     tokens(text.as_bytes(), is_settings(name), &mut hits);
     if name.ends_with("pgpass") || name.ends_with("pgpass.conf") {
@@ -207,29 +214,6 @@ fn name_before(line: &str) -> &str {
         .rfind(|letter: char| !is_part(letter))
         .map_or(0, |at| at + name[at..].chars().next().map_or(1, char::len_utf8));
     if is_set && name.len() - start <= 64 { &name[start..] } else { "" }
-}
-
-/// The text of a file: UTF-16 if it says so, else UTF-8; bytes that are neither are replaced one by one, so that
-/// places stay where they are.
-fn readable(bytes: &[u8]) -> Cow<'_, str> {
-    let utf16 = |decode: fn([u8; 2]) -> u16| {
-        let units = bytes[2..].chunks_exact(2).map(|pair| decode([pair[0], pair[1]]));
-        char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().into()
-    };
-    match bytes {
-        [0xff, 0xfe, ..] => return utf16(u16::from_le_bytes),
-        [0xfe, 0xff, ..] => return utf16(u16::from_be_bytes),
-        _ => {}
-    }
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return text.into();
-    }
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        chunk.invalid().iter().for_each(|_| text.push('?'));
-    }
-    text.into()
 }
 
 /// Whether values may stand without quotes in a file of this name.

@@ -13,12 +13,25 @@ use super::worth::LENIENT;
 pub(super) const ANCHORS: [&str; 5] =
     ["PRIVATE KEY-----", "PRIVATE KEY BLOCK-----", "PuTTY-User-Key-File-", "AGE-SECRET-KEY-1", "AGE-SECRET-KEY-PQ-1"];
 
+/// Keys in one file that is no text; more would tell nobody anything.
+const MOST: usize = 100;
 /// More than the longest private key, with every line break written as two characters.
 const LONGEST: usize = 64 << 10;
 /// How far from the key of a service account it says that it is of one.
 const ACCOUNT: usize = 2048;
 /// Characters of base64 in the shortest private key; fewer are an ellipsis.
 const SHORTEST: usize = 60;
+
+/// Whether there may be one in bytes that are no text.
+pub(super) fn may_hold_one(bytes: &[u8]) -> bool {
+    ANCHORS.iter().any(|anchor| memchr::memmem::find(bytes, anchor.as_bytes()).is_some())
+}
+
+/// Every private key in bytes that need not be a text.
+pub(super) fn all(bytes: &[u8]) -> Vec<Hit> {
+    let places = ANCHORS.iter().flat_map(|anchor| memchr::memmem::find_iter(bytes, anchor.as_bytes()));
+    places.filter_map(|anchor| find(bytes, anchor)).take(MOST).collect()
+}
 
 /// The private key whose anchor begins at `anchor`.
 pub(super) fn find(text: &[u8], anchor: usize) -> Option<Hit> {

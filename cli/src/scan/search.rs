@@ -80,15 +80,12 @@ pub(super) struct Source<'a> {
 
 impl Tally {
     pub(super) fn new(options: &Options, from: &Path) -> Outcome<Self> {
-        let allowlist = Allowlist::read(options.allow.as_deref(), from)?;
+        Ok(Self::with(Allowlist::read(options.allow.as_deref(), from)?))
+    }
+
+    pub(super) fn with(allowlist: Allowlist) -> Self {
         let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        Ok(Self {
-            allowlist,
-            today,
-            texts: AtomicUsize::new(0),
-            bytes: AtomicU64::new(0),
-            allowed: AtomicUsize::new(0),
-        })
+        Self { allowlist, today, texts: AtomicUsize::new(0), bytes: AtomicU64::new(0), allowed: AtomicUsize::new(0) }
     }
 
     /// Looks at a text; what the allowlist allows is for [`Self::judge`].

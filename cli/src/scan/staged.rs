@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::allowlist::Allowlist;
 use super::exclude::Excluded;
 use super::look::is_wanted;
 use super::search::{Options, Search, Source, Tally, Under, finding, left_notes, remarks, sorted};
@@ -19,7 +20,11 @@ pub(crate) fn staged(options: &Options) -> Outcome<Search> {
     let first = options.paths.first().map_or_else(|| Path::new("."), PathBuf::as_path);
     let git = Git::discover(first)?;
     let root = git.root().unwrap_or_else(|| git.dir()).to_path_buf();
-    let tally = Tally::new(options, &root)?;
+    // What is not committed lets nothing stay, unless it was asked for by name.
+    let tally = match &options.allow {
+        Some(_) => Tally::new(options, &root)?,
+        None => Tally::with(Allowlist::staged(&git, &root)?),
+    };
     let excluded = Excluded::new(&options.exclude)?;
     let under = Under::new(&options.paths, |path| git.relative(path));
     let staged = git.staged()?.into_iter().filter_map(|staged| Some((under.shown(&staged.path)?, staged)));

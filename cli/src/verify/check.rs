@@ -107,24 +107,30 @@ pub(crate) fn check(paths: &[PathBuf], options: &Options) -> Outcome<Check> {
     }
     let mut seen = HashSet::new();
     named.retain(|file| seen.insert(file.clone()));
-    of(paths, &named, &files, Texts::new(), options)
+    of(paths, &named, &files, (Texts::new(), Book::default()), options)
 }
 
 /// Checks texts as if they were what these files hold: what is staged, and may be nowhere in the work tree. They are
-/// read from memory and written nowhere; kustomizations are those of the work tree.
+/// read from memory and written nowhere, and so are the rules; kustomizations are those of the work tree.
 ///
 /// # Errors
 /// When the keyring cannot be read.
-pub(crate) fn check_texts(texts: Texts, options: &Options) -> Outcome<Check> {
+pub(crate) fn check_texts(texts: Texts, rules: Book, options: &Options) -> Outcome<Check> {
     let files = Files::without(&options.exclude)?;
     let named: Vec<PathBuf> = texts.keys().filter(|path| files.takes(path)).cloned().collect();
-    of(&[PathBuf::from(".")], &named, &files, texts, options)
+    of(&[PathBuf::from(".")], &named, &files, (texts, rules), options)
 }
 
-fn of(paths: &[PathBuf], named: &[PathBuf], files: &Files, texts: Texts, options: &Options) -> Outcome<Check> {
+fn of(
+    paths: &[PathBuf],
+    named: &[PathBuf],
+    files: &Files,
+    (texts, book): (Texts, Book),
+    options: &Options,
+) -> Outcome<Check> {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let shared = Shared {
-        book: Book::default(),
+        book,
         policy: Policy::default(),
         keyring: if options.keyring.is_empty() { None } else { Some(Keyring::read(&options.keyring)?) },
         namespace: options.namespace.as_deref(),

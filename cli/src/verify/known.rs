@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::rules;
 use crate::failure::{OrFail as _, Outcome, refuse};
 use crate::findings::{Finding, Level};
+use crate::input;
 use crate::outline::{Outline, View};
 use crate::recipients;
 use crate::repository::{Rule, Rulebook, RulesError};
@@ -60,7 +61,7 @@ impl Keyring {
     }
 
     fn add(&mut self, file: &Path) -> Outcome {
-        let text = std::fs::read_to_string(file).or_usage(format!("reading {}", file.display()))?;
+        let text = input::manifest(file)?;
         if !text.trim_start().starts_with(['[', '{']) {
             for recipient in recipients::from_file(file)? {
                 self.insert(recipient.key_id(), KeyState::Active, recipient.kind() == KeyKind::Rsa);
@@ -142,7 +143,9 @@ pub(super) fn findings(book: &Rulebook, named: &str) -> Vec<Finding> {
         Err(error) => {
             let (place, message) = match error {
                 RulesError::Malformed { at, problem, .. } => (at.0, problem.clone()),
-                RulesError::Unreadable { .. } | RulesError::TooLarge { .. } => (None, error.to_string()),
+                RulesError::Unreadable { .. } | RulesError::TooLarge { .. } | RulesError::Linked { .. } => {
+                    (None, error.to_string())
+                }
             };
             let found = Finding::new(&rules::BULLA_YAML, named, message);
             return vec![place.map_or(found.clone(), |(line, column)| found.at(line, column))];
@@ -155,7 +158,7 @@ pub(super) fn findings(book: &Rulebook, named: &str) -> Vec<Finding> {
             Err(failure) => Some((&rules::BULLA_YAML, failure.to_string())),
         };
         if let Some((rule, message)) = wrong {
-            let (line, column) = place_of(&book.path, index);
+            let (line, column) = place_of(&book.text, index);
             let field = format!("rules[{index}]");
             let one = Finding::new(rule, named, message).as_level(Level::Error).at(line, column).field(field);
             found.push(one.mended_by("name recipients of one kind in each rule, in files that are there"));
@@ -176,9 +179,8 @@ fn mixture(named: &[Recipient]) -> Option<String> {
 }
 
 /// Where a rule stands in its file.
-fn place_of(file: &Path, index: usize) -> (usize, usize) {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let Ok(outline) = Outline::parse(&text) else { return (1, 1) };
+fn place_of(text: &str, index: usize) -> (usize, usize) {
+    let Ok(outline) = Outline::parse(text) else { return (1, 1) };
     let rule = outline.documents().next().and_then(|root| root.get("rules")?.items().nth(index));
     rule.map_or((1, 1), View::place)
 }

@@ -244,10 +244,23 @@ fn files_of_powershell_of_other_encodings_and_of_no_text_at_all_are_read_or_coun
     {
         write(&bench.path("a").join(name), &bytes);
     }
-    write(&bench.path("a/binary"), &[&b"password\0"[..], text.as_bytes()].concat());
+    // One byte that no text has, before a key, and a key amid bytes that are no text at all.
+    write(&bench.path("a/zero"), &[&b"# \0\n"[..], text.as_bytes()].concat());
+    write(&bench.path("a/binary"), &[&[0; 500][..], text.as_bytes()].concat());
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    write(&bench.path("a/firmware"), &[&[0; 500][..], key.as_bytes(), &[1; 500][..]].concat());
     let run = scan(&bench, &["a"], 1, &[secret]);
     let place = |file: &str| ("plain-secret".to_owned(), format!("a/{file}"), 6);
-    assert_eq!(found(&run), [place("bom.yaml"), place("latin1.yaml"), place("utf16.yaml")]);
+    assert_eq!(
+        found(&run),
+        [
+            place("bom.yaml"),
+            ("private-key".to_owned(), "a/firmware".to_owned(), 1),
+            place("latin1.yaml"),
+            place("utf16.yaml"),
+            ("plain-secret".to_owned(), "a/zero".to_owned(), 7)
+        ]
+    );
     assert!(run.out.contains("1 file(s) that are not text: not looked at"), "{}", run.out);
 }
 
@@ -255,8 +268,11 @@ fn files_of_powershell_of_other_encodings_and_of_no_text_at_all_are_read_or_coun
 fn a_manifest_that_is_not_looked_at_is_a_finding() {
     let bench = Bench::new();
     std::fs::create_dir(bench.path("a")).unwrap();
-    std::io::Write::write_all(&mut std::fs::File::create(bench.path("a/zero.yaml")).unwrap(), b"# \0\nkind: Secret\n")
-        .unwrap();
+    std::io::Write::write_all(
+        &mut std::fs::File::create(bench.path("a/zero.yaml")).unwrap(),
+        b"\0\0\0\0\nkind: Secret\n",
+    )
+    .unwrap();
     std::io::Write::write_all(
         &mut std::fs::File::create(bench.path("a/large.json")).unwrap(),
         &vec![b' '; (16 << 20) + 1],

@@ -1,12 +1,13 @@
 //! Why an ExternalSecret is not in sync, and what that means for the next try.
 
 use super::reconcile::Standing;
-use super::stores::{StoreError, StoreId};
+use super::stores::StoreId;
 use crate::controllers::api::ApiError;
 use crate::providers::{Cause, ProviderError};
 use crate::resource::external_secret::SpecError;
 use crate::secret::TargetErrors;
-use crate::sync::external::{ItemCause, ItemErrors};
+use crate::stores::{Asked, FetchError};
+use crate::sync::external::ItemCause;
 use crate::sync::schedule::Class;
 use crate::sync::target::TargetRefusal;
 
@@ -16,17 +17,9 @@ pub(super) enum SyncError {
     /// The object itself cannot work.
     #[error("{0}")]
     Spec(SpecError),
-    /// A store cannot be used.
-    #[error("could not get secret data from provider: {error}")]
-    Store {
-        /// Which.
-        store: StoreId,
-        /// Why.
-        error: StoreError,
-    },
-    /// Items that could not be fetched or made sense of.
-    #[error("could not get secret data from provider: {0}")]
-    Items(ItemErrors<Asked>),
+    /// The stores did not give the values.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// What the template reads could not be read.
     #[error("could not apply template: error fetching templateFrom data: {0}")]
     TemplateFrom(String, Class),
@@ -48,31 +41,6 @@ pub(super) enum SyncError {
     /// The work was cut short by a fault of ours.
     #[error("the controller failed to sync it; this is a bug")]
     Panicked,
-}
-
-/// A provider's fault and the store that it is of.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) store: StoreId,
-    pub(super) error: ProviderError,
-}
-
-impl std::fmt::Display for Asked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.store, self.error)
-    }
-}
-
-impl std::fmt::Debug for StoreId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-impl crate::sync::external::Fault for Asked {
-    fn is_missing(&self) -> bool {
-        self.error.cause == Cause::Missing
-    }
 }
 
 /// Who has to come back before what failed can go on.
@@ -106,23 +74,7 @@ impl SyncError {
     pub(super) fn class(&self) -> Class {
         match self {
             Self::Spec(_) | Self::Panicked => Class::Terminal,
-            Self::Store { error, .. } => error.class(),
-            Self::Items(errors) => {
-                // The most patient of the items' classes: the whole object is fetched again.
-                let class = |cause: &ItemCause<Asked>| match cause {
-                    ItemCause::Provider(asked) => asked.error.class(),
-                    // The value is not what the item expects: asking again costs money and rarely helps.
-                    ItemCause::Projection(_) | ItemCause::WrongAnswer => Class::Refused,
-                };
-                let patience = |class: &Class| match class {
-                    Class::Transient => 0,
-                    Class::Blocked => 1,
-                    Class::Throttled { .. } => 2,
-                    Class::Refused => 3,
-                    Class::Terminal => 4,
-                };
-                errors.0.iter().map(|error| class(&error.cause)).max_by_key(patience).unwrap_or(Class::Refused)
-            }
+            Self::Fetch(error) => error.class(),
             Self::TemplateFrom(_, class) => *class,
             // The provider may hold something better next time.
             Self::Target(_) => Class::Refused,
@@ -135,8 +87,8 @@ impl SyncError {
     pub(super) fn is_stalled(&self) -> bool {
         match self {
             Self::Spec(_) | Self::Panicked | Self::Target(_) => true,
-            Self::Store { error, .. } => error.is_stalled(),
-            Self::Items(errors) => errors.0.iter().any(|error| match &error.cause {
+            Self::Fetch(FetchError::Store { error, .. }) => error.is_stalled(),
+            Self::Fetch(FetchError::Items(errors)) => errors.0.iter().any(|error| match &error.cause {
                 ItemCause::Provider(asked) => matches!(asked.error.cause, Cause::Misconfigured | Cause::Invalid),
                 ItemCause::Projection(_) => true,
                 ItemCause::WrongAnswer => false,
@@ -151,8 +103,8 @@ impl SyncError {
     pub(super) fn metric(&self) -> &'static str {
         match self {
             Self::Spec(_) => "InvalidSpec",
-            Self::Store { .. } => "StoreNotUsable",
-            Self::Items(errors) => match errors.0.first().map(|error| &error.cause) {
+            Self::Fetch(FetchError::Store { .. }) => "StoreNotUsable",
+            Self::Fetch(FetchError::Items(errors)) => match errors.0.first().map(|error| &error.cause) {
                 Some(ItemCause::Provider(asked)) => match asked.error.cause {
                     Cause::Missing => "ProviderMissing",
                     Cause::Invalid => "ProviderInvalid",
@@ -175,8 +127,8 @@ impl SyncError {
     /// The stores that have to get better before another try makes sense.
     pub(super) fn waits_for(&self) -> Vec<StoreId> {
         match self {
-            Self::Store { store, .. } => vec![store.clone()],
-            Self::Items(errors) => {
+            Self::Fetch(FetchError::Store { store, .. }) => vec![store.clone()],
+            Self::Fetch(FetchError::Items(errors)) => {
                 let away = |cause: &ItemCause<Asked>| match cause {
                     ItemCause::Provider(asked)
                         // One that wants fewer calls is not asked sooner because others got through.
@@ -206,12 +158,12 @@ impl SyncError {
     pub(super) fn away(&self) -> Away {
         match self {
             Self::Read(error) | Self::Write(error) | Self::Delete(error) => Away::of(error),
-            Self::Items(errors) => {
+            Self::Fetch(FetchError::Items(errors)) => {
                 let mut asked = errors.0.iter().filter_map(|error| provider_error(&error.cause));
                 if asked.any(|error| error.is_held_back) { Away::Store } else { Away::Nobody }
             }
             Self::Spec(_)
-            | Self::Store { .. }
+            | Self::Fetch(FetchError::Store { .. })
             | Self::TemplateFrom(..)
             | Self::Target(_)
             | Self::Refused(_)
@@ -222,6 +174,6 @@ impl SyncError {
     /// Whether nothing was asked, so that there is nothing new to say about an object that failed before.
     pub(super) fn is_held_back(&self) -> bool {
         let is_held_back = |cause: &ItemCause<Asked>| provider_error(cause).is_some_and(|error| error.is_held_back);
-        matches!(self, Self::Items(errors) if errors.0.iter().all(|error| is_held_back(&error.cause)))
+        matches!(self, Self::Fetch(FetchError::Items(errors)) if errors.0.iter().all(|error| is_held_back(&error.cause)))
     }
 }

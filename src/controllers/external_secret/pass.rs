@@ -1,28 +1,27 @@
 //! The work of one pass: fetch what the stores hold and lay it out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bulla_crds::ExternalSecret;
 use bulla_crds::external_secret::DeletionPolicy;
-use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::error::{Asked as AskedStore, SyncError};
+use super::error::SyncError;
 use super::reconcile::{Context, Hints};
 use super::status::{Good, SyncReason};
-use super::stores::{self, StoreId, Stores};
+use super::stores::{self, StoreId};
 use crate::controllers::api::ApiError;
 use crate::controllers::queue::Key;
 use crate::controllers::{observe, trace};
-use crate::providers::{Reply, Urgency};
+use crate::providers::Urgency;
 use crate::resource::external_secret::{self as resource, Asked, TemplateObject};
 use crate::secret::template::Delimiters;
 use crate::secret::{Target, Values};
-use crate::sync::external::{self, refresh};
+use crate::sync::external::{Assembled, refresh};
 use crate::sync::remote::Request;
 use crate::sync::target::Creation;
 
@@ -90,40 +89,18 @@ impl Pass<'_> {
     }
 
     /// Asks all stores at once and makes values of what they say.
-    async fn fetch(&self) -> Result<external::Assembled, SyncError> {
+    async fn fetch(&self) -> Result<Assembled, SyncError> {
         let namespace = self.key.namespace();
-        let ids: Vec<_> = self.asked.stores.iter().map(|store| Stores::id(store, namespace)).collect();
-        let mut by_store: Vec<Vec<Request>> = vec![Vec::new(); ids.len()];
-        for (store, request) in external::requests(&self.asked.items) {
-            if let Some(requests) = by_store.get_mut(store) {
-                requests.push(request);
-            }
-        }
         let urgency = if self.reason.is_urgent() { Urgency::Soon } else { Urgency::Later };
         let now = self.began.1;
         // Whoever asked for a sync by an edit wants what is there now.
         let forced = matches!(self.reason, SyncReason::Due(refresh::Reason::Metadata | refresh::Reason::Spec));
         let not_before = if forced { now } else { now.checked_sub(SHARED).unwrap_or(now) };
         let stores = &self.context.stores;
-        let asking = ids.iter().zip(&by_store).map(|(id, requests)| async move {
-            stores::ask(stores, id, namespace, requests, urgency, not_before).await
-        });
-        let mut answers: HashMap<(usize, &Request), Reply> = HashMap::new();
-        for (index, (replies, requests)) in join_all(asking).await.into_iter().zip(&by_store).enumerate() {
-            let store = ids.get(index).cloned();
-            let replies = replies.map_err(|error| match store {
-                Some(store) => SyncError::Store { store, error },
-                None => SyncError::Panicked,
-            })?;
-            answers.extend(requests.iter().map(|request| (index, request)).zip(replies));
-        }
-        let mut answer = |store: usize, request: &Request| {
-            let reply = answers.get(&(store, request)).cloned();
-            let id = ids.get(store).cloned().unwrap_or_else(|| StoreId::new(Default::default(), "", ""));
-            let lost = || crate::providers::ProviderError::new(crate::providers::Cause::Unavailable, "no answer");
-            reply.unwrap_or_else(|| Err(lost())).map_err(|error| AskedStore { store: id, error })
+        let ask = |id: StoreId, requests: Vec<Request>| async move {
+            stores::ask(stores, &id, namespace, &requests, urgency, not_before).await
         };
-        resource::assemble(self.asked, &mut answer, self.began.0).map_err(SyncError::Items)
+        Ok(crate::stores::fetch(self.asked, namespace, self.began.0, ask).await?)
     }
 
     async fn template_texts(&self) -> Result<BTreeMap<TemplateObject, Values>, SyncError> {

@@ -215,8 +215,7 @@ async fn work(context: &Context, key: &Key, object: Box<ExternalSecret>, hints: 
             let refused = match error {
                 SyncError::Refused(standing) => Some(Box::new(standing)),
                 SyncError::Spec(_)
-                | SyncError::Store { .. }
-                | SyncError::Items(_)
+                | SyncError::Fetch(_)
                 | SyncError::TemplateFrom(..)
                 | SyncError::Target(_)
                 | SyncError::Read(_)

@@ -1,10 +1,12 @@
 //! `bulla git pre-commit`: what is about to be committed, checked before it is.
 //!
 //! The content that is staged counts, not the file in the work tree: it is read from Git's objects into memory and
-//! written nowhere. What the last commit has too is not this commit's fault, and left to `bulla verify` and `bulla scan`.
+//! written nowhere. So are `.bulla.yaml`, the files of recipients that it names, and `.bulla-allow.yaml`: what is not
+//! committed excuses nothing. What the last commit has too is not this commit's fault, and left to `bulla verify` and `bulla scan`.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use serde::Serialize;
@@ -15,6 +17,7 @@ use crate::failure::{OrFail as _, Outcome, refuse, usage};
 use crate::files::is_manifest;
 use crate::findings::{Baseline, Finding, Format, Level, Note, Report, Rule};
 use crate::git::{Git, ObjectId, Staged, program};
+use crate::repository::{Book, StagedRules};
 use crate::scan;
 use crate::verify::{self, Options, Texts};
 
@@ -92,7 +95,8 @@ fn sealed(git: &Git, staged: &[Staged], lenience: &Lenience, notes: &mut Vec<Not
     let blobs: Vec<(&str, ObjectId)> = manifests.iter().map(|staged| (staged.path.as_str(), staged.blob)).collect();
     let (read, said) = texts(git, &blobs);
     notes.extend(said);
-    let check = verify::check_texts(read, &options)?;
+    let rules = Arc::new(StagedRules::read(Path::new("."))?);
+    let check = verify::check_texts(read, Book::staged(&rules), &options)?;
     notes.extend(check.notes);
     let mut findings = check.findings;
     let with_findings: BTreeSet<&str> = findings.iter().map(|finding| finding.file.as_str()).collect();
@@ -104,7 +108,7 @@ fn sealed(git: &Git, staged: &[Staged], lenience: &Lenience, notes: &mut Vec<Not
     if !before.is_empty() {
         let name =
             |one: &Finding| (one.rule.id, one.file.clone(), one.object.clone(), one.path.clone(), one.message.clone());
-        let old = verify::check_texts(texts(git, &before).0, &options)?;
+        let old = verify::check_texts(texts(git, &before).0, Book::staged(&rules), &options)?;
         let old: HashSet<_> = old.findings.iter().map(name).collect();
         findings.retain(|finding| {
             let blob =

@@ -30,8 +30,25 @@ const MAX_DEPTH: usize = 3;
 const MAX_APART: usize = 200;
 
 /// Where a text says that something is a Secret.
-static KIND: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?:\b|\\n)kind\\{0,3}["']?[ \t]*:\s{0,64}\\{0,3}["']?Secret(?:List)?\b"#).ok());
+static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    // A tag or an anchor may stand before the word.
+    let kind = r#"(?:\b|\\n)kind\\{0,3}["']?[ \t]*:\s{0,64}(?:[!&][^\s"']{0,64}[ \t]+){0,2}"#;
+    Regex::new(&format!(r#"{kind}\\{{0,3}}["']?Secret(?:List)?\b"#)).ok()
+});
+
+/// Where a text says what something is by a tag, an alias, a block, after a comment, or with escapes.
+static ODD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"kind["']?\s{0,64}:\s{0,64}(?:[!&*|>#]|"[^"]{0,100}\\)|\?[ \t]{1,64}["']?kind"#).ok()
+});
+
+/// A key that is `kind` once its escapes are resolved.
+static ESCAPED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let letter = |plain: char| {
+        let code = u32::from(plain);
+        format!(r"(?:{plain}|\\(?:x{code:02x}|u00{code:02x}|U000000{code:02x}))(?:\\\r?\n[ \t]*)?")
+    };
+    Regex::new(&format!(r#"(?i)"{}"[ \t]*:"#, "kind".chars().map(letter).collect::<String>())).ok()
+});
 
 /// A Secret in the clear.
 #[derive(Default)]
@@ -71,7 +88,7 @@ fn within(text: &str, depth: usize) -> Vec<Hit> {
     };
     let has_generator = text.contains("secretGenerator");
     let has_template = may_have_template(text);
-    if kinds.is_empty() && !has_generator && !has_template {
+    if kinds.is_empty() && !has_generator && !has_template && !is_oddly_written(text) {
         return Vec::new();
     }
     let mut read = parsed::read(text, depth);
@@ -99,6 +116,13 @@ fn within(text: &str, depth: usize) -> Vec<Hit> {
         read.hits.extend(lines::generators(text));
     }
     read.hits
+}
+
+/// Whether a text may hold a Secret that does not say so in the usual way. Only a parser can tell; what none can read is
+/// taken for no manifest.
+fn is_oddly_written(text: &str) -> bool {
+    text.contains("kind") && ODD.as_ref().is_some_and(|odd| odd.is_match(text))
+        || text.contains('\\') && ESCAPED.as_ref().is_some_and(|key| key.is_match(text))
 }
 
 /// The Secrets in braces. Where quotes do not come in pairs from the beginning, or are escaped within another text, it is
@@ -161,4 +185,55 @@ fn hits(found: &Found) -> Vec<Hit> {
         Some(hit.within(Some(object.clone()), format!("{field}.{}", value.key)).starting(&found.starts))
     };
     found.values.iter().filter_map(given).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    #[test]
+    fn a_secret_is_found_however_its_kind_is_written() {
+        for kind in [
+            "kind: !!str Secret",
+            "kind: !<tag:yaml.org,2002:str> Secret",
+            "kind: !!binary U2VjcmV0",
+            "kind: &a Secret",
+            "x: &k Secret\nkind: *k",
+            r#"kind: "S\u0065cret""#,
+            r#"kind: "S\x65cret""#,
+            r#"kind: "S\U00000065cret""#,
+            "kind: \"Se\\\n  cret\"",
+            r#""k\u0069nd": Secret"#,
+            r#""\x6bi\U0000006ed": Secret"#,
+            "? kind\n: Secret",
+            "kind:\n  Secret",
+            "kind: # c\n  Secret",
+            "kind: |-\n  Secret",
+            "kind: >-\n  Secret",
+            "kind: ConfigMap\nkind: Secret",
+            "kind: Secret\nkind: ConfigMap",
+        ] {
+            let text = format!("apiVersion: v1\n{kind}\nmetadata: {{name: a}}\nstringData: {{password: hunter2x}}\n");
+            let paths: Vec<String> = find(&text).into_iter().map(|hit| hit.path).collect();
+            assert_eq!(paths, ["stringData.password"], "{text}");
+            let inner: String = text.lines().map(|line| format!("    {line}\n")).collect();
+            let within = format!("kind: ConfigMap\ndata:\n  a.yaml: |\n{inner}");
+            assert_eq!(find(&within).len(), 1, "{within}");
+        }
+        for list in [
+            "kind: SecretList\nitems: [{stringData: {password: hunter2x}}]\n",
+            "x: &x {stringData: {password: hunter2x}}\nkind: SecretList\nitems: [*x]\n",
+            "kind: Secret\nstringData: {}\nstringData: {password: hunter2x}\n",
+            "kind: Secret\nstringData: {password: '', password: hunter2x}\n",
+        ] {
+            assert_eq!(find(list).len(), 1, "{list}");
+        }
+        assert!(find("kind: !!str ConfigMap\nmetadata: {name: a}\ndata: {password: hunter2x}\n").is_empty());
+    }
+
+    #[test]
+    fn a_tag_before_the_kind_is_read_over_also_where_no_parser_reads_the_file() {
+        let text = "{{ if .x }}\nkind: !!str Secret\nstringData:\n  password: hunter2x\n{{ end }}\n";
+        assert_eq!(find(text).len(), 1);
+    }
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::{Found, MAX_DEPTH, Value, value, within};
+use crate::leaks::{SECRET_IN_BASE64, every, may_hold_one};
 use crate::outline::{Outline, View};
 use crate::scan::hit::Hit;
 use crate::scan::rules::{GENERATED_SECRET, PLAIN_TEMPLATE};
@@ -72,9 +73,8 @@ fn one(text: &str, offset: usize, depth: usize, read: &mut Read) -> bool {
         if view.is_map() {
             map(view, &lines, read);
         } else if let Some(inner) = view.text()
-            && inner.len() > 40
-            && inner.contains("Secret")
-            && inner.contains("kind")
+            && inner.len() > 24
+            && may_hold_one(inner)
             && depth < MAX_DEPTH
         {
             let span = lines.extent(view, inner);
@@ -90,14 +90,22 @@ fn one(text: &str, offset: usize, depth: usize, read: &mut Read) -> bool {
 }
 
 fn map(view: View<'_, '_>, lines: &Lines<'_>, read: &mut Read) {
-    match view.get("kind").and_then(View::text) {
-        Some("Secret") => {
-            if let Some((key, kind)) = view.entry("kind") {
-                let (from, to) = (lines.offset_of(key.place()), lines.offset_of(kind.place()));
-                read.seen.push(from..to + "Secret".len() + 1);
-                read.secrets.push(secret(view, lines, from));
-            }
+    let kinds = every(view, "kind");
+    let says = |wanted: &str| kinds.iter().filter_map(|kind| kind.text()).any(|kind| kind == wanted);
+    if says("Secret") || says(SECRET_IN_BASE64) {
+        let mut from = lines.offset_of(view.place());
+        for (key, kind) in view.own_pairs().filter(|(key, _)| key.text() == Some("kind")) {
+            from = lines.offset_of(key.place());
+            read.seen.push(from..lines.offset_of(kind.place()) + "Secret".len() + 1);
         }
+        read.secrets.push(secret(view, lines, from));
+    } else if says("SecretList") {
+        // Its items need not say what they are.
+        let items = every(view, "items").into_iter().flat_map(View::items);
+        let silent = items.filter(|item| item.is_map() && item.get("kind").is_none());
+        read.secrets.extend(silent.map(|item| secret(item, lines, lines.offset_of(item.place()))));
+    }
+    match view.get("kind").and_then(View::text) {
         Some("SealedSecret") => templates(view, &["spec", "template"], "SealedSecret", lines, read),
         Some("ExternalSecret") => templates(view, &["spec", "target", "template"], "ExternalSecret", lines, read),
         Some(_) | None => {}
@@ -133,7 +141,7 @@ fn secret(view: View<'_, '_>, lines: &Lines<'_>, kind: usize) -> Found {
         values: Vec::new(),
     };
     for (field, is_data) in [("data", true), ("stringData", false)] {
-        for (key, value) in view.get(field).map(View::pairs).unwrap_or_default() {
+        for (key, value) in every(view, field).into_iter().flat_map(View::pairs) {
             // A value that is no text is no valid Secret, and may be a secret all the same.
             let Some(text) = value.text() else { continue };
             let key = key.text().unwrap_or_default().to_owned();

@@ -165,3 +165,65 @@ fn a_commit_of_two_thousand_files_does_not_wait_for_it() {
     // A debug build on a shared machine; release numbers are in docs/git.md.
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }
+
+#[test]
+fn allowlists_and_rules_count_as_they_are_staged() {
+    let checkout = Checkout::installed();
+    let add = |names: &[&str]| checkout.git(&[&["add"], names].concat()).exits(0);
+    checkout.write("notes.txt", &format!("the key: {}\n", Key::new().text));
+    checkout.write(".bulla-allow.yaml", "version: 1\nallow: [{path: notes.txt, reason: a key of tests}]\n");
+    add(&["notes.txt"]);
+    commit(&checkout, &[]).exits(1);
+    add(&[".bulla-allow.yaml"]);
+    // It is taken away from the disk only.
+    std::fs::remove_file(checkout.path(".bulla-allow.yaml")).unwrap();
+    commit(&checkout, &[]).exits(0);
+
+    let (ours, other) = (Key::new(), Key::new());
+    let rules = |key: &Key| format!("version: 1\nrules: [{{path: '**', recipients: [{}]}}]\n", key.recipient());
+    checkout.commit(".bulla.yaml", &rules(&ours));
+    let sealed = |key: &Key| manifest("prod/db", &format!("a: {}", key.seal("a", CANARY, "2026-11-01")));
+    checkout.write("sub/db.yaml", &sealed(&other));
+    add(&["sub/db.yaml"]);
+    for loose in [".bulla.yaml", "sub/.bulla.yaml"] {
+        checkout.write(loose, &rules(&other));
+        commit(&checkout, &[]).exits(1).says("recipient");
+    }
+    std::fs::remove_file(checkout.path(".bulla.yaml")).unwrap();
+    commit(&checkout, &[]).exits(1).says("recipient");
+    add(&["sub/.bulla.yaml"]);
+    std::fs::remove_file(checkout.path("sub/.bulla.yaml")).unwrap();
+    commit(&checkout, &[]).exits(0);
+
+    // Neither does a file of recipients say more than is staged of it.
+    let named = "version: 1\nrules: [{path: '**', recipientFiles: [../keys.txt]}]\n";
+    checkout.commit("keys.txt", &format!("{}\n", other.recipient()));
+    checkout.commit("sub/.bulla.yaml", named);
+    checkout.write("sub/db.yaml", &sealed(&ours));
+    checkout.write("keys.txt", &format!("{}\n{}\n", other.recipient(), ours.recipient()));
+    add(&["sub/db.yaml"]);
+    commit(&checkout, &[]).exits(1).says("recipient");
+    add(&["keys.txt"]);
+    commit(&checkout, &[]).exits(0);
+}
+
+#[test]
+fn linked_rules_and_recipients_from_elsewhere_are_refused() {
+    let checkout = Checkout::installed();
+    let key = Key::new();
+    let sealed = manifest("prod/db", &format!("a: {}", key.seal("a", CANARY, "2026-11-01")));
+    checkout.write("db.yaml", &sealed);
+    checkout.bench.write("keys.txt", &format!("{}\n", key.recipient()));
+    let rules = |file: &str| format!("version: 1\nrules: [{{path: '**', recipientFiles: [{file}]}}]\n");
+    checkout.write(".bulla.yaml", &rules("../keys.txt"));
+    let verify = |code: i32| checkout.bulla(&["verify", "."]).exits(code).out;
+    assert!(verify(1).contains("is outside of"), "{}", verify(1));
+    checkout.write("keys.txt", &format!("{}\n", key.recipient()));
+    checkout.write(".bulla.yaml", &rules("keys.txt"));
+    verify(0);
+    std::fs::rename(checkout.path(".bulla.yaml"), checkout.path("rules.txt")).unwrap();
+    std::os::unix::fs::symlink("rules.txt", checkout.path(".bulla.yaml")).unwrap();
+    assert!(verify(1).contains("is a link"), "{}", verify(1));
+    checkout.git(&["add", "-A"]).exits(0);
+    commit(&checkout, &[]).exits(1).says("is a link");
+}

@@ -349,14 +349,13 @@ fn values_of_kubeseal_that_fail_keep_the_old_key_until_they_are_mended() {
     let pair = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
     let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap().pem();
     team.bench.write("old.pem", &pair.serialize_pem());
-    team.bench.write("prod.pem", &certificate);
-    team.write(
-        ".bulla.yaml",
-        &format!("version: 1\nrules:\n- path: '**'\n  recipientFiles: [{}]\n", team.bench.path("prod.pem").display()),
-    );
+    team.write("prod.pem", &certificate);
+    team.write(".bulla.yaml", "version: 1\nrules:\n- path: '**'\n  recipientFiles: [prod.pem]\n");
     team.seal("good.yaml", "good");
     team.seal("renamed.yaml", "renamed");
-    fs::remove_file(team.path(".bulla.yaml")).unwrap();
+    for gone in [".bulla.yaml", "prod.pem"] {
+        fs::remove_file(team.path(gone)).unwrap();
+    }
     // Nothing but the key itself can tell that this one does not open.
     let renamed = team.read("renamed.yaml").replace("name: renamed", "name: another");
     team.write("renamed.yaml", &renamed);

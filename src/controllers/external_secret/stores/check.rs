@@ -13,12 +13,12 @@ use jiff::Timestamp;
 use kube::Resource as _;
 use tracing::{debug, info, warn};
 
-use super::connect::life;
 use super::sessions::Wanted;
 use super::{Store, StoreError, StoreId, Stores, Verdict, lock};
 use crate::controllers::api::ApiError;
 use crate::controllers::events::{Kind, Regarding};
 use crate::providers::Cause;
+use crate::stores::life;
 use crate::sync::external::duration;
 use crate::sync::schedule::Class;
 
@@ -133,7 +133,7 @@ impl Stores {
         } else {
             SecretStore::url_path(&(), Some(&id.namespace))
         };
-        self.around.api.patch_status(path, &id.name, Some(uid), status).await.map(drop)
+        self.cluster.api.patch_status(path, &id.name, Some(uid), status).await.map(drop)
     }
 
     /// When the store is to be checked again after `checked`, `attempts` being bad checks in a row.

@@ -1,117 +1,192 @@
-//! The settings of a Kubernetes store: another cluster, or another namespace of this one.
+//! The objects that a store's settings name, read from the API server.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bulla_crds::secret_store::{KubernetesAuth, KubernetesProvider};
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::id::StoreError;
-use super::materials::Materials;
-use crate::providers::kubernetes::Settings;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use kube::Resource as _;
+use kube::client::Body;
+use serde::Deserialize;
+use serde_json::json;
 
-/// Where this cluster's API server is found from inside.
-const THIS_CLUSTER: &str = "https://kubernetes.default";
-/// How long a service account's token lives. The store is set up anew before it ends.
-pub(super) const TOKEN_SECONDS: i64 = 3600;
+use super::{StoreError, StoreId};
+use crate::controllers::api::{self, Api, ApiError};
+use crate::controllers::observe;
+use crate::providers::{Cause, ProviderError, TokenSource, file};
+use crate::resource::secret_store as resource;
+use crate::seal::Identity;
+use crate::secret::Plaintext;
+use crate::stores::{Account, Accounts, Objects, Part, Read};
+use crate::sync::schedule::Class;
 
-/// What a Kubernetes provider is made from.
-pub(super) async fn settings(
-    materials: &mut Materials<'_>,
-    settings: &KubernetesProvider,
-) -> Result<Settings, StoreError> {
-    let namespace = settings.remote_namespace.as_deref().filter(|name| !name.is_empty()).unwrap_or("default");
-    let mut config = match (&settings.auth_ref, &settings.auth) {
-        (Some(_), Some(_)) => return Err(invalid("authRef and inline auth cannot both be set")),
-        (None, None) => return Err(invalid("no auth provider given")),
-        (Some(reference), None) => {
-            let text = materials.text(reference, Some("kubeconfig")).await?;
-            let unusable = |_| invalid("authRef does not name a kubeconfig that can be used");
-            let kubeconfig = Kubeconfig::from_yaml(&text).map_err(unusable)?;
-            refuse_foreign(&kubeconfig)?;
-            let options = KubeConfigOptions::default();
-            let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(unusable)?;
-            // It would be that of the controller's environment, which is not the store's.
-            config.proxy_url = None;
-            config
+/// The cluster, and the disk of the controller.
+pub(super) struct Cluster {
+    pub(super) api: Api,
+    /// The folder that a `file` store's `path` is in.
+    pub(super) files: Option<PathBuf>,
+}
+
+impl Objects for Cluster {
+    fn secret<'a>(&'a self, namespace: &'a str, name: &'a str, key: &'a str) -> Read<'a, Option<Plaintext>> {
+        async move {
+            let live = observe::secret(&self.api, namespace, name).await.map_err(|error| {
+                unread(format!("cannot get Kubernetes secret {name:?} from namespace {namespace:?}: {error}"), &error)
+            })?;
+            let mut live = live.ok_or_else(|| StoreError::Material {
+                problem: format!("cannot get Kubernetes secret {name:?} from namespace {namespace:?}: not found"),
+                class: Class::Blocked,
+            })?;
+            Ok(Part { version: version(&(&live.uid, &live.resource_version)), value: live.data.remove(key) })
         }
-        (None, Some(auth)) => inline(materials, settings, auth).await?,
-    };
-    config.default_retry = false;
-    config.connect_timeout = Some(std::time::Duration::from_secs(5));
-    let client = Client::try_from(config).map_err(|_| invalid("server and auth do not make a connection"))?;
-    Ok(Settings { client, namespace: namespace.to_owned() })
-}
+        .boxed()
+    }
 
-fn invalid(problem: &str) -> StoreError {
-    StoreError::Invalid(format!("spec.provider.kubernetes: {problem}"))
-}
+    fn config_map<'a>(&'a self, namespace: &'a str, name: &'a str, key: &'a str) -> Read<'a, Option<Vec<u8>>> {
+        async move {
+            let map = self.api.get::<ConfigMap>(namespace, name).await.map_err(|error| {
+                unread(format!("cannot get ConfigMap {name:?} from namespace {namespace:?}: {error}"), &error)
+            })?;
+            let version = version(&(&map.metadata.uid, &map.metadata.resource_version));
+            let binary = map.binary_data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0);
+            let text = || map.data.and_then(|mut data| data.remove(key)).map(String::into_bytes);
+            Ok(Part { version, value: binary.or_else(text) })
+        }
+        .boxed()
+    }
 
-/// Whoever may write a Secret must not thereby run programs, or read files, where the controller runs.
-fn refuse_foreign(kubeconfig: &Kubeconfig) -> Result<(), StoreError> {
-    let reaches_out = |auth: &AuthInfo| {
-        auth.exec.is_some()
-            || auth.auth_provider.is_some()
-            || auth.token_file.is_some()
-            || auth.client_certificate.is_some()
-            || auth.client_key.is_some()
-    };
-    let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref()).any(reaches_out);
-    let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
-    if users || clusters.into_iter().any(|cluster| cluster.certificate_authority.is_some()) {
-        return Err(invalid("a kubeconfig in a Secret must hold its credentials itself: no files, no commands"));
+    fn file<'a>(&'a self, store: &'a StoreId, path: &'a str) -> Read<'a, file::Source> {
+        async move {
+            let path = resource::file_path(store.is_cluster(), self.files.as_deref(), path);
+            Ok(Part { version: 0, value: file::Source::Path(path.map_err(StoreError::Invalid)?) })
+        }
+        .boxed()
     }
-    Ok(())
-}
 
-async fn inline(
-    materials: &mut Materials<'_>,
-    settings: &KubernetesProvider,
-    auth: &KubernetesAuth,
-) -> Result<Config, StoreError> {
-    let server = settings.server.as_ref();
-    let url = server.and_then(|server| server.url.as_deref()).filter(|url| !url.is_empty()).unwrap_or(THIS_CLUSTER);
-    let url = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
-    let mut config = Config::new(url.parse().map_err(|_| invalid("server.url is no URL"))?);
-    let bundle = server.and_then(|server| server.ca_bundle.as_deref());
-    let provider = server.and_then(|server| server.ca_provider.as_ref());
-    if let Some(pem) = materials.authorities(bundle, provider).await? {
-        config.root_cert = Some(certificates(&pem)?);
+    fn identities(&self) -> Option<Vec<Identity>> {
+        None
     }
-    let mut methods = Vec::new();
-    if let Some(cert) = &auth.cert {
-        methods.push("cert");
-        let missing = |field: &str| invalid(&format!("auth.cert.{field} is missing"));
-        let public = cert.client_cert.as_ref().ok_or_else(|| missing("clientCert"))?;
-        let private = cert.client_key.as_ref().ok_or_else(|| missing("clientKey"))?;
-        let public = materials.secret(public, Some("tls.crt")).await?;
-        let private = materials.secret(private, Some("tls.key")).await?;
-        config.auth_info.client_certificate_data = Some(STANDARD.encode(public.expose()));
-        config.auth_info.client_key_data = Some(STANDARD.encode(private.expose()).into());
-    }
-    if let Some(token) = &auth.token {
-        methods.push("token");
-        let selector = token.bearer_token.as_ref().ok_or_else(|| invalid("auth.token.bearerToken is missing"))?;
-        config.auth_info.token = Some(materials.text(selector, Some("token")).await?.to_string().into());
-    }
-    if let Some(account) = &auth.service_account {
-        methods.push("serviceAccount");
-        let token = materials.tokens(account, account.audiences.clone(), TOKEN_SECONDS)?.token().await?;
-        let text = String::from_utf8_lossy(token.expose()).into_owned();
-        config.auth_info.token = Some(text.into());
-    }
-    match methods.len() {
-        0 => Err(invalid("no auth provider given")),
-        1 => Ok(config),
-        _ => Err(invalid(&format!("multiple auth methods provided: {}", methods.join(", ")))),
+
+    fn accounts(&self) -> Option<&dyn Accounts> {
+        Some(self)
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
-    let unusable = || invalid("the certificates of authorities are not PEM");
-    let mut found = Vec::new();
-    for block in x509_parser::pem::Pem::iter_from_buffer(pem) {
-        found.push(block.map_err(|_| unusable())?.contents);
+impl Accounts for Cluster {
+    fn annotations<'a>(&'a self, namespace: &'a str, name: &'a str) -> Read<'a, BTreeMap<String, String>> {
+        async move {
+            let account = self.api.get::<ServiceAccount>(namespace, name).await.map_err(|error| {
+                unread(format!("cannot get service account {name:?} from namespace {namespace:?}: {error}"), &error)
+            })?;
+            // Its version changes for reasons of others; what counts are its annotations.
+            let version = version(&(&account.metadata.uid, &account.metadata.annotations));
+            Ok(Part { version, value: account.metadata.annotations.unwrap_or_default() })
+        }
+        .boxed()
     }
-    if found.is_empty() { Err(unusable()) } else { Ok(found) }
+
+    fn tokens(&self, account: Account) -> Arc<dyn TokenSource> {
+        Arc::new(ServiceAccountTokens { api: self.api.clone(), account })
+    }
+
+    fn own_token(&self) -> Arc<dyn TokenSource> {
+        Arc::new(OwnToken)
+    }
+}
+
+fn version(of: &impl std::hash::Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn unread(problem: String, error: &ApiError) -> StoreError {
+    StoreError::Material { problem, class: error.class() }
+}
+
+/// Asks the API server for a token each time.
+struct ServiceAccountTokens {
+    api: Api,
+    account: Account,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: Issued,
+}
+
+#[derive(Deserialize)]
+struct Issued {
+    token: String,
+}
+
+impl ServiceAccountTokens {
+    async fn issue(&self) -> Result<Plaintext, ApiError> {
+        let Account { namespace, name, audiences, seconds } = &self.account;
+        let mut spec = json!({ "expirationSeconds": seconds });
+        if !audiences.is_empty() {
+            spec["audiences"] = json!(audiences);
+        }
+        let body = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec });
+        let path = ServiceAccount::url_path(&(), Some(namespace));
+        let request = http::Request::post(format!("{path}/{name}/token"))
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string().into_bytes()))
+            .map_err(|_| ApiError::Invalid("the name cannot be used in a request".to_owned()))?;
+        let bytes = self.api.send(request).await?;
+        let answer = serde_json::from_slice::<Answer>(&bytes);
+        api::wipe(bytes);
+        // The one copy is taken over, and wiped in the end.
+        Ok(Plaintext::from(answer.map_err(|_| ApiError::Unreadable)?.status.token))
+    }
+}
+
+impl TokenSource for ServiceAccountTokens {
+    fn token(&self) -> BoxFuture<'_, Result<Plaintext, ProviderError>> {
+        async {
+            self.issue().await.map_err(|error| {
+                let (name, namespace) = (&self.account.name, &self.account.namespace);
+                let cause = match &error {
+                    ApiError::NotFound | ApiError::Forbidden(_) => Cause::Unauthenticated,
+                    ApiError::Invalid(_) => Cause::Misconfigured,
+                    ApiError::Throttled(after) => Cause::Throttled { after: *after },
+                    ApiError::AlreadyExists
+                    | ApiError::Conflict
+                    | ApiError::Server(_)
+                    | ApiError::Unreachable
+                    | ApiError::Fenced
+                    | ApiError::Unreadable => Cause::Unavailable,
+                };
+                let message = format!("no token of service account {name:?} in namespace {namespace:?}: {error}");
+                ProviderError::new(cause, message)
+            })
+        }
+        .boxed()
+    }
+}
+
+/// The token of the controller's own service account, as the kubelet keeps it fresh.
+struct OwnToken;
+
+const OWN_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+impl TokenSource for OwnToken {
+    fn token(&self) -> BoxFuture<'_, Result<Plaintext, ProviderError>> {
+        async {
+            let mut read = tokio::task::spawn_blocking(|| std::fs::read(OWN_TOKEN)).await.map_err(|_| unreadable())?;
+            if let Ok(bytes) = &mut read {
+                let end = bytes.trim_ascii_end().len();
+                bytes.truncate(end);
+            }
+            read.map(Plaintext::new).map_err(|_| unreadable())
+        }
+        .boxed()
+    }
+}
+
+fn unreadable() -> ProviderError {
+    ProviderError::new(Cause::Misconfigured, format!("the controller has no service account token at {OWN_TOKEN}"))
 }

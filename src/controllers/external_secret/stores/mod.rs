@@ -4,25 +4,9 @@
 //! minutes (a credential that changed gives a new one) and at once when the provider says that the credentials are no
 //! longer good.
 
-mod admission;
-#[cfg(feature = "aws")]
-mod aws;
-#[cfg(not(feature = "aws"))]
-#[path = "without_aws.rs"]
-mod aws;
 mod check;
 mod cluster;
-mod connect;
-mod id;
-mod materials;
-#[cfg(any(feature = "aws", feature = "vault"))]
-mod retry;
 mod sessions;
-#[cfg(feature = "vault")]
-mod vault;
-#[cfg(not(feature = "vault"))]
-#[path = "without_vault.rs"]
-mod vault;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,15 +19,17 @@ use bulla_crds::{SecretStoreSpec, SecretStoreStatus, Unreadable};
 use tokio::sync::{mpsc, watch as latest};
 use tokio::time::Instant;
 
-pub(in crate::controllers) use self::id::{StoreError, StoreId};
 pub(super) use self::watch::{Watches, run};
+pub(in crate::controllers) use crate::stores::{StoreError, StoreId};
 
-use self::connect::{Surroundings, is_read_with_settings};
+use self::cluster::Cluster;
 use self::sessions::{Retired, Sessions, Wanted};
 use super::metrics::Metrics;
 use crate::controllers::api::Api;
 use crate::controllers::events::Events;
+use crate::providers::gate::Meter;
 use crate::providers::{Gate, Session, Urgency};
+use crate::stores::{Surroundings, admission, is_read_with_settings};
 use crate::sync::external::access::is_ours;
 use crate::sync::remote::Request;
 use crate::sync::schedule::Class;
@@ -72,7 +58,8 @@ pub(in crate::controllers) struct StoreConfig {
 
 /// What is known of all stores.
 pub(in crate::controllers) struct Stores {
-    around: Surroundings,
+    cluster: Cluster,
+    meter: Arc<dyn Meter>,
     events: Events,
     metrics: Metrics,
     config: StoreConfig,
@@ -137,9 +124,10 @@ impl Stores {
         metrics: Metrics,
         better: mpsc::UnboundedSender<StoreId>,
     ) -> Self {
-        let around = Surroundings { api, meter: metrics.meter(), files: config.files.clone() };
+        let cluster = Cluster { api, files: config.files.clone() };
         Self {
-            around,
+            cluster,
+            meter: metrics.meter(),
             events,
             metrics,
             config,
@@ -150,6 +138,11 @@ impl Stores {
             namespaces: Mutex::default(),
             complete: latest::Sender::new(false),
         }
+    }
+
+    /// What connecting needs besides the store.
+    fn around(&self) -> Surroundings<'_> {
+        Surroundings { objects: &self.cluster, meter: &self.meter }
     }
 
     /// The store that a reference of `namespace` means.

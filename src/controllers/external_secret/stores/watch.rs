@@ -16,12 +16,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::admission::has_selector;
 use super::check::Checked;
 use super::{Store, StoreId, Stores, Verdict, lock};
 use crate::controllers::api;
 use crate::controllers::queue::{Key, Known, Timer, Timers, sleep_until};
 use crate::controllers::watch::{Said, Streams};
+use crate::stores::admission::has_selector;
 
 /// What is followed.
 pub(in crate::controllers::external_secret) struct Watches {

@@ -9,10 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use super::connect::{connect, life, names_its_user};
-use super::id::{StoreError, StoreId};
-use super::{RELOGIN, Store, Stores, Verdict, lock};
+use super::{RELOGIN, Store, StoreError, StoreId, Stores, Verdict, lock};
 use crate::providers::Session;
+use crate::stores::{connect, life, names_its_user};
 use crate::sync::schedule::Class;
 
 /// How long a session for one namespace stays that nobody uses.
@@ -88,7 +87,7 @@ impl Stores {
             open.used = Instant::now();
             return Ok(Arc::clone(&open.session));
         }
-        let connected = connect(&self.around, id, spec, user, &store.gate).await?;
+        let connected = connect(self.around(), id, spec, user, &store.gate).await?;
         let (now, life) = (Instant::now(), life(spec));
         if let Some(open) = slot.as_mut()
             && open.fingerprint == connected.fingerprint

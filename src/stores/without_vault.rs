@@ -1,11 +1,11 @@
-//! A controller that was built without Vault.
+//! A program that was built without Vault.
 
 use std::sync::Arc;
 
 use bulla_crds::secret_store::{RetrySettings, VaultProvider};
 
+use super::StoreError;
 use super::connect::unsupported;
-use super::id::StoreError;
 use super::materials::Materials;
 use crate::providers::{Gate, Provider};
 
@@ -17,5 +17,5 @@ pub(super) async fn connect(
     _: Option<&RetrySettings>,
     _: Gate,
 ) -> Result<Arc<dyn Provider>, StoreError> {
-    Err(unsupported("vault (this controller was built without it)"))
+    Err(unsupported("vault (this program was built without it)"))
 }

@@ -1,12 +1,12 @@
-//! A controller that was built without AWS.
+//! A program that was built without AWS.
 
 use std::sync::Arc;
 
 use bulla_crds::secret_store::{AwsProvider, RetrySettings};
 
 use super::connect::unsupported;
-use super::id::{StoreError, StoreId};
 use super::materials::Materials;
+use super::{StoreError, StoreId};
 use crate::providers::{Gate, Provider};
 
 /// Says so.
@@ -19,5 +19,5 @@ pub(super) async fn connect(
     _: Option<&str>,
     _: Gate,
 ) -> Result<Arc<dyn Provider>, StoreError> {
-    Err(unsupported("aws (this controller was built without it)"))
+    Err(unsupported("aws (this program was built without it)"))
 }

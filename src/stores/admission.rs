@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bulla_crds::secret_store::StoreCondition;
 
-use super::id::{StoreError, StoreId};
+use super::{StoreError, StoreId};
 use crate::resource::secret_store as resource;
 use crate::sync::external::access::AccessError;
 use crate::sync::schedule::Class;
@@ -14,7 +14,7 @@ use crate::sync::schedule::Class;
 ///
 /// # Errors
 /// [`StoreError::Denied`], [`StoreError::Invalid`]; [`StoreError::NotReady`] where the labels may still change that.
-pub(super) fn admit(
+pub fn admit(
     id: &StoreId,
     conditions: &[StoreCondition],
     namespace: &str,
@@ -40,7 +40,8 @@ pub(super) fn admit(
 }
 
 /// Whether labels of a namespace make a difference.
-pub(super) fn has_selector(conditions: &[StoreCondition]) -> bool {
+#[must_use]
+pub fn has_selector(conditions: &[StoreCondition]) -> bool {
     conditions.iter().any(|condition| condition.namespace_selector.is_some())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bulla_crds::secret_store::RetrySettings;
 
-use super::id::StoreError;
+use super::StoreError;
 use crate::sync::external::duration;
 
 /// Tries and the wait between them, as a store's `retrySettings` say.

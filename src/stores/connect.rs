@@ -1,15 +1,12 @@
 //! From a store's settings to a provider that can be asked.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bulla_crds::secret_store::{AwsService, FileProvider, SecretStoreSpec, SessionTagsPolicy, StoreProvider, validate};
 
-use super::cluster::TOKEN_SECONDS;
-use super::id::{StoreError, StoreId};
 use super::materials::Materials;
-use crate::controllers::api::Api;
+use super::{Objects, StoreError, StoreId};
 use crate::providers::gate::Meter;
 use crate::providers::{Gate, Provider, fake, file};
 use crate::resource::secret_store as resource;
@@ -17,20 +14,26 @@ use crate::seal::Identity;
 use crate::sync::pressure::Budget;
 
 /// What connecting needs besides the store.
-pub(super) struct Surroundings {
-    pub(super) api: Api,
-    pub(super) meter: Arc<dyn Meter>,
-    /// The folder that a `file` store's `path` is in.
-    pub(super) files: Option<PathBuf>,
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Where the objects are that settings name.
+    pub objects: &'a dyn Objects,
+    /// Is told of every call.
+    pub meter: &'a Arc<dyn Meter>,
 }
 
 /// A provider, the gate to it, and what it was made from.
-pub(super) struct Connected {
-    pub(super) provider: Arc<dyn Provider>,
-    pub(super) gate: Gate,
+pub struct Connected {
+    /// The provider.
+    pub provider: Arc<dyn Provider>,
+    /// The gate that its calls pass.
+    pub gate: Gate,
     /// Changes with every credential that the settings name.
-    pub(super) fingerprint: u64,
+    pub fingerprint: u64,
 }
+
+/// How long the token of a service account lives that a Kubernetes store takes. The store is set up anew before it ends.
+pub(super) const TOKEN_SECONDS: i64 = 3600;
 
 /// How hard a provider may be pressed unless the store says otherwise: calls a second, and at once.
 const fn pressure(provider: &StoreProvider) -> (f64, f64) {
@@ -53,8 +56,11 @@ const fn pressure(provider: &StoreProvider) -> (f64, f64) {
 
 /// Makes a provider of `spec`. `user` is the namespace of the ExternalSecret that asks; `gate` is the store's, made here
 /// if it is the first time.
-pub(super) async fn connect(
-    around: &Surroundings,
+///
+/// # Errors
+/// The settings cannot work, or name what cannot be read. [`StoreError::Referent`] where it takes a `user` to tell.
+pub async fn connect(
+    around: Surroundings<'_>,
     store: &StoreId,
     spec: &SecretStoreSpec,
     user: Option<&str>,
@@ -68,9 +74,9 @@ pub(super) async fn connect(
     let limit = spec.rate_limit.unwrap_or_default();
     let per_second = limit.calls_per_second.unwrap_or(per_second);
     let burst = limit.burst.map_or(burst, f64::from);
-    let fresh = |name| Gate::new(name, Budget::new(per_second, burst), Arc::clone(&around.meter));
+    let fresh = |name| Gate::new(name, Budget::new(per_second, burst), Arc::clone(around.meter));
     let gate = |name| gate.get_or_init(|| fresh(name)).clone();
-    let mut materials = Materials::new(&around.api, store, user);
+    let mut materials = Materials::new(around.objects, store, user);
     let retry = spec.retry_settings.as_ref();
     let (provider, gate) = match &spec.provider {
         StoreProvider::Aws(settings) => {
@@ -86,8 +92,7 @@ pub(super) async fn connect(
         }
         StoreProvider::Kubernetes(settings) => {
             let gate = gate("Kubernetes");
-            let settings = super::cluster::settings(&mut materials, settings).await?;
-            (crate::providers::kubernetes::connect(settings, gate.clone())?, gate)
+            (super::kubernetes::connect(&mut materials, settings, gate.clone()).await?, gate)
         }
         StoreProvider::Fake(settings) => {
             let gate = gate("Fake");
@@ -95,7 +100,7 @@ pub(super) async fn connect(
         }
         StoreProvider::File(settings) => {
             let gate = gate("File");
-            let settings = from_file(&mut materials, store, settings, around.files.as_deref()).await?;
+            let settings = from_file(&mut materials, settings).await?;
             (file::connect(settings, gate.clone())?, gate)
         }
         StoreProvider::Other(name) => return Err(unsupported(name)),
@@ -112,7 +117,8 @@ pub(super) async fn connect(
 
 /// How long a session is good for where its credentials are a token that was taken when it was made, and that it does
 /// not replace by itself.
-pub(super) fn life(spec: &SecretStoreSpec) -> Option<Duration> {
+#[must_use]
+pub fn life(spec: &SecretStoreSpec) -> Option<Duration> {
     let StoreProvider::Kubernetes(settings) = &spec.provider else { return None };
     settings.auth.as_ref()?.service_account.as_ref().map(|_| Duration::from_secs(TOKEN_SECONDS.unsigned_abs()))
 }
@@ -125,7 +131,8 @@ pub(super) fn unsupported(name: &str) -> StoreError {
 }
 
 /// Whether a session is for one namespace only, because it says so to AWS.
-pub(super) fn names_its_user(spec: &SecretStoreSpec) -> bool {
+#[must_use]
+pub fn names_its_user(spec: &SecretStoreSpec) -> bool {
     match &spec.provider {
         StoreProvider::Aws(aws) => {
             aws.role.is_some() && aws.session_tags_policy.unwrap_or_default() != SessionTagsPolicy::None
@@ -142,7 +149,8 @@ pub(super) fn names_its_user(spec: &SecretStoreSpec) -> bool {
 }
 
 /// Whether all that the store holds is read when it is set up, and nothing when it is asked.
-pub(super) const fn is_read_with_settings(spec: &SecretStoreSpec) -> bool {
+#[must_use]
+pub const fn is_read_with_settings(spec: &SecretStoreSpec) -> bool {
     match &spec.provider {
         StoreProvider::File(file) => file.path.is_none(),
         StoreProvider::Aws(_)
@@ -156,16 +164,9 @@ pub(super) const fn is_read_with_settings(spec: &SecretStoreSpec) -> bool {
     }
 }
 
-async fn from_file(
-    materials: &mut Materials<'_>,
-    store: &StoreId,
-    settings: &FileProvider,
-    files: Option<&Path>,
-) -> Result<file::Settings, StoreError> {
+async fn from_file(materials: &mut Materials<'_>, settings: &FileProvider) -> Result<file::Settings, StoreError> {
     let source = match (&settings.path, &settings.config_map_ref, &settings.secret_ref) {
-        (Some(path), None, None) => {
-            file::Source::Path(resource::file_path(store.is_cluster(), files, path).map_err(StoreError::Invalid)?)
-        }
+        (Some(path), None, None) => materials.on_disk(path).await?,
         (None, Some(map), None) => file::Source::Bytes(materials.file(map, false).await?),
         (None, None, Some(secret)) => file::Source::Bytes(materials.file(secret, true).await?),
         _ => {
@@ -173,11 +174,13 @@ async fn from_file(
             return Err(StoreError::Invalid(rule.to_owned()));
         }
     };
-    let selector = settings.identity_secret_ref.as_ref().ok_or_else(|| {
-        StoreError::Invalid(
-            "spec.provider.file.identitySecretRef is missing: the age identity that opens it".to_owned(),
-        )
-    })?;
+    let Some(selector) = &settings.identity_secret_ref else {
+        let identities = materials.own_identities().ok_or_else(|| {
+            let problem = "spec.provider.file.identitySecretRef is missing: the age identity that opens it";
+            StoreError::Invalid(problem.to_owned())
+        })?;
+        return Ok(file::Settings { source, identities });
+    };
     let text = materials.text(selector, Some("identity")).await?;
     let identities = Identity::parse_all(&text).map_err(|error| {
         StoreError::Invalid(format!("the age identity in secret {:?} cannot be used: {error}", selector.name))

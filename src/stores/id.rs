@@ -10,25 +10,33 @@ use crate::sync::schedule::Class;
 
 /// Names one store. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in crate::controllers) struct StoreId {
+pub struct StoreId {
     /// Which kind.
-    pub(in crate::controllers) kind: StoreKind,
+    pub kind: StoreKind,
     /// Its namespace; empty for a ClusterSecretStore.
-    pub(in crate::controllers) namespace: Arc<str>,
+    pub namespace: Arc<str>,
     /// Its name.
-    pub(in crate::controllers) name: Arc<str>,
+    pub name: Arc<str>,
 }
 
 impl StoreId {
     /// The store `name` of that kind, as seen from `namespace`.
-    pub(in crate::controllers) fn new(kind: StoreKind, namespace: &str, name: &str) -> Self {
+    #[must_use]
+    pub fn new(kind: StoreKind, namespace: &str, name: &str) -> Self {
         let namespace = if kind == StoreKind::ClusterSecretStore { "" } else { namespace };
         Self { kind, namespace: namespace.into(), name: name.into() }
     }
 
     /// Whether it is a ClusterSecretStore.
-    pub(in crate::controllers) fn is_cluster(&self) -> bool {
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
         self.kind == StoreKind::ClusterSecretStore
+    }
+}
+
+impl fmt::Debug for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 
@@ -40,7 +48,7 @@ impl fmt::Display for StoreId {
 
 /// Why a store cannot be used. Short and free of secrets: it goes into a status.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::controllers) enum StoreError {
+pub enum StoreError {
     /// There is none of that name.
     #[error("could not get {store}: it does not exist")]
     NotFound {
@@ -71,7 +79,7 @@ pub(in crate::controllers) enum StoreError {
     /// Its settings cannot work as they stand.
     #[error("{0}")]
     Invalid(String),
-    /// What it names in the cluster cannot be read.
+    /// What it names cannot be read.
     #[error("{problem}")]
     Material {
         /// What and why.
@@ -89,7 +97,8 @@ pub(in crate::controllers) enum StoreError {
 
 impl StoreError {
     /// How soon another try makes sense.
-    pub(in crate::controllers) fn class(&self) -> Class {
+    #[must_use]
+    pub fn class(&self) -> Class {
         match self {
             Self::NotFound { .. } | Self::Referent => Class::Blocked,
             Self::Unmanaged { .. } | Self::Denied(_) | Self::Invalid(_) => Class::Terminal,
@@ -99,7 +108,8 @@ impl StoreError {
     }
 
     /// Whether only a person can mend it.
-    pub(in crate::controllers) fn is_stalled(&self) -> bool {
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
         match self {
             Self::Provider(error) => error.cause == Cause::Misconfigured,
             Self::NotFound { .. } | Self::Referent => false,

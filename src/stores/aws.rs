@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bulla_crds::secret_store::{AwsProvider, AwsService, RetrySettings, SessionTagsPolicy};
 
 use super::connect::unsupported;
-use super::id::{StoreError, StoreId};
 use super::materials::Materials;
 use super::retry::retries;
+use super::{StoreError, StoreId};
 use crate::providers::{Gate, Provider, aws};
 use crate::secret::Plaintext;
 
@@ -46,7 +46,7 @@ async fn from_aws(
     let account = auth.and_then(|auth| auth.jwt.as_ref()).and_then(|jwt| jwt.service_account_ref.as_ref());
     let keys = auth.and_then(|auth| auth.secret_ref.as_ref());
     let credentials = if let Some(account) = account {
-        let (annotations, namespace) = materials.service_account(account).await?;
+        let (annotations, namespace) = materials.annotations(account).await?;
         let role_arn = annotations.get(ROLE_ANNOTATION).filter(|arn| !arn.is_empty()).cloned().ok_or_else(|| {
             let name = &account.name;
             StoreError::Invalid(format!(

@@ -8,8 +8,8 @@ use bulla_crds::secret_store::{
     VaultProvider,
 };
 
-use super::id::StoreError;
-use super::materials::{KeptToken, Materials, OwnToken};
+use super::StoreError;
+use super::materials::{KeptToken, Materials};
 use super::retry::retries;
 use crate::providers::vault::{self, Auth, ClientCertificate, Settings};
 use crate::providers::{Gate, Provider, TokenSource};
@@ -138,7 +138,7 @@ async fn kubernetes_token(
     if !materials.is_of_cluster() {
         return Err(invalid("kubernetes of a SecretStore needs serviceAccountRef or secretRef"));
     }
-    Ok(Arc::new(OwnToken))
+    materials.own_token()
 }
 
 /// Vault's own audience, where the deprecated field does not say another.

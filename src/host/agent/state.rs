@@ -1,0 +1,183 @@
+//! What the agent must still know after a reboot: the last good commit, what it was trying, and which commits are bad.
+//!
+//! One small file, written whole and flushed to the disk before what it says is acted on.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// So many bad commits are remembered, the newest ones.
+const MOST_BAD: usize = 50;
+const FILE: &str = "state.json";
+
+/// What the agent must still know after a reboot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct State {
+    /// The commit that proved well, and that the host goes back to.
+    pub good: Option<Good>,
+    /// The one before it, for `rollback`.
+    pub previous: Option<Good>,
+    /// The commit that was taken and has not yet proved well.
+    pub trying: Option<Good>,
+    /// Commits that did not prove well; they are not tried again.
+    pub bad: Vec<Bad>,
+}
+
+/// A commit, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Good {
+    /// Its id.
+    pub commit: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A commit that did not prove well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bad {
+    /// Its id.
+    pub commit: String,
+    /// What was wrong.
+    pub why: String,
+    /// When it was found.
+    pub at: Timestamp,
+}
+
+impl State {
+    /// Reads what `folder` holds. A file that is there and cannot be read is put aside, and what was wrong is returned:
+    /// the host then begins anew with the tip, which is better than not at all.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn load(folder: &Path) -> io::Result<(Self, Option<String>)> {
+        let path = folder.join(FILE);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Self::default(), None)),
+            Err(error) => return Err(error),
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(state) => Ok((state, None)),
+            Err(error) => {
+                let aside = folder.join("state.json.broken");
+                fs::rename(&path, &aside)?;
+                let problem = format!("{} could not be read ({error}) and was put aside as {}", path.display(), aside.display());
+                Ok((Self::default(), Some(problem)))
+            }
+        }
+    }
+
+    /// Writes it to `folder`, whole or not at all.
+    ///
+    /// # Errors
+    /// Of the file system; the old file is there then.
+    pub fn save(&self, folder: &Path) -> io::Result<()> {
+        let bytes = serde_json::to_vec_pretty(self)?;
+        replace(&folder.join(FILE), &bytes, 0o600, true)
+    }
+
+    /// Why a commit is not tried again, if it is not.
+    #[must_use]
+    pub fn why_bad(&self, commit: &str) -> Option<&Bad> {
+        self.bad.iter().find(|bad| bad.commit == commit)
+    }
+
+    /// Notes that a commit did not prove well.
+    pub fn condemn(&mut self, commit: &str, why: String, at: Timestamp) {
+        self.bad.retain(|bad| bad.commit != commit);
+        self.bad.push(Bad { commit: commit.to_owned(), why, at });
+        let surplus = self.bad.len().saturating_sub(MOST_BAD);
+        self.bad.drain(..surplus);
+        self.trying = self.trying.take().filter(|trying| trying.commit != commit);
+    }
+
+    /// Notes that a commit proved well.
+    pub fn approve(&mut self, commit: &str, at: Timestamp) {
+        self.trying = None;
+        self.bad.retain(|bad| bad.commit != commit);
+        if self.good.as_ref().is_none_or(|good| good.commit != commit) {
+            self.previous = self.good.replace(Good { commit: commit.to_owned(), since: at });
+        }
+    }
+}
+
+/// Writes a small file beside its place and renames it over it.
+///
+/// # Errors
+/// Of the file system; the old file is there then.
+pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32, is_durable: bool) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".new");
+    let temporary: PathBuf = path.with_file_name(name);
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    file.write_all(bytes)?;
+    if is_durable {
+        file.sync_all()?;
+    }
+    fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(folder) if is_durable => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{FILE, MOST_BAD, State};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(State::load(folder.path()).unwrap(), (State::default(), None));
+        let mut state = State::default();
+        state.approve("a", at(1));
+        state.approve("b", at(2));
+        state.condemn("c", "nginx -t".to_owned(), at(3));
+        state.save(folder.path()).unwrap();
+        let (loaded, problem) = State::load(folder.path()).unwrap();
+        assert_eq!((loaded, problem), (state.clone(), None));
+        assert_eq!((state.good.unwrap().commit, state.previous.unwrap().commit), ("b".to_owned(), "a".to_owned()));
+    }
+
+    #[test]
+    fn a_broken_file_is_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        State::default().save(folder.path()).unwrap();
+        let mut cut = std::fs::read(folder.path().join(FILE)).unwrap();
+        cut.truncate(5);
+        super::replace(&folder.path().join(FILE), &cut, 0o600, true).unwrap();
+        let (state, problem) = State::load(folder.path()).unwrap();
+        assert_eq!(state, State::default());
+        assert!(problem.unwrap().contains("state.json.broken"));
+        assert!(folder.path().join("state.json.broken").exists());
+    }
+
+    #[test]
+    fn a_commit_that_proves_well_is_not_bad_any_more_and_bad_ones_are_bounded() {
+        let mut state = State::default();
+        for number in 0..MOST_BAD + 10 {
+            state.condemn(&number.to_string(), String::new(), at(1));
+        }
+        assert_eq!(state.bad.len(), MOST_BAD);
+        assert!(state.why_bad("0").is_none());
+        state.approve("30", at(2));
+        assert!(state.why_bad("30").is_none() && state.why_bad("31").is_some());
+    }
+}

@@ -1,0 +1,72 @@
+//! Values from elsewhere: what `declared` asks of those who fetch them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulla_crds::{ClusterSecretStore, ExternalSecret, SecretStore};
+
+use super::Source;
+use crate::secret::{Target, Values};
+
+/// An object and where it is written.
+#[derive(Clone, Debug)]
+pub struct Declared<T> {
+    /// The object. Its namespace is always set where its kind has one.
+    pub object: T,
+    /// Its file, below the root of the commit.
+    pub file: PathBuf,
+    /// The line where its document begins, from 1.
+    pub line: usize,
+}
+
+/// Namespace and name.
+pub type Full = (String, String);
+
+/// What is to be fetched.
+pub struct Wanted {
+    /// The ExternalSecrets whose targets the host uses, or has in its namespaces.
+    pub externals: Vec<Declared<ExternalSecret>>,
+    /// Stores of the host's namespaces.
+    pub stores: Vec<Declared<SecretStore>>,
+    /// Stores for every namespace.
+    pub cluster_stores: Vec<Declared<ClusterSecretStore>>,
+    /// What the SealedSecrets hold that stores and templates of these name, or why they do not open.
+    pub secrets: BTreeMap<Full, Result<Values, String>>,
+    /// The ConfigMaps of the host's namespaces.
+    pub config_maps: BTreeMap<Full, BTreeMap<String, String>>,
+    /// The files of the commit, for stores that are files beside their manifest.
+    pub source: Arc<dyn Source>,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub struct Answered {
+    /// For each of [`Wanted::externals`], in their order, the Secret that it asks for, or why there is none: text for
+    /// people, without values.
+    pub targets: Vec<Result<Target, String>>,
+    /// What people should know although there is a value, by the index of the ExternalSecret: that it is the last good
+    /// one, and why.
+    pub stale: Vec<(usize, String)>,
+    /// When to fetch again; nothing for never.
+    pub refresh: Option<Duration>,
+}
+
+/// Who fetches.
+pub trait Answers: Send {
+    /// Fetches. Failure is local: each object has its own result.
+    fn answers(&mut self, wanted: Wanted) -> impl Future<Output = Answered> + Send;
+}
+
+/// Nobody fetches: every ExternalSecret is refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nobody;
+
+impl Answers for Nobody {
+    async fn answers(&mut self, wanted: Wanted) -> Answered {
+        let refused = || Err("values from elsewhere are not fetched here".to_owned());
+        Answered { targets: wanted.externals.iter().map(|_| refused()).collect(), ..Answered::default() }
+    }
+}
