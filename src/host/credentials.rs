@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
@@ -20,7 +20,11 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::desired::Credential;
+use super::units::name::of_systemd;
 use crate::secret::Plaintext;
+
+/// The socket's name in the run folder.
+pub const SOCKET: &str = "credentials.sock";
 
 /// So many are answered at once.
 const AT_ONCE: usize = 32;
@@ -32,11 +36,17 @@ const TOO_MUCH: usize = (1 << 20) + 1;
 /// The values, by unit and name.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    values: Arc<RwLock<BTreeMap<(String, String), Plaintext>>>,
+    values: Arc<RwLock<Values>>,
 }
 
+/// Values by unit and name.
+type Values = BTreeMap<(String, String), Plaintext>;
+
+/// What [`Credentials`] held before.
+pub struct Former(Values);
+
 /// The socket.
-pub struct Server {
+struct Server {
     listener: UnixListener,
     path: PathBuf,
     credentials: Credentials,
@@ -51,34 +61,47 @@ struct Question<'a> {
 }
 
 impl Credentials {
+    /// The units and names that have another value than now: those units are to start again.
+    #[must_use]
+    pub fn changed(&self, declared: &[Credential]) -> Vec<(String, String)> {
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        let changed = declared.iter().filter_map(|Credential { unit, name, value }| {
+            let key = (of_systemd(unit), name.clone());
+            let value = value.as_ref()?;
+            (!values.get(&key).is_some_and(|now| value.same_as(now.expose()))).then_some(key)
+        });
+        changed.collect()
+    }
+
     /// Takes what is declared in place of what was. One whose value could not be made keeps the one that it had.
     ///
-    /// The units and names that have another value than before: those units are to start again.
-    pub fn replace(&self, declared: Vec<Credential>) -> Vec<(String, String)> {
-        let mut values = self.values.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut old = std::mem::take(&mut *values);
-        let mut changed = Vec::new();
+    /// What was, for [`Self::restore`].
+    pub fn replace(&self, declared: Vec<Credential>) -> Former {
+        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let mut new = Values::new();
         for Credential { unit, name, value } in declared {
-            let key = (super::units::name::of_systemd(&unit), name);
-            let before = old.remove(&key);
-            let same = match (&before, &value) {
-                (Some(before), Some(value)) => value.same_as(before.expose()),
-                (_, None) => true,
-                (None, Some(_)) => false,
-            };
-            if !same {
-                changed.push(key.clone());
-            }
-            if let Some(value) = value.or(before) {
-                values.insert(key, value);
+            let key = (of_systemd(&unit), name);
+            let last = || values.get(&key).map(|last| Plaintext::copy_of(last.expose()));
+            if let Some(value) = value.or_else(last) {
+                new.insert(key, value);
             }
         }
-        changed
+        Former(std::mem::replace(&mut *values, new))
+    }
+
+    /// Takes back what was: the units and names that have another value now.
+    pub fn restore(&self, former: Former) -> Vec<(String, String)> {
+        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let now = std::mem::replace(&mut *values, former.0);
+        let is_other = |(key, value): &(&(String, String), &Plaintext)| {
+            !now.get(*key).is_some_and(|now| value.same_as(now.expose()))
+        };
+        values.iter().filter(is_other).map(|(key, _)| key.clone()).collect()
     }
 
     /// A copy of the value, if it is declared.
     fn value(&self, unit: &str, name: &str) -> Option<Zeroizing<Vec<u8>>> {
-        let values = self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
         let key = (unit.to_owned(), name.to_owned());
         let found = values.get(&key).or_else(|| {
             // What a template declares holds for its instances.
@@ -90,12 +113,17 @@ impl Credentials {
     }
 }
 
+/// Listens at [`SOCKET`] in `run`, which only the agent's own user may connect to. What comes back answers for ever: to
+/// be spawned, and dropped at the end.
+///
+/// # Errors
+/// Of the file system. A socket that is there is replaced: its agent is gone.
+pub fn listen(run: &Path, credentials: Credentials) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    Server::open(&run.join(SOCKET), credentials).map(Server::run)
+}
+
 impl Server {
-    /// Listens at `path`, which only the agent's own user may connect to.
-    ///
-    /// # Errors
-    /// Of the file system. A socket that is there is replaced: its agent is gone.
-    pub fn open(path: &Path, credentials: Credentials) -> io::Result<Self> {
+    fn open(path: &Path, credentials: Credentials) -> io::Result<Self> {
         // Private before it can be found.
         let hidden = path.with_extension("new");
         match fs::remove_file(&hidden) {
@@ -108,8 +136,7 @@ impl Server {
         Ok(Self { listener, path: path.to_path_buf(), credentials, places: Arc::new(Semaphore::new(AT_ONCE)) })
     }
 
-    /// Answers for ever; to be dropped when enough is answered.
-    pub async fn run(self) {
+    async fn run(self) {
         loop {
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             match self.listener.accept().await {
@@ -166,7 +193,8 @@ async fn answer(mut stream: UnixStream, from: Option<&[u8]>, credentials: &Crede
 fn question(address: &[u8]) -> Option<Question<'_>> {
     let mut parts = std::str::from_utf8(address).ok()?.split('/');
     let (_random, kind, unit, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    (kind == "unit" && parts.next().is_none() && !unit.is_empty() && !name.is_empty()).then_some(Question { unit, name })
+    (kind == "unit" && parts.next().is_none() && !unit.is_empty() && !name.is_empty())
+        .then_some(Question { unit, name })
 }
 
 #[cfg(test)]
@@ -191,15 +219,22 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_another_value_is_told() {
+    fn only_what_has_another_value_is_told_and_can_be_taken_back() {
         let credentials = Credentials::default();
         let key = |unit: &str, name: &str| (unit.to_owned(), name.to_owned());
         let first = vec![declared("web", "a", Some("1")), declared("web.service", "b", Some("2"))];
-        assert_eq!(credentials.replace(first), [key("web.service", "a"), key("web.service", "b")]);
+        assert_eq!(credentials.changed(&first), [key("web.service", "a"), key("web.service", "b")]);
+        credentials.replace(first);
         let second = vec![declared("web", "a", Some("1")), declared("web", "b", Some("3")), declared("x@", "c", None)];
-        assert_eq!(credentials.replace(second), [key("web.service", "b")]);
+        assert_eq!(credentials.changed(&second), [key("web.service", "b")]);
+        let former = credentials.replace(second);
+        assert_eq!(credentials.restore(former), [key("web.service", "b")]);
+        assert_eq!(credentials.value("web.service", "b").unwrap().as_slice(), b"2");
+        credentials.replace(vec![declared("web", "b", Some("3"))]);
         // What cannot be made any more keeps its last good value.
-        assert!(credentials.replace(vec![declared("web", "b", None)]).is_empty());
+        let third = vec![declared("web", "b", None)];
+        assert!(credentials.changed(&third).is_empty());
+        credentials.replace(third);
         assert_eq!(credentials.value("web.service", "b").unwrap().as_slice(), b"3");
         assert!(credentials.value("web.service", "a").is_none(), "what is no longer declared is gone");
         credentials.replace(vec![declared("x@.service", "c", Some("4"))]);

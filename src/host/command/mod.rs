@@ -253,7 +253,8 @@ impl Tail {
     fn shown(&self, scrubber: &Scrubber) -> String {
         let bytes = self.bytes.as_slice();
         // A line that lacks its beginning may hold the end of a secret.
-        let begin = if self.cut { bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1) } else { 0 };
+        let begin =
+            if self.cut { bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1) } else { 0 };
         let text = scrubber.scrub(bytes.get(begin..).unwrap_or_default());
         let text = text.trim();
         let mut from = text.len().saturating_sub(SHOWN);

@@ -135,7 +135,7 @@ impl Watched<'_> {
 
     async fn look(&self, manager: &Manager, probe: &Probe<'_>, scrubber: &Scrubber) -> Look {
         let tell = &self.told.tell;
-        let state = match manager.state(&tell.unit, tell.commands.as_ref(), scrubber).await {
+        let state = match manager.state(&tell.unit, tell.commands.as_ref()).await {
             Ok(state) => state,
             Err(failed) => return Look::Unwell(failed.to_string()),
         };

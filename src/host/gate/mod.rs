@@ -7,5 +7,6 @@ mod validate;
 mod view;
 
 pub use self::health::{Unhealthy, prove};
-pub use self::validate::{Isolation, Refusal, Validated, validate};
+pub use self::validate::{Isolation, Refusal, Refused, Validated, validate};
 pub use self::view::{Shown, View};
+pub use super::command::Scrubber;

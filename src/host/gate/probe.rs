@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bulla_crds::host::{HealthCheck, HttpCheck};
 use bstr::ByteSlice as _;
+use bulla_crds::host::{HealthCheck, HttpCheck};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 use tokio::net::TcpStream;

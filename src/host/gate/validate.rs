@@ -1,6 +1,7 @@
 //! Before the flip: the services' own `validate` commands.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -12,6 +13,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use super::view::{Mounts, SCRIPT, View};
 use crate::host::command::{Command, CommandError, Ended, Scrubber, TIMEOUT};
 use crate::host::desired::Service;
+use crate::host::units::{self, Change};
 
 /// The folder of the staged files, for commands that ask.
 const STAGED: &str = "BULLA_STAGED";
@@ -38,28 +40,48 @@ pub enum Isolation {
     None,
 }
 
+/// The services' own word that they would not take the files: at least one.
+#[derive(Debug)]
+pub struct Refusal(pub Vec<Refused>);
+
 /// A service's own word that it would not take the files.
 #[derive(Debug, thiserror::Error)]
 #[error("{service} does not take it: {why}")]
-pub struct Refusal {
+pub struct Refused {
     /// The service.
     pub service: String,
     /// What its command said, without secrets.
     pub why: CommandError,
 }
 
-/// Runs the `validate` commands of `services`, one after the other, with the staged files at their paths where this
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&all.join("\n"))
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Runs the `validate` commands of those of `services` that are about one of the `changes`, one after the other, with the staged files at their paths where this
 /// machine allows it (see [`View`]). Nobody else sees anything of it.
 ///
 /// # Errors
-/// One for every service that refuses.
-pub async fn validate(services: &[&Service], view: &View, scrubber: &Scrubber) -> Result<Validated, Vec<Refusal>> {
+/// [`Refusal`], with the words of every service that refuses.
+pub async fn validate(
+    services: &[Service],
+    changes: &[Change],
+    view: impl Into<View>,
+    scrubber: &Scrubber,
+) -> Result<Validated, Refusal> {
     let mut refusals = Vec::new();
     let mut validated = Validated::default();
-    let asked: Vec<&Service> = services.iter().copied().filter(|service| !service.validate.is_empty()).collect();
+    let asked: Vec<&Service> =
+        units::affected(services, changes).into_iter().filter(|service| !service.validate.is_empty()).collect();
     if asked.is_empty() {
         return Ok(validated);
     }
+    let view = &view.into();
     let looked = {
         let view = view.clone();
         tokio::task::spawn_blocking(move || (view.mounts(), Scratch::make(&view.scratch))).await
@@ -77,7 +99,7 @@ pub async fn validate(services: &[&Service], view: &View, scrubber: &Scrubber) -
         tracing::debug!(service = service.name, isolation = ?room.isolation, "validating");
         match room.run(&service.validate, TIMEOUT, scrubber).await {
             Ok(_said) => validated.services.push(service.name.clone()),
-            Err(why) => refusals.push(Refusal { service: service.name.clone(), why }),
+            Err(why) => refusals.push(Refused { service: service.name.clone(), why }),
         }
     }
     drop(scratch);
@@ -86,7 +108,7 @@ pub async fn validate(services: &[&Service], view: &View, scrubber: &Scrubber) -
     if room.isolation == Isolation::None {
         tracing::warn!("validate commands saw the old files: no mount namespace is allowed here");
     }
-    if refusals.is_empty() { Ok(validated) } else { Err(refusals) }
+    if refusals.is_empty() { Ok(validated) } else { Err(Refusal(refusals)) }
 }
 
 /// Where commands run.

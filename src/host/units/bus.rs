@@ -46,7 +46,8 @@ impl Bus {
         }
         *kept = None;
         let private = (self.sockets.join("systemd/private"), true);
-        let bus = (if self.user { self.sockets.join("bus") } else { self.sockets.join("dbus/system_bus_socket") }, false);
+        let bus =
+            (if self.user { self.sockets.join("bus") } else { self.sockets.join("dbus/system_bus_socket") }, false);
         let mut problems = Vec::new();
         for (socket, direct) in [private, bus] {
             match timeout(ANSWER, connect(&socket, direct)).await {
@@ -120,9 +121,10 @@ async fn connect(socket: &Path, direct: bool) -> zbus::Result<Connection> {
 
 /// Calls `method` for `unit` and waits until its job is gone; what became of it.
 async fn job(connection: &Connection, method: &'static str, unit: &str) -> Result<String, Why> {
-    let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).interface(MANAGER).and_then(|rule| {
-        rule.path(PATH)?.member("JobRemoved").map(zbus::MatchRuleBuilder::build)
-    });
+    let rule = MatchRule::builder()
+        .msg_type(zbus::message::Type::Signal)
+        .interface(MANAGER)
+        .and_then(|rule| rule.path(PATH)?.member("JobRemoved").map(zbus::MatchRuleBuilder::build));
     // Listens first: a job may be done before its number is known.
     let mut removed = MessageStream::for_match_rule(rule.map_err(said)?, connection, None).await.map_err(said)?;
     let reply = call(connection, MANAGER, PATH, method, &(unit, "replace"), ANSWER).await?;

@@ -8,17 +8,14 @@ use super::{Act, Active, State, Why};
 use crate::host::command::{Command, Ended, Scrubber, TIMEOUT};
 
 /// How a service does whose `status` command ends with 0 if it runs. Without one it is taken to run.
-pub(super) async fn state(status: &[impl AsRef<std::ffi::OsStr>], scrubber: &Scrubber) -> Result<State, Why> {
+pub(super) async fn state(status: &[impl AsRef<std::ffi::OsStr>]) -> Result<State, Why> {
     if status.is_empty() {
         return Ok(running("no status command"));
     }
-    let Ended { code, output } = Command::new(status).within(TIMEOUT).ended(scrubber).await?;
-    Ok(if code == Some(0) {
-        running("")
-    } else {
-        let sub = output.lines().next_back().unwrap_or_default().to_owned();
-        State { active: Active::Inactive, sub, exit: code, known: true, ..State::default() }
-    })
+    // What it says is not shown.
+    let Ended { code, .. } = Command::new(status).within(TIMEOUT).ended(&Scrubber::default()).await?;
+    let down = State { active: Active::Inactive, exit: code, known: true, ..State::default() };
+    Ok(if code == Some(0) { running("") } else { down })
 }
 
 fn running(sub: &str) -> State {
@@ -26,12 +23,7 @@ fn running(sub: &str) -> State {
 }
 
 /// Runs the commands that a service brings. One that cannot reload restarts, and the other way round.
-pub(super) async fn perform(
-    own: &ServiceCommands,
-    act: Act,
-    limit: Duration,
-    scrubber: &Scrubber,
-) -> Result<(), Why> {
+pub(super) async fn perform(own: &ServiceCommands, act: Act, limit: Duration, scrubber: &Scrubber) -> Result<(), Why> {
     let (first, second) = match act {
         Act::Reload => (&own.reload, &own.restart),
         Act::Restart | Act::Start => (&own.restart, &own.reload),
@@ -81,8 +73,10 @@ pub(super) async fn sv(name: &str, act: Act, limit: Duration, scrubber: &Scrubbe
 }
 
 /// How a service of runit does: `run: NAME: (pid 42) 5s`, `down: NAME: …` or `fail: NAME: …`.
-pub(super) async fn runit(name: &str, scrubber: &Scrubber) -> Result<State, Why> {
-    let Ended { code, output } = Command::new(&["sv", "status", name]).within(TIMEOUT).ended(scrubber).await?;
+pub(super) async fn runit(name: &str) -> Result<State, Why> {
+    // Its words are runit's own.
+    let own = Scrubber::default();
+    let Ended { code, output } = Command::new(&["sv", "status", name]).within(TIMEOUT).ended(&own).await?;
     Ok(of_runit(code, &output))
 }
 

@@ -50,10 +50,11 @@ pub struct Settings {
     pub bus: bool,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        let systemctl = vec!["systemctl".to_owned()];
-        Self { kind: ManagerKind::Auto, timeout: TIMEOUT, sockets: None, systemctl, bus: true }
+impl Settings {
+    /// That one, reached as usual.
+    #[must_use]
+    pub fn new(kind: ManagerKind) -> Self {
+        Self { kind, timeout: TIMEOUT, sockets: None, systemctl: vec!["systemctl".to_owned()], bus: true }
     }
 }
 
@@ -213,9 +214,9 @@ impl Manager {
         let mut done = CarriedOut::default();
         for step in &plan.steps {
             match step {
-                Step::Tell(tell) => match self.state(&tell.unit, tell.commands.as_ref(), scrubber).await {
-                    // What does not run has no old files in its memory.
-                    Ok(before) if !tell.start && !before.runs() => {
+                Step::Tell(tell) => match self.state(&tell.unit, tell.commands.as_ref()).await {
+                    // What does not run has no old files in its memory; what failed may have failed for their sake.
+                    Ok(before) if !tell.start && !before.is_wanted() => {
                         tracing::info!(unit = tell.unit, "does not run: not told");
                     }
                     Ok(before) if tell.how == How::Start && before.runs() => {}
@@ -249,16 +250,15 @@ impl Manager {
         &self,
         unit: &str,
         commands: Option<&bulla_crds::host::ServiceCommands>,
-        scrubber: &Scrubber,
     ) -> Result<State, Failed> {
         let why = match commands {
-            Some(own) => commands::state(&own.status, scrubber).await,
+            Some(own) => commands::state(&own.status).await,
             None if !name::is_valid(unit) => Err(Why::Name),
             None => match &self.way {
                 Way::Bus(bus) => bus.state(unit, self.timeout).await,
                 Way::Systemctl(systemctl) => systemctl.state(unit).await,
-                Way::OpenRc => commands::state(&["rc-service", unit, "status"], scrubber).await,
-                Way::Runit => commands::runit(unit, scrubber).await,
+                Way::OpenRc => commands::state(&["rc-service", plain(unit), "status"]).await,
+                Way::Runit => commands::runit(plain(unit)).await,
                 Way::None => Err(Why::Nobody),
             },
         };
@@ -304,8 +304,8 @@ impl Manager {
         match &self.way {
             Way::Bus(bus) => bus.act(unit, act, self.timeout).await,
             Way::Systemctl(systemctl) => systemctl.act(unit, act, self.timeout, scrubber).await,
-            Way::OpenRc => commands::openrc(unit, act, self.timeout, scrubber).await,
-            Way::Runit => commands::sv(unit, act, self.timeout, scrubber).await,
+            Way::OpenRc => commands::openrc(plain(unit), act, self.timeout, scrubber).await,
+            Way::Runit => commands::sv(plain(unit), act, self.timeout, scrubber).await,
             Way::None => Err(Why::Nobody),
         }
     }
@@ -315,6 +315,11 @@ impl Manager {
             tracing::debug!(unit, %error, "a failed unit was not reset");
         }
     }
+}
+
+/// Where services are no units, they have no suffix.
+fn plain(unit: &str) -> &str {
+    unit.strip_suffix(".service").unwrap_or(unit)
 }
 
 /// What a service manager is asked to do.

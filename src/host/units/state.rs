@@ -46,10 +46,16 @@ pub enum Active {
 }
 
 impl State {
-    /// Whether it runs, or is on its way to: such a unit is told of changes.
+    /// Whether it runs, or is on its way to.
     #[must_use]
     pub const fn runs(&self) -> bool {
         matches!(self.active, Active::Active | Active::Reloading | Active::Activating)
+    }
+
+    /// Whether it is to run, as far as can be told: it runs, or it was to and failed.
+    #[must_use]
+    pub const fn is_wanted(&self) -> bool {
+        self.runs() || matches!(self.active, Active::Failed)
     }
 
     /// Whether nothing more is to be waited for, and nothing is wrong.

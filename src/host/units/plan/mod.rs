@@ -4,12 +4,13 @@
 //! reads its files again, then units are enabled, and then each unit is told once, whoever named it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bulla_crds::host::ServiceCommands;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::{Init, name};
+use super::name;
 use crate::host::desired::{Problem, Role, Service, Unit};
 
 /// A declared path that is not as it was.
@@ -34,6 +35,25 @@ pub enum What {
     Changed,
     /// It is gone.
     Removed,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stop(unit) => write!(f, "stop {unit}"),
+            Self::Disable(unit) => write!(f, "disable {unit}"),
+            Self::DaemonReload => f.write_str("daemon-reload"),
+            Self::Enable(unit) => write!(f, "enable {unit}"),
+            Self::Tell(tell) => {
+                let how = match tell.how {
+                    How::Start => "start",
+                    How::Reload => "reload",
+                    How::Restart => "restart",
+                };
+                write!(f, "{how} {}", tell.unit)
+            }
+        }
+    }
 }
 
 /// What is done, in this order.
@@ -110,14 +130,13 @@ struct Node {
 
 /// Plans what is done about `asked`.
 #[must_use]
-pub fn plan(asked: Asked<'_>, init: Init) -> Plan {
+pub fn plan(asked: &Asked<'_>) -> Plan {
     let mut plan = Plan::default();
-    let systemd = init == Init::Systemd;
     let stopped: Vec<&Unit> = asked.units.iter().filter(|unit| unit.start == Some(false)).collect();
-    let gone = if systemd { gone(asked) } else { Vec::new() };
+    let gone = gone(asked);
     plan.steps.extend(gone.iter().cloned().map(Step::Stop));
     plan.steps.extend(gone.iter().cloned().map(Step::Disable));
-    if systemd && asked.changes.iter().any(|change| change.role == Role::Unit) {
+    if asked.changes.iter().any(|change| change.role == Role::Unit) {
         plan.steps.push(Step::DaemonReload);
     }
     let wanted = |unit: &&Unit| !gone.contains(&unit.name);
@@ -129,7 +148,7 @@ pub fn plan(asked: Asked<'_>, init: Init) -> Plan {
         }
     }
     plan.steps.extend(stopped.iter().map(|unit| Step::Stop(unit.name.clone())));
-    let nodes = nodes(asked, init, &mut plan.problems);
+    let nodes = nodes(asked, &mut plan.problems);
     let silent = |unit: &String| gone.contains(unit) || stopped.iter().any(|stopped| stopped.name == *unit);
     let told = ordered(nodes).into_iter().filter(|node| node.told && !silent(&node.tell.unit));
     plan.steps.extend(told.map(|node| Step::Tell(node.tell)));
@@ -139,14 +158,14 @@ pub fn plan(asked: Asked<'_>, init: Init) -> Plan {
 /// The services that are about something that changed, in the order in which they are declared. One that names no paths
 /// but has a `validate` command is about everything.
 #[must_use]
-pub fn affected<'a>(services: &'a [Service], changes: &[Change], init: Init) -> Vec<&'a Service> {
+pub fn affected<'a>(services: &'a [Service], changes: &[Change]) -> Vec<&'a Service> {
     let about = |service: &&Service| {
-        let unit = name::of_service(service, init);
+        let unit = unit_of(service);
         let globs = [&service.reload_on, &service.restart_on].map(|globs| set(globs).0);
         let any = service.reload_on.is_empty() && service.restart_on.is_empty() && !service.validate.is_empty();
-        changes.iter().any(|change| {
-            any || globs.iter().any(|globs| globs.is_match(&change.path)) || is_about(change, &unit)
-        })
+        changes
+            .iter()
+            .any(|change| any || globs.iter().any(|globs| globs.is_match(&change.path)) || is_about(change, &unit))
     };
     services.iter().filter(about).collect()
 }
@@ -159,27 +178,6 @@ impl Plan {
             Step::Stop(_) | Step::Disable(_) | Step::DaemonReload | Step::Enable(_) => None,
         })
     }
-
-    /// What is done after the files went back to what they were before this plan: the units in `told` are told again (and
-    /// started, if what they were told ended them), what was new is stopped, and what was stopped since it was gone is
-    /// started.
-    #[must_use]
-    pub fn back(&self, changes: &[Change], told: &[String]) -> Self {
-        let own = |wanted: What| {
-            let files = changes.iter().filter(move |change| change.role == Role::Unit && change.what == wanted);
-            files.filter_map(|change| name::of_file(&change.path)).filter(|(_, own)| *own).map(|(unit, _)| unit)
-        };
-        let new: Vec<String> = own(What::Added).collect();
-        let mut steps: Vec<Step> = new.iter().cloned().map(Step::Stop).collect();
-        steps.extend(new.iter().cloned().map(Step::Disable));
-        steps.extend(self.steps.iter().filter(|step| **step == Step::DaemonReload).cloned());
-        let stopped = |unit: &String| self.steps.iter().any(|step| matches!(step, Step::Stop(stopped) if stopped == unit));
-        let lost = own(What::Removed).filter(stopped);
-        steps.extend(lost.map(|unit| Step::Tell(Tell::new(unit, How::Start, true))));
-        let again = self.told().filter(|tell| told.contains(&tell.unit) && !new.contains(&tell.unit));
-        steps.extend(again.cloned().map(|tell| Step::Tell(Tell { start: true, ..tell })));
-        Self { steps, problems: Vec::new() }
-    }
 }
 
 impl Tell {
@@ -188,8 +186,13 @@ impl Tell {
     }
 }
 
+/// As systemd names it; where services are no units, the manager knows.
+fn unit_of(service: &Service) -> String {
+    name::of_systemd(service.unit.as_deref().unwrap_or(&service.name))
+}
+
 /// Units whose own file is gone and that nothing declares any more.
-fn gone(asked: Asked<'_>) -> Vec<String> {
+fn gone(asked: &Asked<'_>) -> Vec<String> {
     let own = |change: &Change| match name::of_file(&change.path) {
         Some((unit, true)) if change.role == Role::Unit && change.what == What::Removed => Some(unit),
         Some(_) | None => None,
@@ -218,7 +221,7 @@ fn is_about(change: &Change, unit: &str) -> bool {
     }
 }
 
-fn nodes(asked: Asked<'_>, init: Init, problems: &mut Vec<Problem>) -> Vec<Node> {
+fn nodes(asked: &Asked<'_>, problems: &mut Vec<Problem>) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
     for unit in asked.units.iter().filter(|unit| unit.start == Some(true)) {
         let mut node = Node { tell: Tell::new(unit.name.clone(), How::Start, true), told: true, after: Vec::new() };
@@ -229,7 +232,7 @@ fn nodes(asked: Asked<'_>, init: Init, problems: &mut Vec<Problem>) -> Vec<Node>
         let (reload, restart) = globs(service, problems);
         let unit = match &service.commands {
             Some(_) => service.name.clone(),
-            None => name::of_service(service, init),
+            None => unit_of(service),
         };
         if !name::is_valid(&unit) {
             problems.push(Problem {
@@ -284,7 +287,7 @@ impl Node {
     }
 
     /// What it only learns at its start: its own files, and its credentials.
-    fn restart_for(&mut self, asked: Asked<'_>) {
+    fn restart_for(&mut self, asked: &Asked<'_>) {
         let unit = self.tell.unit.clone();
         for change in asked.changes.iter().filter(|change| change.what != What::Removed || change.role == Role::Unit) {
             if is_about(change, &unit) {
@@ -346,7 +349,9 @@ fn ordered(nodes: Vec<Node>) -> Vec<Node> {
     while ordered.len() < left.len() {
         let there = |index: &usize| left.get(*index).is_some_and(Option::is_some);
         let free = |index: &usize| waits.get(*index).is_some_and(|waits| !waits.iter().any(there));
-        let Some(next) = (0..left.len()).filter(there).find(free).or_else(|| (0..left.len()).find(there)) else { break };
+        let Some(next) = (0..left.len()).filter(there).find(free).or_else(|| (0..left.len()).find(there)) else {
+            break;
+        };
         ordered.extend(left.get_mut(next).and_then(Option::take));
     }
     ordered
