@@ -17,6 +17,7 @@
 pub mod config;
 pub mod declared;
 pub mod desired;
+mod disk;
 mod manifest;
 mod plain_sink;
 
