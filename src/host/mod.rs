@@ -3,7 +3,8 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`config`] | the agent's settings: who this host is, what it follows, what it lets the repository do |
-//! | `repository` | follows a Git repository: fetch, history, signatures; reads a commit without a working tree |
+//! | [`process`] | child processes: a time limit, bounded output, nothing of them left behind |
+//! | [`repository`] | follows a Git repository: fetch, history, signatures; reads a commit without a working tree |
 //! | [`declared`] | from a commit to [`desired`]: Host documents, secrets, templates, values from elsewhere |
 //! | [`desired`] | what a commit asks of this host, opened and rendered |
 //! | `sink` | the only writer of files: generations on tmpfs, one atomic flip, drift |
@@ -20,6 +21,8 @@ pub mod desired;
 mod disk;
 mod manifest;
 mod plain_sink;
+pub mod process;
+pub mod repository;
 
 use std::path::{Path, PathBuf};
 

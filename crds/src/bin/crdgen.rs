@@ -1,6 +1,7 @@
-//! `crdgen [--check] [DIR]`: writes the CustomResourceDefinitions as YAML, or checks that the files are up to date.
+//! `crdgen [--check] [DIR]`: writes the CustomResourceDefinitions as YAML and the schema of Host documents as JSON, or
+//! checks that the files are up to date.
 //!
-//! DIR is `crds/yaml` unless given. Exit codes: 0 done, 1 `--check` found a difference, 2 usage or file errors.
+//! DIR is `crds` unless given; the files are in `yaml` and `schema` below it. Exit codes: 0 done, 1 `--check` found a difference, 2 usage or file errors.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,9 +36,8 @@ fn run() -> Result<ExitCode, String> {
     }
     let folder = folder.unwrap_or_else(default_folder);
     let mut stale = false;
-    for crd in bulla_crds::all() {
-        let path = folder.join(format!("{}.yaml", crd.spec.names.plural));
-        let text = yaml_of(&crd)?;
+    for (path, text) in generated()? {
+        let path = folder.join(path);
         if check {
             stale |= is_stale(&path, &text);
         } else {
@@ -47,11 +47,19 @@ fn run() -> Result<ExitCode, String> {
     Ok(ExitCode::from(u8::from(stale)))
 }
 
+/// Every file, below DIR, and what belongs in it.
+fn generated() -> Result<Vec<(String, String)>, String> {
+    let crd = |crd| yaml_of(&crd).map(|text| (format!("yaml/{}.yaml", crd.spec.names.plural), text));
+    let mut files = bulla_crds::all().into_iter().map(crd).collect::<Result<Vec<_>, _>>()?;
+    files.push(("schema/host.json".to_owned(), json_of(&bulla_crds::host::schema())?));
+    Ok(files)
+}
+
 /// `cargo run` says where the crate is; elsewhere the current folder is taken for the root of the repository.
 fn default_folder() -> PathBuf {
     match std::env::var_os("CARGO_MANIFEST_DIR") {
-        Some(folder) => Path::new(&folder).join("yaml"),
-        None => PathBuf::from("crds/yaml"),
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from("crds"),
     }
 }
 
@@ -61,6 +69,12 @@ fn yaml_of(crd: &CustomResourceDefinition) -> Result<String, String> {
     let yaml = serde_saphyr::to_string_with_options(crd, options)
         .map_err(|error| format!("cannot write {name} as YAML: {error}"))?;
     Ok(format!("{FIRST_LINE}{yaml}"))
+}
+
+fn json_of(schema: &serde_json::Value) -> Result<String, String> {
+    let json =
+        serde_json::to_string_pretty(schema).map_err(|error| format!("cannot write a schema as JSON: {error}"))?;
+    Ok(format!("{json}\n"))
 }
 
 fn is_stale(path: &Path, text: &str) -> bool {
@@ -95,11 +109,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_committed_yaml_is_what_the_code_says() {
-        for crd in bulla_crds::all() {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("yaml");
-            let path = folder.join(format!("{}.yaml", crd.spec.names.plural));
-            assert_eq!(std::fs::read_to_string(path).unwrap(), yaml_of(&crd).unwrap());
+    fn the_committed_files_are_what_the_code_says() {
+        for (path, text) in generated().unwrap() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+            assert_eq!(std::fs::read_to_string(path).unwrap(), text);
         }
     }
 

@@ -81,3 +81,125 @@ fn a_host_takes_what_names_it_or_a_group_of_it() {
     assert!(!host(None, &["frodo"], &[]).is_for("web", &[]));
     assert!(host(None, &["x"], &["edge"]).is_for("frodo", &groups));
 }
+
+/// The schema as an editor reads it.
+struct Editor {
+    schemas: boon::Schemas,
+    index: boon::SchemaIndex,
+}
+
+impl Editor {
+    fn new() -> Self {
+        let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+        compiler.set_default_draft(boon::Draft::V2020_12);
+        compiler.add_resource("host.json", schema()).unwrap();
+        let index = compiler.compile("host.json", &mut schemas).unwrap_or_else(|error| panic!("{error:#}"));
+        Self { schemas, index }
+    }
+
+    fn accepts(&self, document: &Value) -> bool {
+        self.schemas.validate(document, self.index).is_ok()
+    }
+}
+
+/// Documents that use every field there is.
+fn examples() -> Vec<Value> {
+    let whole = json!({
+        "apiVersion": API_VERSION, "kind": KIND,
+        "metadata": {"name": "web", "namespace": "edge", "labels": {"a": "b"}, "annotations": {"c": "d"}},
+        "spec": {
+            "hosts": ["frodo"], "groups": ["edge"],
+            "files": [
+                {"path": "/a", "secret": {"name": "x", "key": "k", "namespace": "edge"}, "owner": "a", "group": "0", "mode": "0440", "place": "copy"},
+                {"path": "/b", "template": "b.tmpl", "secrets": [{"name": "x", "namespace": "edge", "as": "y"}], "place": "link"},
+                {"path": "/c", "inline": "x"}, {"path": "/d", "source": "d"},
+            ],
+            "units": [{"name": "a.service", "inline": "x", "enable": true, "start": false}, {"name": "b.container", "source": "b"}],
+            "cron": [{"name": "a", "schedule": "@daily", "user": "b", "command": "true", "environment": {"A": "b"}}],
+            "credentials": [
+                {"name": "a", "unit": "a.service", "secret": {"name": "x", "key": "k"}, "by": "credstore"},
+                {"name": "b", "unit": "a.service", "secret": {"name": "x", "key": "k"}, "by": "socket"},
+            ],
+            "services": [{
+                "name": "a", "unit": "a.service", "reloadOn": ["/a"], "restartOn": ["/b"], "validate": ["x"], "after": ["b"],
+                "commands": {"reload": ["a"], "restart": ["b"], "status": ["c"]},
+                "health": {
+                    "http": {"url": "http://a", "status": [200], "contains": "x", "headers": {"A": "b"}},
+                    "tcp": "a:1", "command": ["c"], "within": "1m30s", "for": "5s",
+                },
+            }],
+        },
+    });
+    let least = json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "web"}});
+    vec![whole, least]
+}
+
+/// The places of all objects in a value, as JSON pointers.
+fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.push(at.to_owned());
+            fields.iter().for_each(|(field, value)| objects(value, &format!("{at}/{field}"), found));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| objects(value, &format!("{at}/{index}"), found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn the_schema_takes_what_the_reader_takes() {
+    let editor = Editor::new();
+    for example in examples() {
+        assert!(editor.accepts(&example), "{example}");
+        let host = Host::read(example.clone()).unwrap();
+        assert_eq!(validate(&host), []);
+        // Nothing that stands in the document is lost.
+        assert!(editor.accepts(&serde_json::to_value(&host).unwrap()));
+        assert_eq!(Host::read(serde_json::to_value(&host).unwrap()).unwrap(), host);
+    }
+}
+
+#[test]
+fn a_field_that_nobody_knows_is_refused_by_schema_and_reader_wherever_it_is() {
+    let editor = Editor::new();
+    for example in examples() {
+        let mut places = Vec::new();
+        objects(&example, "", &mut places);
+        for place in places {
+            let mut odd = example.clone();
+            odd.pointer_mut(&place).unwrap().as_object_mut().unwrap().insert("oddity".to_owned(), json!("x"));
+            // Labels and their like are maps of any words.
+            let is_map = ["labels", "annotations", "environment", "headers"].iter().any(|map| place.ends_with(map));
+            assert_eq!(editor.accepts(&odd), is_map, "schema at {place}");
+            assert_eq!(Host::read(odd).is_ok(), is_map, "reader at {place}");
+        }
+    }
+}
+
+#[test]
+fn a_value_of_a_wrong_shape_is_refused_by_schema_and_reader_wherever_it_is() {
+    let editor = Editor::new();
+    let [whole, _] = examples().try_into().unwrap();
+    let mut places = Vec::new();
+    objects(&whole, "", &mut places);
+    let mut count = 0;
+    for place in places {
+        let fields: Vec<_> = whole.pointer(&place).unwrap().as_object().unwrap().keys().cloned().collect();
+        for field in fields {
+            for wrong in [json!(7), json!("x\ny"), json!(["x"]), json!({"x": 1}), json!(true)] {
+                let mut odd = whole.clone();
+                *odd.pointer_mut(&format!("{place}/{field}")).unwrap() = wrong.clone();
+                let is_taken = Host::read(odd.clone()).is_ok_and(|host| validate(&host).is_empty());
+                // The schema may take what a rule refuses, never refuse what the reader takes.
+                assert!(!is_taken || editor.accepts(&odd), "{place}/{field}: {wrong}");
+                // A wrong type is refused by both.
+                let read = Host::read(odd.clone()).is_ok();
+                assert!(read || !editor.accepts(&odd), "{place}/{field}: {wrong}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 200, "{count}");
+}
