@@ -18,6 +18,7 @@
 pub mod config;
 pub mod declared;
 pub mod desired;
+mod disk;
 mod manifest;
 mod plain_sink;
 pub mod process;

@@ -4,6 +4,7 @@
 //! [`Problem`](super::desired::Problem) of its own, and the file that it was for keeps its last good content.
 
 mod answers;
+pub mod external;
 mod source;
 
 use std::sync::Arc;
