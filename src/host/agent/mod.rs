@@ -134,7 +134,7 @@ impl Agent {
         sink.warnings().iter().for_each(|warning| warn!("{warning}"));
         settled.problems.iter().for_each(|problem| warn!("{problem}"));
         let repository = Arc::new(Repository::open(repository_settings(&config)?).await?);
-        let manager = Manager::connect(&units::Settings { kind: config.manager, ..units::Settings::default() }).await;
+        let manager = Manager::connect(&units::Settings::new(config.manager)).await;
         let external = External::new(external::Settings {
             state: Some(config.state.clone()),
             file_stores: config.file_stores.clone(),

@@ -77,9 +77,8 @@ pub async fn follow(
         info!(%address, "GET /metrics");
         tasks.spawn(served);
     }
-    let socket = agent.config.run.join(credentials::SOCKET);
-    let served = credentials::Server::open(&socket, agent.credentials.clone());
-    tasks.spawn(served.map_err(Error::io("cannot listen on the socket for credentials"))?.run());
+    let served = credentials::listen(&agent.config.run, agent.credentials.clone());
+    tasks.spawn(served.map_err(Error::io("cannot listen on the socket for credentials"))?);
     let mut hang_up = signal(SignalKind::hangup()).map_err(Error::io("cannot handle signals"))?;
 
     // With the network away the host is to have its files at once, before the repository is asked.

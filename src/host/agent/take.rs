@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::commit::Commit;
 use super::status::{FileStatus, ServiceStatus};
-use super::words::{keep, told, view};
+use super::words::{told, view};
 use super::{Agent, Good};
 use crate::host::command::Scrubber;
 use crate::host::declared::declare;
@@ -70,13 +70,10 @@ impl Agent {
         let declared = self.declare(commit).await;
         let mut desired = declared.map_err(|error| format!("commit {} cannot be read: {error}", commit.short()))?;
         let scrubber = Scrubber::new(desired.hidden.iter().map(|value| value.expose()));
-        let (mut files, kept) = (std::mem::take(&mut desired.files), std::mem::take(&mut desired.keep));
+        let (files, keep) = (std::mem::take(&mut desired.files), std::mem::take(&mut desired.keep));
         let id = commit.to_string();
-        let staged = self.with_sink(move |sink| {
-            keep(&mut files, &kept, sink.current());
-            sink.stage(files, &id)
-        });
-        let staged = staged.await.map_err(|error| super::chain(&error))?;
+        let staged = self.with_sink(move |sink| sink.stage(files, &keep, &id)).await;
+        let staged = staged.map_err(|error| super::chain(&error))?;
         let mut problems = std::mem::take(&mut desired.problems);
         problems.extend_from_slice(staged.problems());
         let changes = told(staged.changes());
@@ -87,7 +84,7 @@ impl Agent {
             changes: &changes,
             credentials: &credentials,
         };
-        let plan = units::plan(asked, self.manager.init());
+        let plan = units::plan(&asked);
         problems.extend_from_slice(&plan.problems);
         Ok(Coming { desired, problems, staged, changes, plan, scrubber })
     }
@@ -98,12 +95,9 @@ impl Agent {
     /// Why one does not.
     pub(super) async fn validate(&self, coming: &Coming) -> Result<(), String> {
         let Coming { desired, staged, changes, scrubber, .. } = coming;
-        let affected = units::affected(&desired.services, changes, self.manager.init());
         let view = view(staged, &self.config.run, &self.config.root);
-        let validated = gate::validate(&affected, &view, scrubber).await;
-        let validated = validated.map_err(|refusals| {
-            refusals.iter().map(super::chain_of).collect::<Vec<_>>().join("; ")
-        })?;
+        let validated = gate::validate(&desired.services, changes, view, scrubber).await;
+        let validated = validated.map_err(|refusal| refusal.to_string())?;
         if validated.isolation == Some(Isolation::None) {
             warn!("validate commands cannot have a mount namespace here: they saw the files that are in use");
         }
@@ -133,7 +127,7 @@ impl Agent {
     }
 
     async fn flip(&mut self, commit: &CommitId, why: Why, coming: Coming) -> Taken {
-        let Coming { mut desired, mut problems, staged, changes, plan, scrubber } = coming;
+        let Coming { mut desired, mut problems, staged, plan, scrubber, .. } = coming;
         let flipped = match self.with_sink(move |sink| sink.flip(staged)).await {
             Ok(flipped) => flipped,
             Err(error) => return Taken::Failed(super::chain(&error)),
@@ -143,7 +137,7 @@ impl Agent {
         for (path, backup) in &settled.kept {
             info!(path = %path.display(), backup = %backup.display(), "was there before: kept beside it");
         }
-        let former = self.credentials.exchange(std::mem::take(&mut desired.credentials));
+        let former = self.credentials.replace(std::mem::take(&mut desired.credentials));
         let done = self.manager.carry_out(&plan, why == Why::Boot, &scrubber).await;
         let mut refused = done.failures.first().map(super::chain_of);
         if refused.is_none() {
@@ -152,32 +146,35 @@ impl Agent {
         }
         let changed = from != to || !plan.steps.is_empty();
         let Some(refused) = refused else {
-            self.arrived(commit, desired, problems, &scrubber).await;
+            self.arrived(commit, desired, problems).await;
             return Taken::Done(changed);
         };
         if from == to || from == 0 {
             // There is nothing to go back to, and a service that fails for now is better off with its files.
             problems.push(Problem { object: "services".to_owned(), at: None, message: refused });
-            self.arrived(commit, desired, problems, &scrubber).await;
+            self.arrived(commit, desired, problems).await;
             return Taken::Done(changed);
         }
         warn!(commit = commit.short(), why = refused, "going back");
-        self.credentials.restore(former);
-        let back = self.with_sink(move |sink| sink.back_to(from)).await;
-        if let Err(error) = back {
-            return Taken::Refused(format!("{refused}; and the files cannot go back: {}", super::chain(&error)));
-        }
-        let undo = plan.back(&changes, &done.units());
-        let undone = self.manager.carry_out(&undo, true, &scrubber).await;
+        let credentials = self.credentials.restore(former);
+        let changes = match self.with_sink(move |sink| sink.back_to(from)).await {
+            Ok(back) => told(&back.changes),
+            Err(error) => {
+                return Taken::Refused(format!("{refused}; and the files cannot go back: {}", super::chain(&error)));
+            }
+        };
+        // Those who were told of the new files are told of the old ones; what ended over it starts again.
+        let asked = Asked { services: &self.services, units: &[], changes: &changes, credentials: &credentials };
+        let undone = self.manager.carry_out(&units::plan(&asked), true, &scrubber).await;
         let failed = undone.failures.first().map(super::chain_of);
         Taken::Refused(failed.map_or_else(|| refused.clone(), |failed| format!("{refused}; after going back: {failed}")))
     }
 
     /// The host has the commit: what is said about it.
-    async fn arrived(&mut self, commit: &CommitId, desired: Desired, problems: Vec<Problem>, scrubber: &Scrubber) {
+    async fn arrived(&mut self, commit: &CommitId, desired: Desired, problems: Vec<Problem>) {
         self.services = desired.services;
         self.status.problems = problems;
-        self.status.services = self.look_at_services(scrubber).await;
+        self.status.services = self.look_at_services().await;
         let manifest = self.with_sink(|sink| sink.current().clone()).await;
         self.show(&manifest);
         self.state.approve(commit.as_str(), Timestamp::now());
@@ -204,11 +201,11 @@ impl Agent {
         self.status.files = files.collect();
     }
 
-    async fn look_at_services(&self, scrubber: &Scrubber) -> Vec<ServiceStatus> {
+    async fn look_at_services(&self) -> Vec<ServiceStatus> {
         let mut seen = Vec::with_capacity(self.services.len());
         for service in &self.services {
             let unit = units::name::of_service(service, self.manager.init());
-            let state = self.manager.state(&unit, service.commands.as_ref(), scrubber).await;
+            let state = self.manager.state(&unit, service.commands.as_ref()).await;
             let state = state.map_or_else(|failed| super::chain_of(&failed), |state| state.to_string());
             seen.push(ServiceStatus { name: service.name.clone(), unit, state });
         }

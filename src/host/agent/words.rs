@@ -2,28 +2,10 @@
 
 use std::path::Path;
 
-use crate::host::desired::{Content, File, Keep, Place};
+use crate::host::desired::Place;
 use crate::host::gate::{Shown, View};
-use crate::host::sink::{self, Manifest, Staged};
+use crate::host::sink::{self, Staged};
 use crate::host::units;
-
-/// Adds the files of the generation in use that stay although nothing declares them.
-pub(super) fn keep(files: &mut Vec<File>, keep: &Keep, current: &Manifest) {
-    let declared: std::collections::BTreeSet<_> = files.iter().map(|file| file.path.clone()).collect();
-    for (path, entry) in current.files.iter().filter(|(path, _)| keep.holds(path) && !declared.contains(*path)) {
-        files.push(File {
-            path: path.clone(),
-            owner: Some(entry.uid.to_string()),
-            group: Some(entry.gid.to_string()),
-            mode: entry.mode,
-            place: entry.place,
-            role: entry.role,
-            content: Content::LastGood,
-            secrets: entry.secrets.clone(),
-        });
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-}
 
 /// What `units` is told of changes.
 pub(super) fn told(changes: &[sink::Change]) -> Vec<units::Change> {
