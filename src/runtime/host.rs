@@ -14,7 +14,8 @@ pub(super) async fn run(arguments: HostArguments) -> Result<(), Error> {
     process::forbid_core_dumps();
     let config = Config::read(&arguments.config).map_err(agent::Error::from)?;
     let accepted = arguments.accept_rewrite.as_deref().map(str::parse).transpose();
-    let accepted = accepted.map_err(|_| agent::Error::Setting("--accept-rewrite takes a whole commit id".to_owned()))?;
+    let accepted =
+        accepted.map_err(|_| agent::Error::Setting("--accept-rewrite takes a whole commit id".to_owned()))?;
     if arguments.dry_run {
         return preview(&agent::dry_run(config, arguments.config).await?);
     }
