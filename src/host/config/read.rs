@@ -121,7 +121,9 @@ impl Config {
         }
         let signatures = self.repository.signatures.as_ref();
         if signatures.is_some_and(|given| given.allowed_signers.is_none() && given.gpg_home.is_none()) {
-            return Err("repository.signatures: name allowedSigners or gpgHome, or nobody's commits are taken".to_owned());
+            return Err(
+                "repository.signatures: name allowedSigners or gpgHome, or nobody's commits are taken".to_owned()
+            );
         }
         Ok(())
     }
@@ -228,7 +230,9 @@ mod tests {
     fn the_agents_own_files_are_named() {
         let text = format!("{SMALL}notify: {{webhookFile: hook.url}}\n");
         let own = parse(&text).unwrap().own_paths(Path::new("/etc/bulla/host.yaml"));
-        for path in ["/etc/bulla/host.yaml", "/etc/bulla/host.key", "/etc/bulla/hook.url", "/run/bulla", "/var/lib/bulla"] {
+        for path in
+            ["/etc/bulla/host.yaml", "/etc/bulla/host.key", "/etc/bulla/hook.url", "/run/bulla", "/var/lib/bulla"]
+        {
             assert!(own.contains(&PathBuf::from(path)), "{path}");
         }
     }
