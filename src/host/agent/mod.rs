@@ -283,7 +283,7 @@ fn repository_settings(config: &Config) -> Result<repository::Settings, Error> {
         signatures: given.signatures.as_ref().map(|signatures| repository::Signatures {
             allowed_signers: signatures.allowed_signers.clone(),
             revoked: signatures.revoked.clone(),
-            keys: signatures.keys.clone(),
+            gpg_home: signatures.gpg_home.clone(),
         }),
         anchor: anchor.map_err(|_| Error::Setting("repository.signatures.anchor: is no commit id".to_owned()))?,
         timeout: given.timeout,

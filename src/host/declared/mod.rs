@@ -123,15 +123,12 @@ pub async fn declare(
         let sources = making::sources(&commit, &wishes.items, source.as_ref());
         let maker = making::Maker { who: &who, secrets: &secrets, sources: &sources, now };
         let mut problems = commit.problems;
-        Desired {
-            files: maker.files(wishes.items, &mut problems),
-            units: wishes.units,
-            services: wishes.services,
-            credentials: maker.credentials(wishes.credentials, &mut problems),
-            problems,
-            keep: commit.keep,
-            refresh,
-        }
+        let files = maker.files(wishes.items, &mut problems);
+        let credentials = maker.credentials(wishes.credentials, &mut problems);
+        // What programs say about their files is shown without these.
+        let hidden = secrets.into_values().flatten().flatten().map(|(_, value)| value).collect();
+        let (units, services, keep) = (wishes.units, wishes.services, commit.keep);
+        Desired { files, units, services, credentials, problems, keep, hidden, refresh }
     })
     .await
 }
