@@ -9,5 +9,6 @@
 )]
 
 mod external;
+mod packaging;
 mod repository;
 mod servers;

@@ -121,9 +121,7 @@ impl Config {
         }
         let signatures = self.repository.signatures.as_ref();
         if signatures.is_some_and(|given| given.allowed_signers.is_none() && given.keys.is_none()) {
-            return Err(
-                "repository.signatures: name allowedSigners or keys, or nobody's commits are taken".to_owned()
-            );
+            return Err("repository.signatures: name allowedSigners or keys, or nobody's commits are taken".to_owned());
         }
         Ok(())
     }
