@@ -9,5 +9,7 @@
 )]
 
 mod external;
+mod packaging;
+mod agent;
 mod repository;
 mod servers;
