@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use crate::actions::{Written, written};
 use crate::outline::{Outline, View};
 use crate::scan::is_sensitive_name;
 
@@ -20,8 +21,31 @@ pub(crate) struct Leak {
     pub(crate) name: String,
     /// Its values in the clear: the fields, in the order of the file, and where they stand.
     pub(crate) values: Vec<Value>,
-    /// Whether Kustomize would make it.
-    pub(crate) is_generated: bool,
+    /// What it comes from.
+    pub(crate) source: Source,
+}
+
+/// What a Secret comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Itself, or a patch of it.
+    Secret,
+    /// Kustomize makes it.
+    Generator,
+    /// The template of an object of this kind.
+    Template(&'static str),
+    /// A store or a generator of this kind that hands out what stands in it.
+    Fake(&'static str),
+}
+
+impl Source {
+    /// The kind of object that has it.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Secret | Self::Generator | Self::Template(_) => "Secret",
+            Self::Fake(kind) => kind,
+        }
+    }
 }
 
 /// A value in the clear, without the value.
@@ -31,10 +55,16 @@ pub(crate) struct Value {
     pub(crate) field: String,
     /// Line and column of its key, from 1.
     pub(crate) place: (usize, usize),
+    /// Whether a template takes it only where nothing else is given.
+    pub(crate) is_fallback: bool,
 }
 
 /// What stands where a template had an action.
 pub(crate) const FILLED: char = '\u{e000}';
+/// After it: the action writes a text of its own, or one if nothing else is given, which perhaps a machine made up.
+pub(crate) const LITERAL: char = '\u{e001}';
+pub(crate) const FALLBACK: char = '\u{e002}';
+pub(crate) const RANDOM_FALLBACK: char = '\u{e003}';
 
 /// `Secret` where YAML says `!!binary`.
 pub(crate) const SECRET_IN_BASE64: &str = "U2VjcmV0";
@@ -91,6 +121,7 @@ pub(crate) fn look(path: &Path, outline: &Outline<'_>) -> Vec<Leak> {
             leaks.extend(made.filter_map(|made| generator(path, made)));
             leaks.extend(patch(path, object));
             leaks.extend(template(path, object));
+            leaks.extend(fake(path, object));
             if is("SecretList") {
                 // Its items need not say what they are.
                 let items = every(object, "items").into_iter().flat_map(View::items);
@@ -115,16 +146,19 @@ fn secret(path: &Path, object: View<'_, '_>) -> Option<Leak> {
     let mut values = Vec::new();
     for field in ["data", "stringData"] {
         for (key, value) in every(object, field).into_iter().flat_map(View::pairs) {
-            if gives_away(value, is_sops) {
-                values.push(Value { field: format!("{field}.{}", key.text().unwrap_or_default()), place: key.place() });
-            }
+            let name = key.text().unwrap_or_default();
+            values.extend(given(name, value, is_sops).map(|is_fallback| Value {
+                field: format!("{field}.{name}"),
+                place: key.place(),
+                is_fallback,
+            }));
         }
     }
     let metadata = object.get("metadata");
     let text = |field| metadata.and_then(|metadata| metadata.get(field)).and_then(View::text).map(without_filling);
     let (namespace, name) = (text("namespace"), text("name").unwrap_or_default());
     let name = namespace.map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
-    leak(path, name, values, false)
+    leak(path, name, values, Source::Secret)
 }
 
 /// What a JSON patch puts into a Secret: an operation on `stringData`, which nothing else has, or any one on a target
@@ -135,7 +169,7 @@ fn patch(path: &Path, object: View<'_, '_>) -> Option<Leak> {
         if !pointer.starts_with("/stringData") {
             return None;
         }
-        return leak(path, String::new(), operation(pointer, object, object.entry("value")?.0.place()), false);
+        return leak(path, String::new(), operation(pointer, object, object.entry("value")?.0.place()), Source::Secret);
     }
     let target = object.get("target").filter(|target| target.get("kind").and_then(View::text) == Some("Secret"))?;
     let (key, body) = object.entry("patch")?;
@@ -148,7 +182,19 @@ fn patch(path: &Path, object: View<'_, '_>) -> Option<Leak> {
             values.extend(operation(pointer, item, key.place()));
         }
     }
-    leak(path, target.get("name").and_then(View::text).unwrap_or_default().to_owned(), values, false)
+    leak(path, target.get("name").and_then(View::text).unwrap_or_default().to_owned(), values, Source::Secret)
+}
+
+/// What the operations of a JSON patch put under `data` of their target, which is known to be a Secret.
+pub(crate) fn operations(path: &Path, outline: &Outline<'_>) -> Vec<Leak> {
+    let items = outline.all().filter(|view| view.is_map() && !view.is_alias() && view.get("op").is_some());
+    let made = items.filter_map(|item| {
+        let pointer = item.get("path").and_then(View::text)?;
+        let is_data = pointer == "/data" || pointer.starts_with("/data/");
+        let place = item.entry("value").filter(|_| is_data)?.0.place();
+        leak(path, String::new(), operation(pointer, item, place), Source::Secret)
+    });
+    made.collect()
 }
 
 /// What one operation of a JSON patch gives away, of a Secret.
@@ -156,21 +202,24 @@ fn operation(pointer: &str, item: View<'_, '_>, place: (usize, usize)) -> Vec<Va
     let mut parts = pointer.split('/').skip(1);
     let (Some(field @ ("data" | "stringData")), key) = (parts.next(), parts.next()) else { return Vec::new() };
     let Some(value) = item.get("value") else { return Vec::new() };
-    let value_of = |key: &str| Value { field: format!("{field}.{key}"), place };
+    let value_of = |key: &str, value: View<'_, '_>| {
+        let is_fallback = given(key, value, false)?;
+        Some(Value { field: format!("{field}.{key}"), place, is_fallback })
+    };
     match key {
-        Some(key) => gives_away(value, false).then(|| value_of(key)).into_iter().collect(),
+        Some(key) => value_of(key, value).into_iter().collect(),
         None => {
-            let given = value.pairs().into_iter().filter(|(_, value)| gives_away(*value, false));
-            given.map(|(key, _)| value_of(key.text().unwrap_or_default())).collect()
+            let pairs = value.pairs().into_iter();
+            pairs.filter_map(|(key, value)| value_of(key.text().unwrap_or_default(), value)).collect()
         }
     }
 }
 
 /// What a template of a SealedSecret or an ExternalSecret writes out under a name that says that it is secret.
 fn template(path: &Path, object: View<'_, '_>) -> Option<Leak> {
-    let at = match object.get("kind").and_then(View::text)? {
-        "SealedSecret" => "spec.template",
-        "ExternalSecret" => "spec.target.template",
+    let (kind, at) = match object.get("kind").and_then(View::text)? {
+        "SealedSecret" => ("SealedSecret", "spec.template"),
+        "ExternalSecret" => ("ExternalSecret", "spec.target.template"),
         _ => return None,
     };
     let template = at.split('.').try_fold(object, View::get)?;
@@ -180,13 +229,52 @@ fn template(path: &Path, object: View<'_, '_>) -> Option<Leak> {
             let Some(name) = key.text().filter(|name| is_sensitive_name(name)) else { continue };
             // A template of several lines is a file that has the values put in.
             let is_written_out = value.text().is_some_and(|text| !text.contains("{{") && !text.contains('\n'));
-            if is_written_out && gives_away(value, false) {
-                values.push(Value { field: format!("{at}.{field}.{name}"), place: key.place() });
+            if is_written_out && given(name, value, false) == Some(false) {
+                values.push(Value { field: format!("{at}.{field}.{name}"), place: key.place(), is_fallback: false });
             }
         }
     }
     let name = object.find(&["metadata", "name"]).and_then(View::text).map(without_filling);
-    leak(path, name.unwrap_or_default(), values, false)
+    leak(path, name.unwrap_or_default(), values, Source::Template(kind))
+}
+
+/// What a store of the provider `fake`, or a generator of that kind, hands out: it stands in the manifest.
+fn fake(path: &Path, object: View<'_, '_>) -> Option<Leak> {
+    let is_of = |group: &str| {
+        object.get("apiVersion").and_then(View::text).is_some_and(|version| version.split('/').next() == Some(group))
+    };
+    let mut values = Vec::new();
+    let kind = match object.get("kind").and_then(View::text)? {
+        "SecretStore" if is_of("external-secrets.io") => "SecretStore",
+        "ClusterSecretStore" if is_of("external-secrets.io") => "ClusterSecretStore",
+        "Fake" if is_of("generators.external-secrets.io") => "Fake",
+        _ => return None,
+    };
+    let mut add = |field: String, key: View<'_, '_>, name: &str, value: View<'_, '_>| {
+        let place = key.place();
+        values.extend(given(name, value, false).map(|is_fallback| Value { field, place, is_fallback }));
+    };
+    if kind == "Fake" {
+        for (key, value) in object.find(&["spec", "data"]).map(View::pairs).unwrap_or_default() {
+            let name = key.text().unwrap_or_default();
+            add(format!("spec.data.{name}"), key, name, value);
+        }
+    } else {
+        let data = object.find(&["spec", "provider", "fake", "data"]).into_iter().flat_map(View::items);
+        for (index, item) in data.enumerate() {
+            let field = format!("spec.provider.fake.data[{index}]");
+            let name = item.get("key").and_then(View::text).unwrap_or_default();
+            if let Some((key, value)) = item.entry("value") {
+                add(format!("{field}.value"), key, name, value);
+            }
+            for (key, value) in item.get("valueMap").map(View::pairs).unwrap_or_default() {
+                let name = key.text().unwrap_or_default();
+                add(format!("{field}.valueMap.{name}"), key, name, value);
+            }
+        }
+    }
+    let name = object.find(&["metadata", "name"]).and_then(View::text).map(without_filling);
+    leak(path, name.unwrap_or_default(), values, Source::Fake(kind))
 }
 
 /// What of a generator is in the clear: literals with a value, and files that lie beside `path`.
@@ -196,7 +284,7 @@ fn generator(path: &Path, made: View<'_, '_>) -> Option<Leak> {
     for literal in list("literals") {
         let (key, value) = literal.text().unwrap_or_default().split_once('=').unwrap_or_default();
         if !value.is_empty() && !is_placeholder(value) {
-            values.push(Value { field: format!("literals.{key}"), place: literal.place() });
+            values.push(Value { field: format!("literals.{key}"), place: literal.place(), is_fallback: false });
         }
     }
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
@@ -206,27 +294,52 @@ fn generator(path: &Path, made: View<'_, '_>) -> Option<Leak> {
         let text = named.text().unwrap_or_default();
         let file = text.split_once('=').map_or(text, |(_, file)| file);
         if !file.is_empty() && folder.join(file).is_file() {
-            values.push(Value { field: format!("{field}.{file}"), place: named.place() });
+            values.push(Value { field: format!("{field}.{file}"), place: named.place(), is_fallback: false });
         }
     }
     let name = made.get("name").or_else(|| made.find(&["metadata", "name"]));
-    leak(path, name.and_then(View::text).unwrap_or_default().to_owned(), values, true)
+    leak(path, name.and_then(View::text).unwrap_or_default().to_owned(), values, Source::Generator)
 }
 
-fn leak(path: &Path, name: String, values: Vec<Value>, is_generated: bool) -> Option<Leak> {
+fn leak(path: &Path, name: String, values: Vec<Value>, source: Source) -> Option<Leak> {
     let place = values.first()?.place;
-    Some(Leak { path: path.to_path_buf(), place, name, values, is_generated })
+    Some(Leak { path: path.to_path_buf(), place, name, values, source })
 }
 
-fn gives_away(value: View<'_, '_>, is_sops: bool) -> bool {
+/// Whether a value gives something away: `None` if not, else whether only where nothing else is given.
+fn given(name: &str, value: View<'_, '_>, is_sops: bool) -> Option<bool> {
     if value.is_null() {
-        return false;
+        return None;
     }
     match value.text() {
-        Some("") => false,
-        Some(text) => !(is_placeholder(text) || is_sops && is_encrypted(text)),
+        Some("") => None,
+        Some(text) => match written_by_action(name, text) {
+            Some(written) => written,
+            None => (!(is_placeholder(text) || is_sops && is_encrypted(text))).then_some(false),
+        },
         // A list or a map, which no API server takes; somebody wrote it there all the same.
-        None => value.is_map() || value.is_list(),
+        None => (value.is_map() || value.is_list()).then_some(false),
+    }
+}
+
+/// What the actions of a template in a value write out by themselves; `None` where there is none that says something.
+fn written_by_action(name: &str, text: &str) -> Option<Option<bool>> {
+    // `admin` under `user` is a name that charts give; under `password` it is a password.
+    let fallback = |is_random: bool| (is_random || is_sensitive_name(name)).then_some(true);
+    if text.contains(FILLED) {
+        let mut marks = text.match_indices(FILLED).filter_map(|(at, mark)| text[at + mark.len()..].chars().next());
+        let mark = marks.clone().find(|mark| *mark == LITERAL);
+        return match mark.or_else(|| marks.find(|mark| matches!(*mark, FALLBACK | RANDOM_FALLBACK))) {
+            Some(LITERAL) => Some(Some(false)),
+            Some(mark) => Some(fallback(mark == RANDOM_FALLBACK)),
+            None => None,
+        };
+    }
+    match written(text.trim()) {
+        Written::Bare("") => Some(None),
+        Written::Bare(_) | Written::Literal => Some(Some(false)),
+        Written::Fallback { is_random } => Some(fallback(is_random)),
+        Written::Unknown => None,
     }
 }
 
@@ -308,6 +421,49 @@ mod tests {
         ] {
             assert_eq!(fields(none), [""; 0], "{none}");
         }
+    }
+
+    #[test]
+    fn what_a_patch_of_a_secret_puts_under_data_is_found() {
+        let text = "- {op: add, path: /data/p, value: Y2FuYXJ5}\n- {op: replace, path: /data, value: {q: Yw==}}\n- {op: remove, path: /data/r}\n- {op: add, path: /metadata/labels/a, value: b}\n";
+        let outline = crate::outline::Outline::parse(text).unwrap();
+        let leaks = super::operations(Path::new("p.yaml"), &outline);
+        let fields: Vec<&str> = leaks.iter().flat_map(|leak| &leak.values).map(|value| value.field.as_str()).collect();
+        assert_eq!(fields, ["data.p", "data.q"]);
+        // On its own it may be one of a ConfigMap.
+        assert!(find(Path::new("p.yaml"), text).is_empty());
+    }
+
+    #[test]
+    fn text_that_an_action_in_a_value_writes_out_is_found() {
+        let of = |value: &str| fields(&format!("kind: Secret\nstringData: {{password: '{value}'}}\n"));
+        for value in ["{{ `Zq8fKx2nWv7Rt` }}", r#"{{ "Zq8fKx2nWv7Rt" | b64enc }}"#, r#"{{ default "x" .Values.p }}"#] {
+            assert_eq!(of(value), ["stringData.password"], "{value}");
+        }
+        for value in
+            [r#"{{ required "x" .Values.p }}"#, "{{ .Values.p }}", r#"{{ .Values.p | default "" }}"#, "{{ `` }}"]
+        {
+            assert_eq!(of(value), [""; 0], "{value}");
+        }
+        assert_eq!(fields("kind: Secret\nstringData: {user: '{{ default \"admin\" .Values.u }}'}\n"), [""; 0]);
+    }
+
+    #[test]
+    fn what_fake_stores_and_generators_hand_out_is_found() {
+        let store = |spec: &str| {
+            format!("apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {{name: s}}\nspec: {spec}\n")
+        };
+        assert_eq!(
+            fields(&store(
+                "{provider: {fake: {data: [{key: a, value: canary}, {key: b, valueMap: {c: canary, d: ''}}, {key: e}]}}}"
+            )),
+            ["spec.provider.fake.data[0].value", "spec.provider.fake.data[1].valueMap.c"]
+        );
+        assert_eq!(fields(&store("{provider: {vault: {data: [{value: x}]}}}")), [""; 0]);
+        let generator =
+            "apiVersion: generators.external-secrets.io/v1alpha1\nkind: Fake\nspec: {data: {a: canary, b: '${B}'}}\n";
+        assert_eq!(fields(generator), ["spec.data.a"]);
+        assert_eq!(fields("kind: Fake\nspec: {data: {a: b}}\n"), [""; 0]);
     }
 
     #[test]

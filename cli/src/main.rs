@@ -3,6 +3,7 @@
 //! One file a verb in [`commands`]; no cryptography here. Exit codes: 0 done, 1 refused or findings, 2 usage or
 //! environment.
 
+mod actions;
 mod args;
 mod audit;
 mod cluster;

@@ -2,16 +2,21 @@
 
 mod arguments;
 mod connection;
+#[cfg(feature = "host")]
+mod host;
 mod process;
 mod telemetry;
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{field, info, warn};
 
+#[cfg(feature = "host")]
+pub use self::arguments::HostArguments;
 pub use self::arguments::{
     Arguments, AvailabilityArguments, Command, ExternalArguments, KeyArguments, LogFormat, MetricsAddress, Notice,
     NotifyOn, RunArguments, SealedArguments, ServerArguments, TelemetryArguments, WrappingArguments,
@@ -64,9 +69,29 @@ pub enum Error {
     /// Settings for replicas that do not go together.
     #[error("{0}")]
     Availability(String),
+    /// The agent of a host cannot begin.
+    #[cfg(feature = "host")]
+    #[error(transparent)]
+    Host(#[from] crate::host::agent::Error),
+    /// The host is not as its repository says; the log says why.
+    #[cfg(feature = "host")]
+    #[error("{0}")]
+    NotInSync(String),
     /// Signals cannot be handled.
     #[error("cannot handle signals")]
     Signals(#[source] std::io::Error),
+}
+
+impl Error {
+    /// What the process ends with: 1, or 2 where the agent of a host cannot begin.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        #[cfg(feature = "host")]
+        if matches!(self, Self::Host(_)) {
+            return ExitCode::from(2);
+        }
+        ExitCode::FAILURE
+    }
 }
 
 /// Runs what the arguments ask for until it is told to stop.
@@ -74,7 +99,11 @@ pub enum Error {
 /// # Errors
 /// See [`Error`].
 pub async fn run(arguments: Arguments) -> Result<(), Error> {
-    let Command::Run(arguments) = arguments.command;
+    let arguments = match arguments.command {
+        Command::Run(arguments) => arguments,
+        #[cfg(feature = "host")]
+        Command::Host(arguments) => return host::run(arguments).await,
+    };
     arguments.availability.check().map_err(Error::Availability)?;
     let traces = telemetry::start(&arguments.telemetry)?;
     let ended = serve(*arguments).await;

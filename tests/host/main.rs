@@ -8,4 +8,6 @@
     reason = "a test that fails says so by panicking, and its files are its own"
 )]
 
+mod external;
 mod repository;
+mod servers;

@@ -11,6 +11,8 @@ mod objects;
 mod reseal;
 mod rotate;
 mod scan;
+#[cfg(test)]
+mod suggested;
 mod verify;
 
 use std::ffi::OsString;

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `values` | the sealed values of a text, also where they stand outside a SealedSecret |
 //! | `tree` | files, and what each key opens in them |
+//! | `proof` | whether values open with the keys that they name |
 //! | `exposure` | everything that was ever sealed to a key, with its commits |
 //!
 //! A native value names its keys, so this needs no key. kubeseal's values do not: they are attributed by opening them
@@ -11,6 +12,7 @@
 //! counted as unknown.
 
 mod exposure;
+mod proof;
 mod tree;
 mod values;
 
@@ -18,7 +20,8 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::LazyLock;
 
 pub(crate) use self::exposure::{Exposed, Exposure, When, exposure};
-pub(crate) use self::tree::{Audit, FileUse, KeyUse, Known, repository};
+pub(crate) use self::proof::refuted;
+pub(crate) use self::tree::{Audit, FileUse, KeyUse, Known, Refuted, repository};
 pub(crate) use self::values::{loose, may_hold_values};
 
 /// Names a ciphertext: enough to find it again among those of one repository, and no way back.

@@ -9,8 +9,8 @@ use jiff::civil::Date;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::fingerprint;
 use super::values::{self, Value};
+use super::{fingerprint, refuted};
 use crate::document::MAX_BYTES;
 use crate::failure::Outcome;
 use crate::files::Files;
@@ -24,7 +24,7 @@ pub(crate) type Opens = Box<dyn Fn(&KeyId) -> bool + Send + Sync>;
 
 #[derive(Default)]
 pub(crate) struct Known {
-    /// Private keys, to find out which of them opens a value of kubeseal's.
+    /// Private keys, to find out which of them opens a value of kubeseal's, and whether native ones open as they say.
     pub(crate) keyring: Keyring,
     /// The key of kubeseal's values, by [`fingerprint`], as a cluster found out.
     pub(crate) opened_by: HashMap<u64, KeyId>,
@@ -50,9 +50,21 @@ pub(crate) struct Audit {
     pub(crate) unknown_in: Vec<(String, u64)>,
     /// Files whose SealedSecrets cannot be read, and why. Native values in them are counted.
     pub(crate) unread: Vec<(String, String)>,
-    /// Those of them in which nothing was looked at.
+    /// Values that name a private key that is at hand, and do not open with it.
+    pub(crate) refuted: Vec<Refuted>,
+    /// The files of `unread` in which nothing was looked at.
     #[serde(skip)]
     pub(crate) shut: BTreeSet<String>,
+}
+
+/// A value that is not sealed to whom it says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Refuted {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    /// Its data key, where it says one.
+    pub(crate) key: Option<String>,
+    pub(crate) reason: String,
 }
 
 /// What one key is needed for.
@@ -113,6 +125,7 @@ pub(crate) fn repository(paths: &[PathBuf], exclude: &[String], known: &Known, p
     audit.rules(&rules);
     audit.unknown_in.sort();
     audit.unread.sort();
+    audit.refuted.sort();
     audit.keys.values_mut().for_each(|used| used.files.sort_by(|a, b| a.file.cmp(&b.file)));
     progress.done();
     Ok(audit)
@@ -153,6 +166,13 @@ impl Audit {
             };
             if ids.is_empty() {
                 unknown += 1;
+            }
+            let told = looked.binding.as_ref();
+            if let Some((binding, reason)) =
+                told.and_then(|one| Some((one, refuted(&known.keyring, value.sealed, one)?)))
+            {
+                let key = value.key.map(str::to_owned).or_else(|| binding.key.clone());
+                self.refuted.push(Refuted { file: file.clone(), line: value.line, key, reason });
             }
             let object = value.object.map(|object| named(object, namespace.as_deref()));
             for (at, id) in ids.iter().enumerate() {
@@ -203,6 +223,7 @@ impl Audit {
         self.unknown += other.unknown;
         self.unknown_in.extend(other.unknown_in);
         self.unread.extend(other.unread);
+        self.refuted.extend(other.refuted);
         self.shut.extend(other.shut);
         for (id, mut used) in other.keys {
             let own = self.keys.entry(id).or_default();

@@ -17,7 +17,7 @@ use super::goal::{Goal, Goals};
 use super::report::{Failed, FileReport};
 use super::task::{At, Fate, Task, keys_of};
 use super::{Mode, Plan, Way};
-use crate::audit::loose;
+use crate::audit::{loose, refuted};
 use crate::document::{Document, MAX_BYTES, Replacement};
 use crate::output::{self, Access};
 
@@ -167,6 +167,11 @@ impl Run<'_> {
         };
         let standing = goal.targets.standing(&inspection, self.keyring());
         let bound = inspection.binding.as_ref();
+        // What is left alone on its own word has to keep it, as far as that can be tried here.
+        let is_left = standing == Standing::Current;
+        if let Some(reason) = bound.filter(|_| is_left).and_then(|bound| refuted(self.keyring(), sealed, bound)) {
+            return Err(Box::new(at.failed(reason)));
+        }
         // A value that says its namespace needs nobody else to say it.
         let namespace = namespace.or_else(|| bound?.namespace.as_deref()).unwrap_or_default().to_owned();
         let format = inspection.format;

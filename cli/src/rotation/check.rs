@@ -3,10 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use bulla::seal::{KeyState, Keyring};
+
 use super::prepare::names;
-use super::state::Wish;
+use super::state::{State, Wish};
+use crate::audit::{self, Known};
 use crate::failure::{Outcome, refuse};
 use crate::findings::{Baseline, Finding, Level};
+use crate::identities;
+use crate::output::Progress;
 use crate::reseal::FileReport;
 use crate::verify::{self, Options};
 
@@ -41,6 +46,26 @@ pub(super) fn after(files: &[PathBuf], wish: &Wish, failed: &[FileReport]) -> Ou
     };
     let found = errors(files, wish)?.into_iter();
     Ok(found.filter(|finding| !(ABOUT_KEYS.contains(&finding.rule.id) && is_known(finding))).collect())
+}
+
+/// What says that it is sealed to one of the new keys and does not open with it: for that the old key may be needed
+/// still, and nobody would know once it is gone. Only where the private keys are at hand.
+pub(super) fn proven(files: &[PathBuf], state: &State) -> Outcome<Vec<Finding>> {
+    let wish = &state.wish;
+    let mut keyring = Keyring::new();
+    for identity in identities::read(wish.new_identity.as_slice())? {
+        keyring.insert(identity, KeyState::Active);
+    }
+    if keyring.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known = Known { keyring, ..Known::default() };
+    let audit = audit::repository(files, &[], &known, &Progress::hidden())?;
+    let found = audit.refuted.into_iter().map(|one| {
+        let key = one.key.unwrap_or_default();
+        Finding::new(&verify::SEALED_VALUE, one.file, one.reason).at(one.line, 1).field(key.clone()).naming("KEY", &key)
+    });
+    Ok(found.collect())
 }
 
 fn errors(files: &[PathBuf], wish: &Wish) -> Outcome<Vec<Finding>> {

@@ -48,5 +48,6 @@ pub(crate) use self::rules::RULES;
 pub(crate) use self::search::{Counts, Options, Search};
 pub(crate) use self::staged::staged;
 pub(crate) use self::tree::tree;
+pub(crate) use self::worth::looks_random;
 
 use self::look::look;

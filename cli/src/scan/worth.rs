@@ -367,7 +367,7 @@ pub(super) fn is_weak(value: &str) -> bool {
 }
 
 /// Whether it looks as if a machine had made it up, or a careful person: what words and names do not look like.
-pub(super) fn looks_random(value: &str) -> bool {
+pub(crate) fn looks_random(value: &str) -> bool {
     let bytes = value.as_bytes();
     if !(8..=256).contains(&bytes.len()) || !bytes.iter().all(u8::is_ascii_graphic) {
         return false;

@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use super::check::Shared;
 use super::duplicates::Written;
-use super::judge::{self, Judge, Landing, Wrong};
+use super::judge::{self, Judge, Landing};
 use super::kustomize::{Kind, Source, Target};
 use super::sealed::{self, Sealed};
-use super::{rules, template, values};
+use super::{leak, rules, template, values};
 use crate::document::DocumentError;
 use crate::external::{Documents, Take};
-use crate::findings::{Finding, Level, Note};
+use crate::findings::{Finding, Note};
 use crate::leaks;
 use crate::outline::{Outline, View, within};
 use crate::repository::Rule;
@@ -39,6 +39,8 @@ pub(super) struct Look {
     pub(super) is_pulled_in: bool,
     /// Whether it is only a patch, which need not be whole.
     pub(super) is_patch: bool,
+    /// Whether a kustomization says that it is a patch of Secrets.
+    pub(super) patches_secrets: bool,
 }
 
 /// What was seen in a file.
@@ -65,7 +67,7 @@ pub(super) fn look(path: &Path, named: &str, text: &str, shared: &Shared<'_>, lo
     let text = unfilled.as_deref().map_or(text, String::as_str);
     let is_external = mentions(text, &EXTERNAL_KINDS);
     seen.is_ours = mentions(text, &KINDS);
-    if !seen.is_ours && !is_external && !is_worth_a_look(text) {
+    if !seen.is_ours && !is_external && !look.patches_secrets && !is_worth_a_look(text) {
         return seen;
     }
     let rule = if path == Path::new("-") { None } else { shared.book.rule_for(path) };
@@ -107,7 +109,7 @@ impl Reader<'_> {
 
     /// A template of a chart, as far as it can be read before it is rendered.
     fn template(&mut self, text: &str) {
-        let filled = template::filled(text);
+        let filled = template::filled_with_texts(text);
         match Outline::parse(&filled) {
             Ok(outline) => self.outline(&outline, (0, &filled)),
             Err(error) => self.documents_apart(text, &error),
@@ -125,7 +127,7 @@ impl Reader<'_> {
                 }
                 continue;
             }
-            let filled = template::filled(alone);
+            let filled = template::filled_with_texts(alone);
             match Outline::parse_part(&filled, before) {
                 Ok(outline) => self.outline(&outline, (before, &filled)),
                 Err(_) if template::is_one(alone) => {
@@ -216,22 +218,11 @@ impl Reader<'_> {
     }
 
     fn leaks(&self, outline: &Outline<'_>) -> Vec<Finding> {
-        let found = |leak: leaks::Leak| {
-            let fields = leak.values.iter().map(|value| value.field.as_str()).collect::<Vec<_>>().join(", ");
-            let mut wrong = Wrong::new(&rules::PLAIN_SECRET, "in the clear");
-            if leak.is_generated {
-                let mend = "seal a Secret with these values, list the SealedSecret under resources, take the generator out, \
-                            and change the secret itself if this was ever pushed";
-                wrong.mend = Some(mend.to_owned());
-            }
-            if leak.values.iter().all(|value| value.field.starts_with("spec.")) {
-                wrong.level = Level::Warning;
-                wrong.mend =
-                    Some("seal the value under a key of its own, and name it in the template: {{ .key }}".to_owned());
-            }
-            wrong.found(self.named, leak.place, Some(format!("Secret {}", leak.name)), fields)
-        };
-        leaks::look(self.path, outline).into_iter().map(found).collect()
+        let mut leaks = leaks::look(self.path, outline);
+        if self.look.patches_secrets {
+            leaks.extend(leaks::operations(self.path, outline));
+        }
+        leaks.iter().flat_map(|leak| leak::findings(leak, self.named)).collect()
     }
 
     fn sealed(&mut self, object: View<'_, '_>, judge: &Judge<'_>) {

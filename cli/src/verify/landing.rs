@@ -1,14 +1,28 @@
 //! What is wrong with values because of where a kustomization makes them land.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::check::Shared;
 use super::judge::{self, Landing, Wrong};
 use super::kustomize::{Build, By, Held, Item, Kind, Tree};
+use super::sealed::At;
 use super::{duplicates, file, rules};
 use crate::external::Landed;
 use crate::findings::{Finding, Note, Related};
+
+/// Places of one value in one build that are told one by one.
+const MOST_PLACES: usize = 5;
+
+/// What was told of a value.
+#[derive(Default)]
+struct Told {
+    places: usize,
+    /// The finding of the last of them.
+    last: usize,
+    /// Places that are only counted.
+    more: usize,
+}
 
 /// The names under which ExternalSecrets and stores come out of a kustomization.
 pub(super) fn external(build: &Build) -> Vec<Landed> {
@@ -35,31 +49,59 @@ pub(super) fn check(build: &Build, tree: &Tree, root: usize, shared: &Shared<'_>
         .collect();
     let ruled =
         tree.file(root).and_then(|(path, _)| shared.book.rule_for(path)).and_then(|rule| rule.namespace.clone());
+    // Where a kustomization is pulled in on several ways a value lands in as many places, and there may be as many ways
+    // as through a grid: the first places are told, the others are counted.
+    let mut told: HashMap<(Arc<str>, At), Told> = HashMap::new();
     for item in build.items.iter().filter(|item| item.kind == Kind::SealedSecret && !item.is_doubtful) {
         let namespace = Some(item.namespace.as_str()).filter(|namespace| !namespace.is_empty());
         let namespace = namespace.or(shared.namespace).or(ruled.as_deref());
         for held in &item.entries {
-            findings.extend(landed(held, item, namespace, shared));
+            let Some(entry) = held.entry() else { continue };
+            let known = told.entry((Arc::clone(&held.file), entry.at)).or_default();
+            if known.places == MOST_PLACES {
+                known.more += usize::from(misplaced(held, item, namespace, shared).is_some());
+            } else if let Some(found) = landed(held, item, namespace, shared) {
+                (known.places, known.last) = (known.places + 1, findings.len());
+                findings.push(found);
+            }
+        }
+    }
+    for Told { last, more, .. } in told.into_values().filter(|told| told.more > 0) {
+        if let Some(found) = findings.get_mut(last) {
+            found.message = format!("{}; and so it is in {more} more place(s) of this build", found.message);
         }
     }
     findings.extend(duplicates::in_build(&build.items));
     findings
 }
 
-fn landed(held: &Held, item: &Item, namespace: Option<&str>, shared: &Shared<'_>) -> Option<Finding> {
+/// What is wrong with the place where a value lands, and the namespace of that.
+fn misplaced(
+    held: &Held,
+    item: &Item,
+    namespace: Option<&str>,
+    shared: &Shared<'_>,
+) -> Option<(Wrong, Option<String>)> {
     let entry = held.entry()?;
     let of_file = match namespace {
         None => shared.book.rule_for(std::path::Path::new(&*held.file)).and_then(|rule| rule.namespace.clone()),
         Some(_) => None,
     };
     let name = Some(item.name.as_str()).filter(|name| !name.is_empty());
-    let namespace = namespace.or(of_file.as_deref());
-    let wrong = judge::place(entry, Landing { namespace, name, scope: item.scope() })?;
+    let namespace = namespace.map(str::to_owned).or(of_file);
+    let wrong = judge::place(entry, Landing { namespace: namespace.as_deref(), name, scope: item.scope() })?;
+    Some((wrong, namespace))
+}
+
+fn landed(held: &Held, item: &Item, namespace: Option<&str>, shared: &Shared<'_>) -> Option<Finding> {
+    let entry = held.entry()?;
+    let (wrong, namespace) = misplaced(held, item, namespace, shared)?;
+    let name = Some(item.name.as_str()).filter(|name| !name.is_empty());
     let message = match by(&item.by) {
         Some(by) => format!("{} ({by})", wrong.message),
         None => wrong.message,
     };
-    let object = file::full_name(namespace, name);
+    let object = file::full_name(namespace.as_deref(), name);
     let field = format!("spec.encryptedData.{}", entry.key);
     let mut found = Wrong { message, ..wrong }.found(&held.file, entry.at, Some(object), field);
     for By { file, at, what } in &item.by {

@@ -10,6 +10,7 @@
 //! | `sealed` | SealedSecrets as they are written |
 //! | `values` | sealed values outside of SealedSecrets |
 //! | `template` | files that are no YAML before somebody renders them |
+//! | `leak` | what is said of a plain Secret |
 //! | `judge` | the rules for SealedSecrets and their values |
 //! | `known` | the keys that values may be sealed to |
 //! | `kustomize` | what kustomizations make of all that |
@@ -29,6 +30,7 @@ mod judge;
 mod known;
 mod kustomize;
 mod landing;
+mod leak;
 mod plan;
 mod rules;
 mod sealed;
@@ -42,4 +44,4 @@ mod hostile;
 
 pub(crate) use self::check::{Check, Counts, Options, SOON, Texts, check, check_texts};
 pub(crate) use self::encoding::text as text_of;
-pub(crate) use self::rules::RULES;
+pub(crate) use self::rules::{RULES, SEALED_VALUE};

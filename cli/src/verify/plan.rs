@@ -38,7 +38,7 @@ pub(super) struct Root {
 impl Plan {
     /// Where there is no kustomization.
     pub(super) fn without(named: &[PathBuf]) -> Self {
-        let look = Look { is_checked: true, is_pulled_in: false, is_patch: false };
+        let look = Look { is_checked: true, is_pulled_in: false, is_patch: false, patches_secrets: false };
         let task = |path: &PathBuf| Task { path: path.clone(), resolved: None, look };
         Self { tasks: named.iter().map(task).collect(), ..Self::default() }
     }
@@ -92,14 +92,20 @@ impl Plan {
             files.extend(reach.files);
             patches.extend(reach.patches);
         }
+        let of_secrets = tree.secret_patches();
         let mut tasks: Vec<Task> = Vec::new();
         for (resolved, path) in checked {
             let (is_file, is_patch) = (files.remove(&resolved), patches.remove(&resolved));
-            let look = Look { is_checked: true, is_pulled_in: is_file || is_patch, is_patch: is_patch && !is_file };
+            let look = Look {
+                is_checked: true,
+                is_pulled_in: is_file || is_patch,
+                is_patch: is_patch && !is_file,
+                patches_secrets: of_secrets.contains(&resolved),
+            };
             tasks.push(Task { path, resolved: Some(resolved), look });
         }
         for resolved in files {
-            let look = Look { is_checked: false, is_pulled_in: true, is_patch: false };
+            let look = Look { is_checked: false, is_pulled_in: true, is_patch: false, patches_secrets: false };
             tasks.push(Task { path: names.path(&resolved), resolved: Some(resolved), look });
         }
         tasks.extend(Self::without(&stdin.into_iter().cloned().collect::<Vec<_>>()).tasks);

@@ -4,11 +4,34 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
-use crate::leaks::FILLED;
+use crate::actions::{Written, written};
+use crate::leaks::{FALLBACK, FILLED, LITERAL, RANDOM_FALLBACK};
+
+/// As [`filled`], with what actions write out by themselves: a bare text stands as it will be rendered, and after
+/// [`FILLED`] a mark says what else a text in the action becomes.
+pub(crate) fn filled_with_texts(text: &str) -> Zeroizing<String> {
+    fill(text, |action, out| match written(action) {
+        Written::Bare(bare) if bare.chars().all(is_tame) => out.push_str(bare),
+        Written::Bare(bare) if !bare.chars().any(char::is_alphanumeric) => out.push(FILLED),
+        Written::Bare(_) | Written::Literal => out.extend([FILLED, LITERAL]),
+        Written::Fallback { is_random } => out.extend([FILLED, if is_random { RANDOM_FALLBACK } else { FALLBACK }]),
+        Written::Unknown => out.push(FILLED),
+    })
+}
+
+/// Whether YAML reads a letter as itself wherever it stands.
+const fn is_tame(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '/' | '+' | '=' | '$' | '^' | '~' | ';')
+}
 
 /// The text with its template actions filled in, so that the rest can be read where it stands: an action that has its
 /// lines to itself leaves them empty, any other one becomes [`FILLED`]. Lines keep their numbers.
 pub(crate) fn filled(text: &str) -> Zeroizing<String> {
+    fill(text, |_, out| out.push(FILLED))
+}
+
+fn fill(text: &str, put: impl Fn(&str, &mut String)) -> Zeroizing<String> {
+    // No action becomes longer: buffers that grow leave copies behind.
     let mut out = Zeroizing::new(String::with_capacity(text.len() + 16));
     let mut rest = text;
     // Whether nothing but white space is before it on the line.
@@ -26,7 +49,7 @@ pub(crate) fn filled(text: &str) -> Zeroizing<String> {
         let breaks = action.bytes().filter(|byte| *byte == b'\n').count();
         out.extend(std::iter::repeat_n('\n', breaks));
         if !(is_first && is_last()) {
-            out.push(FILLED);
+            put(action, &mut out);
             is_first = false;
         }
         rest = after;
@@ -106,7 +129,10 @@ fn is_one_in(line: &str) -> bool {
 
 /// A text for messages: what a template puts in is not known.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
-    if text.contains(FILLED) { Cow::Owned(text.replace(FILLED, "{{...}}")) } else { Cow::Borrowed(text) }
+    if !text.contains(FILLED) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace([LITERAL, FALLBACK, RANDOM_FALLBACK], "").replace(FILLED, "{{...}}"))
 }
 
 /// The text, unless a template has a say in it.
@@ -116,7 +142,7 @@ pub(super) fn known(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{apart, filled, is_one};
+    use super::{apart, filled, filled_with_texts, is_one, shown};
 
     #[test]
     fn braces_in_quotes_and_comments_make_no_template() {
@@ -134,6 +160,22 @@ mod tests {
     fn documents_keep_their_lines() {
         let parts: Vec<(usize, &str)> = apart("a: 1\n---\nb: |\n  ---\n--- # c\nd: 2").collect();
         assert_eq!(parts, [(0, "a: 1\n"), (1, "---\nb: |\n  ---\n"), (4, "--- # c\nd: 2")]);
+    }
+
+    #[test]
+    fn what_actions_write_out_by_themselves_is_marked() {
+        for (text, expected) in [
+            ("kind: {{ \"Secret\" }}\n", "kind: Secret\n"),
+            ("a: '{{ `Zq8f` }}'\n", "a: 'Zq8f'\n"),
+            ("a: {{ \"\" }}b\n", "a: b\n"),
+            ("a: \"{{ \"it's: so\" }}\"\n", "a: \"\u{e000}\u{e001}\"\n"),
+            ("a: {{ \"{{\" }}\n", "a: \u{e000}\n"),
+            ("a: {{ \"b\" | b64enc }}\n", "a: \u{e000}\u{e001}\n"),
+            ("a: {{ .b | default \"c\" }}\n", "a: \u{e000}\u{e002}\n"),
+        ] {
+            assert_eq!(filled_with_texts(text).as_str(), expected, "{text}");
+            assert!(!shown(&filled_with_texts(text)).contains(['\u{e001}', '\u{e002}']));
+        }
     }
 
     #[test]

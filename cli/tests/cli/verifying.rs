@@ -30,7 +30,7 @@ spec:
 apiVersion: external-secrets.io/v1
 kind: SecretStore
 metadata: {name: store, namespace: prod}
-spec: {provider: {fake: {data: [{key: db, value: canary}]}}}
+spec: {provider: {fake: {data: [{key: db, value: '${CANARY}'}]}}}
 ";
 
 fn findings(run: &Run) -> Vec<(String, String, Option<u64>)> {

@@ -8,6 +8,7 @@ mod asked;
 mod commit;
 mod documents;
 mod elsewhere;
+pub mod external;
 mod making;
 mod opening;
 mod order;

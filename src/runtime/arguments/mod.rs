@@ -2,6 +2,8 @@
 
 mod availability;
 mod external;
+#[cfg(feature = "host")]
+mod host;
 mod keys;
 mod sealed;
 mod server;
@@ -15,6 +17,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use self::availability::AvailabilityArguments;
 pub use self::external::ExternalArguments;
+#[cfg(feature = "host")]
+pub use self::host::HostArguments;
 pub use self::keys::KeyArguments;
 pub use self::sealed::SealedArguments;
 pub use self::server::{MetricsAddress, ServerArguments};
@@ -38,6 +42,9 @@ pub struct Arguments {
 pub enum Command {
     /// Run the controller until it is told to stop.
     Run(Box<RunArguments>),
+    /// Keep a machine without Kubernetes as a Git repository says.
+    #[cfg(feature = "host")]
+    Host(HostArguments),
 }
 
 /// Arguments of `run`.

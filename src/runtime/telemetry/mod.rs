@@ -50,6 +50,28 @@ pub(super) fn start(arguments: &TelemetryArguments) -> Result<Option<Traces>, Er
     Ok(traces)
 }
 
+/// Starts logging and nothing else; a second call in one process changes nothing.
+///
+/// # Errors
+/// If the level is no filter.
+#[cfg(feature = "host")]
+pub(super) fn log(format: LogFormat, level: &str) -> Result<(), Error> {
+    let filter = filter(level, true)?;
+    // systemd's journal and syslog put the time in front themselves.
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log: BoxedLayer = match format {
+        LogFormat::Text => {
+            log.with_ansi(std::io::stderr().is_terminal()).with_target(false).with_filter(filter).boxed()
+        }
+        LogFormat::Json => {
+            let json = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            json.with_filter(filter).boxed()
+        }
+    };
+    drop(tracing_subscriber::registry().with(vec![log]).try_init());
+    Ok(())
+}
+
 /// What is logged; with `is_shared` the audit log too, whatever the level.
 fn filter(level: &str, is_shared: bool) -> Result<EnvFilter, Error> {
     let audit = if is_shared { "info" } else { "off" };

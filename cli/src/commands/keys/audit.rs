@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::exposed;
 use super::list::values;
 use crate::args::{AuditArguments, Report};
-use crate::audit::{self, Audit, FileUse, KeyUse, Known};
+use crate::audit::{self, Audit, FileUse, KeyUse, Known, Refuted};
 use crate::cluster;
 use crate::failure::{Outcome, refuse, usage};
 use crate::git::Revisions;
@@ -178,6 +178,9 @@ struct Listing<'a> {
     unknown: u64,
     unknown_in: Vec<InFile<'a>>,
     unread: Vec<Unread<'a>>,
+    /// Values that do not open with the key that they name, of those at hand.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    refuted: &'a [Refuted],
 }
 
 #[derive(Serialize)]
@@ -196,7 +199,8 @@ impl<'a> Listing<'a> {
     fn of(audit: &'a Audit, keys: &'a [Line<'a>]) -> Self {
         let unknown_in = audit.unknown_in.iter().map(|(file, values)| InFile { file, values: *values }).collect();
         let unread = audit.unread.iter().map(|(file, reason)| Unread { file, reason }).collect();
-        Self { keys, files: audit.files, values: audit.values, unknown: audit.unknown, unknown_in, unread }
+        let Audit { files, values, unknown, refuted, .. } = audit;
+        Self { keys, files: *files, values: *values, unknown: *unknown, unknown_in, unread, refuted }
     }
 }
 
@@ -292,6 +296,16 @@ fn notes(audit: &Audit, lines: &[Line<'_>], live: Option<&Live>) {
     }
     if audit.unread.len() > NAMED {
         output::note(&format!("and {} file(s) more", audit.unread.len() - NAMED));
+    }
+    for Refuted { file, line, key, reason } in audit.refuted.iter().take(NAMED) {
+        let key = key.as_deref().unwrap_or("a value");
+        output::note(&output::plain(&format!("{file}:{line}: {key} {reason}")));
+    }
+    if audit.refuted.len() > NAMED {
+        output::note(&format!(
+            "and {} value(s) more do not open with the key that they name",
+            audit.refuted.len() - NAMED
+        ));
     }
     let dead = lines.iter().filter(|line| line.is_dead() && line.used().is_some_and(|used| used.values > 0));
     for line in dead {

@@ -77,6 +77,7 @@ impl Run<'_> {
         }
         let manifests = Manifests::read(&self.checkout, &state.wish)?;
         self.findings = check::after(&manifests.files(), &state.wish, &self.failures)?;
+        self.findings.extend(check::proven(&manifests.files(), state)?);
         if self.findings.is_empty() {
             return self.board.step(Step::Verify, Mark::Done, "no findings");
         }

@@ -114,8 +114,16 @@ impl Run<'_> {
                  Secret of the key keeps its private half, and the label `opening` brings it back"
                 .to_owned(),
         });
-        if !state.wish.is_offline() && !state.wish.no_new_key && !self.is_resumed {
-            self.notes.push("a backup of the cluster's keys is out of date now: `bulla keys backup`".to_owned());
+        match &state.wish.new_identity {
+            Some(file) => self.notes.push(format!(
+                "no backup has the new key: `bulla keys backup --identity {} --to RECOVERY.pub -o keys.age`",
+                file.display()
+            )),
+            None if !state.wish.no_new_key => self.notes.push(
+                "no backup has the new key: make another one, `bulla keys backup --to RECOVERY.pub -o keys.age`"
+                    .to_owned(),
+            ),
+            None => {}
         }
         self.notes.push(
             "the secrets themselves are what they were: after a leak change them where they are from (bulla keys compromised)"

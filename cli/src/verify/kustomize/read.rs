@@ -37,6 +37,8 @@ pub(crate) struct Kustomization {
     pub(super) steps: Vec<Step>,
     /// Files of patches and transformers.
     pub(super) patches: Vec<PathBuf>,
+    /// Those of them that are patches of Secrets.
+    pub(super) secret_patches: Vec<PathBuf>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -117,6 +119,7 @@ impl Kustomization {
             components: Vec::new(),
             steps: Vec::new(),
             patches: Vec::new(),
+            secret_patches: Vec::new(),
             problems: Vec::new(),
         };
         let text = input::manifest(path).ok()?;
@@ -228,6 +231,7 @@ impl Kustomization {
             Some(Ok(target)) => Some(target),
             Some(Err(problem)) => return self.wrong(item.place(), &format!("{field}.target"), problem),
         };
+        let known = self.patches.len();
         let inline = item.get("patch").or_else(|| item.get("jsonOp"));
         let changes = match (inline, item.get("path"), item.text()) {
             (Some(inline), _, _) => self.inline(inline, text),
@@ -237,6 +241,9 @@ impl Kustomization {
             (None, None, Some(_)) => self.in_file(item, field, text.names),
             (None, None, None) => return self.wrong(item.place(), field, "has neither patch nor path".to_owned()),
         };
+        if target.as_ref().is_some_and(Selector::is_for_secrets) {
+            self.secret_patches.extend(self.patches.iter().skip(known).cloned());
+        }
         let Some(changes) = changes else { return };
         if changes.is_empty() {
             return self.wrong(item.place(), field, "is neither a strategic merge patch nor a JSON patch".to_owned());

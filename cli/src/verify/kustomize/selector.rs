@@ -62,6 +62,12 @@ impl Selector {
         })
     }
 
+    /// Whether Secrets are meant, and not objects of every kind.
+    pub(super) fn is_for_secrets(&self) -> bool {
+        let is_meant = |kind: &str| self.kind.as_ref().is_some_and(|pattern| pattern.is_match(kind));
+        is_meant("Secret") && !is_meant("ConfigMap")
+    }
+
     /// Whether an object is meant, by its first or its present name.
     pub(super) fn is_for(&self, item: &Item) -> bool {
         let fits = |pattern: &Option<Regex>, text: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(text));

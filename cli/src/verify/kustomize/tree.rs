@@ -93,6 +93,11 @@ impl Tree {
         reach
     }
 
+    /// The files that some kustomization says are patches of Secrets.
+    pub(crate) fn secret_patches(&self) -> BTreeSet<PathBuf> {
+        self.all.iter().flat_map(|one| one.secret_patches.iter().cloned()).collect()
+    }
+
     /// The file of a kustomization, with links resolved, and as it is called in findings.
     pub(crate) fn file(&self, index: usize) -> Option<(&Path, &Arc<str>)> {
         self.all.get(index).map(|one| (one.path.as_path(), &one.file))

@@ -1,5 +1,6 @@
 //! `bulla reseal`: values sealed again, and nothing else changed.
 
+pub(crate) mod claims;
 mod cluster;
 mod failures;
 mod layouts;

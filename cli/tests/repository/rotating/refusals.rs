@@ -278,3 +278,36 @@ fn rules_that_git_does_not_have_say_nothing_to_a_rotation() {
     fs::remove_file(&path).unwrap();
     team.rotate(&["--yes", "--continue"]).exits(0);
 }
+
+/// The old key may be needed still for what only says that it is sealed to the new one, and nobody would know.
+#[test]
+fn a_value_that_only_says_that_it_is_sealed_to_the_new_key_stops_the_run_before_its_commit() {
+    let team = Team::new(2);
+    let public = team.bench.run(&["keys", "generate", "--type", "x25519", "-o", "new.key"]).exits(0).out;
+    team.bench.write("new.pub", &public);
+    let id = |name: &str| {
+        let recipient: bulla::seal::Recipient = team.public(name).parse().unwrap();
+        recipient.key_id().to_string()
+    };
+    team.seal("clusters/prod/liar.yaml", "liar");
+    let text = team.read("clusters/prod/liar.yaml");
+    let rewritten: String = text
+        .split(' ')
+        .map(|word| match word.strip_prefix("YWdl") {
+            Some(_) => {
+                let (sealed, rest) = word.split_once('\n').unwrap();
+                format!("{}\n{rest}", crate::resealing::claims::rewritten(sealed, &id("old"), &id("new")))
+            }
+            None => word.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join(" ");
+    team.write("clusters/prod/liar.yaml", &rewritten);
+    team.commit("Seal by hand");
+    let head = team.git(&["rev-parse", "HEAD"]);
+    let run = team.begin(&[]).exits(1).says("stopped the run before the commit");
+    assert!(run.out.contains("clusters/prod/liar.yaml:") && run.out.contains("does not open with it"), "{}", run.out);
+    assert_eq!(team.git(&["rev-parse", "HEAD"]), head);
+    fs::remove_file(team.path("clusters/prod/liar.yaml")).unwrap();
+    team.rotate(&["--yes", "--abort"]).exits(0);
+}

@@ -234,7 +234,7 @@ fn an_external_secret_finds_its_store_where_kustomize_puts_both() {
     let external = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: api, namespace: base}\nspec:\n  \
                     secretStoreRef: {name: store}\n  data: [{secretKey: a, remoteRef: {key: b}}]\n";
     let store = "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: store, namespace: prod}\n\
-                 spec: {provider: {fake: {data: [{key: b, value: c}]}}}\n";
+                 spec: {provider: {fake: {data: [{key: b, value: '${C}'}]}}}\n";
     bench.write("base/external.yaml", external);
     bench.write("base/kustomization.yaml", "resources: [external.yaml]\n");
     bench.write("prod/store.yaml", store);
@@ -259,4 +259,49 @@ fn an_external_secret_finds_its_store_where_kustomize_puts_both() {
     bench.write("prod/kustomization.yaml", "namespace: prod\nresources: [../base]\n");
     assert_eq!(rules(&[]).len(), 2);
     bench.run(&["verify"]).exits(0);
+}
+
+#[test]
+fn a_json_patch_of_a_secret_in_a_file_of_its_own_is_in_the_clear() {
+    let (bench, _) = repository();
+    let patch = "- op: add\n  path: /data/password\n  value: Y2FuYXJ5LWh1bnRlcjI=\n";
+    bench.write("patch.yaml", patch);
+    bench.write("base.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\ndata: {}\n");
+    let kustomization = |field: &str, kind: &str| {
+        let target = format!("{{version: v1, kind: {kind}, name: db}}");
+        let text = format!("resources: [base.yaml]\n{field}:\n- target: {target}\n  path: patch.yaml\n");
+        bench.write("kustomization.yaml", &text);
+    };
+    let seen =
+        |arguments: &[&str]| verify(&bench, arguments).into_iter().map(|one| (one.rule, one.at)).collect::<Vec<_>>();
+    let leak = [("plain-secret".to_owned(), "patch.yaml:3:3".to_owned())];
+    for field in ["patches", "patchesJson6902"] {
+        kustomization(field, "Secret");
+        build(&bench, "").unwrap();
+        assert_eq!(seen(&[]), leak);
+        // The patch alone: the kustomization says what it is for.
+        assert_eq!(seen(&["patch.yaml"]), leak);
+    }
+    kustomization("patches", "ConfigMap");
+    assert_eq!(seen(&[]), []);
+}
+
+#[test]
+fn a_value_that_is_pulled_in_on_very_many_ways_is_told_some_times_and_counted() {
+    let (bench, to) = repository();
+    let value = sealed(&[&to], Scope::Strict, "prod", "db", "password");
+    bench.write("l0/db.yaml", &manifest("db", "  namespace: prod\n", &[("password", &value)]));
+    bench.write("l0/kustomization.yaml", "resources: [db.yaml]\n");
+    for level in 1..=8 {
+        for (side, field) in [("a", "namePrefix: a-"), ("b", "nameSuffix: -b")] {
+            let below = if level == 1 { "../l0".to_owned() } else { format!("../l{}", level - 1) };
+            bench.write(&format!("l{level}{side}/kustomization.yaml"), &format!("{field}\nresources: [{below}]\n"));
+        }
+        bench.write(&format!("l{level}/kustomization.yaml"), &format!("resources: [../l{level}a, ../l{level}b]\n"));
+    }
+    let found = verify(&bench, &[]);
+    let places: Vec<&Found> = found.iter().filter(|one| one.rule == "wrong-place").collect();
+    assert!((1..=5).contains(&places.len()), "{}", places.len());
+    let counted = places.iter().filter(|one| one.message.contains("more place(s) of this build")).count();
+    assert_eq!(counted, 1, "{places:#?}");
 }

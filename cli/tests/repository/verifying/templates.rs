@@ -137,3 +137,54 @@ fn lists_and_documents_are_checked_one_by_one() {
     bench.write("one.json", &json);
     assert_eq!(seen(&verify(&bench, &[])), [("wrong-place", "one.json:3:29")]);
 }
+
+#[test]
+fn text_in_the_actions_of_a_chart_is_no_secret_kept() {
+    let (bench, _) = repository();
+    bench.write("chart/Chart.yaml", CHART);
+    let secret = |name: &str, value: &str| {
+        let text =
+            format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData:\n  password: {value}\n");
+        bench.write(&format!("chart/templates/{name}.yaml"), &text);
+    };
+    let leaks = [
+        ("encoded", "{{ \"canary-hunter2\" | b64enc }}"),
+        ("printed", "{{ printf \"%s\" \"canary-hunter2\" | quote }}"),
+        ("raw", "'{{ `canary-hunter2` }}'"),
+        ("bare", "{{ \"canaryhunter2\" }}"),
+        ("beside", "canary-hunter2{{ \"\" }}"),
+    ];
+    leaks.iter().for_each(|(name, value)| secret(name, value));
+    for (name, value) in [
+        ("given", "{{ .Values.password | quote }}"),
+        ("needed", "{{ required \"a password\" .Values.password | b64enc }}"),
+        ("included", "{{ include \"chart.password\" . }}"),
+        ("looked", "{{ index (lookup \"v1\" \"Secret\" .Release.Namespace \"db\").data \"password\" }}"),
+        ("formed", "{{ printf \"postgres://%s@db\" .Values.password }}"),
+        ("made", "{{ randAlphaNum 32 | quote }}"),
+        ("nothing", "{{ default \"\" .Values.password }}"),
+    ] {
+        secret(name, value);
+    }
+    bench.write(
+        "chart/templates/kind.yaml",
+        "apiVersion: v1\nkind: {{ \"Secret\" }}\nmetadata: {name: kind}\nstringData:\n  password: canary-hunter2\n",
+    );
+    let of = |found: Vec<Found>| {
+        let mut objects: Vec<String> =
+            found.into_iter().filter(|one| one.rule == "plain-secret").map(|one| one.object).collect();
+        objects.sort();
+        objects
+    };
+    let expected = ["bare", "beside", "encoded", "kind", "printed", "raw"].map(|name| format!("Secret {name}"));
+    assert_eq!(of(verify(&bench, &[])), expected);
+    for (name, _) in leaks {
+        std::fs::remove_file(bench.path(&format!("chart/templates/{name}.yaml"))).unwrap();
+    }
+    std::fs::remove_file(bench.path("chart/templates/kind.yaml")).unwrap();
+    // What is taken where nothing else is given is a warning.
+    secret("fallback", "{{ default \"canary-hunter2\" .Values.password | b64enc }}");
+    bench.run(&["verify"]).exits(0);
+    let run = bench.run(&["verify", "--strict"]).exits(1);
+    assert!(run.out.contains("in the clear where nothing else is given") && !run.out.contains("canary"), "{}", run.out);
+}

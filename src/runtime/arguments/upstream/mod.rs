@@ -57,8 +57,10 @@ impl Arguments {
 
     fn read(words: Vec<OsString>, notices: Vec<Notice>) -> Result<Self, clap::Error> {
         let mut arguments = Self::from_arg_matches(&Self::command().try_get_matches_from(words)?)?;
-        let Verb::Run(run) = &mut arguments.command;
-        run.notices = notices;
+        #[cfg_attr(not(feature = "host"), expect(irrefutable_let_patterns, reason = "there is only one"))]
+        if let Verb::Run(run) = &mut arguments.command {
+            run.notices = notices;
+        }
         Ok(arguments)
     }
 }

@@ -1,0 +1,54 @@
+//! `bulla host diff`: what would change if the newest commit was taken.
+
+use std::fmt::Write as _;
+
+use bulla::host::agent::{Preview, dry_run};
+use bulla::host::sink::What;
+
+use super::config;
+use crate::args::{HostArguments, Report};
+use crate::cluster;
+use crate::failure::{OrFail as _, Outcome, refuse};
+use crate::output::{self, BAD, DIM, GOOD, HEAD, WARN};
+
+pub(super) fn run(arguments: &HostArguments) -> Outcome {
+    let config = config(&arguments.place)?;
+    let file = arguments.place.config.clone();
+    let preview = cluster::block_on(async { dry_run(config, &file).await.or_usage("looking at the newest commit") })?;
+    match arguments.output {
+        Report::Json => output::print_json(&preview)?,
+        Report::Text => output::print(&text(&preview))?,
+    }
+    match &preview.refused {
+        Some(refused) => Err(refuse!("the commit would not be taken: {refused}")),
+        None if preview.problems.is_empty() => Ok(()),
+        None => Err(refuse!("{} thing(s) cannot be made", preview.problems.len())),
+    }
+}
+
+fn text(preview: &Preview) -> String {
+    let short = |commit: &str| commit.get(..12).unwrap_or(commit).to_owned();
+    let good = preview.good.as_deref().map_or_else(|| "nothing".to_owned(), short);
+    let mut out = format!("{HEAD}{good} → {}{HEAD:#}\n", short(&preview.commit));
+    // Writing to a String does not fail.
+    for change in &preview.changes {
+        let what = match &change.what {
+            What::Added => "new".to_owned(),
+            What::Removed => "gone".to_owned(),
+            What::Changed(aspects) => {
+                aspects.iter().map(|aspect| format!("{aspect:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
+            }
+        };
+        let _ = writeln!(out, "  {WARN}~{WARN:#} {} {DIM}{what}{DIM:#}", change.path.display());
+    }
+    for step in &preview.steps {
+        let _ = writeln!(out, "  {GOOD}→{GOOD:#} {step}");
+    }
+    for problem in &preview.problems {
+        let _ = writeln!(out, "  {BAD}✗{BAD:#} {problem}");
+    }
+    if preview.changes.is_empty() && preview.steps.is_empty() {
+        let _ = writeln!(out, "  {DIM}nothing would change{DIM:#}");
+    }
+    out
+}

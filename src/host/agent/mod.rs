@@ -1,0 +1,293 @@
+//! The agent: follows the repository, and keeps the host as it says.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `run` | the loop: what wakes the agent, and what it does then |
+//! | `pass` | one look at the repository: fetch, judge, take |
+//! | `take` | one commit: declare, stage, validate, flip, tell, prove, or go back |
+//! | `commit` | the files of a commit in the clone |
+//! | `preview` | what would be done |
+//! | `drift` | changes by hand, found and put back |
+//! | `allow` | what the settings let the repository do |
+//! | `state` | what must be known after a reboot |
+//! | `status` | what the agent says about itself |
+//! | `control` | how `bulla host` talks to it |
+//! | `listeners` | HTTP: the push hook, metrics |
+//! | `metrics` | the status in Prometheus' words |
+//! | `words` | from the words of one part to those of the next |
+//! | `notify` | a webhook is told when something goes wrong, and when it is well again |
+
+mod allow;
+mod commit;
+mod control;
+mod drift;
+mod listeners;
+mod metrics;
+mod notify;
+mod pass;
+mod preview;
+mod run;
+mod state;
+mod status;
+mod take;
+mod words;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tracing::warn;
+
+pub use self::control::{Answer, Request, ask};
+pub use self::preview::{Preview, dry_run};
+pub use self::run::{follow, once};
+pub use self::state::{Bad, Good, State};
+pub use self::status::{Condition, FileStatus, ServiceStatus, Status};
+use self::allow::Rules;
+use self::notify::Teller;
+use super::config::{Config, ConfigError};
+use super::credentials::Credentials;
+use super::declared::external::{self, External};
+use super::declared::{Folders, Who};
+use super::desired::Service;
+use super::repository::{self, CommitId, Repository};
+use super::sink::{self, Sink};
+use super::units::{self, Manager};
+use crate::seal::Keyring;
+
+/// Why the agent cannot begin, or ends.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The settings, or a key.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A setting that cannot be followed.
+    #[error("{0}")]
+    Setting(String),
+    /// The run folder, or a file.
+    #[error(transparent)]
+    Sink(#[from] sink::Error),
+    /// The clone.
+    #[error(transparent)]
+    Repository(#[from] repository::OpenError),
+    /// A file or socket of the agent's own.
+    #[error("{doing}")]
+    Io {
+        /// What was to be done.
+        doing: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        |source| Self::Io { doing: doing.into(), source }
+    }
+}
+
+/// The agent of a host.
+pub struct Agent {
+    config: Config,
+    rules: Rules,
+    who: Who,
+    keyring: Arc<Keyring>,
+    repository: Arc<Repository>,
+    sink: Arc<Mutex<Sink>>,
+    manager: Manager,
+    external: External,
+    credentials: Credentials,
+    teller: Option<Teller>,
+    state: State,
+    status: Status,
+    /// The services of the generation in use: they are told when it is gone back to.
+    services: Vec<Service>,
+    /// A tip that may be taken although it is no descendant of the last good commit.
+    accepted: Option<CommitId>,
+    /// When values from elsewhere are due.
+    refresh: Option<tokio::time::Instant>,
+}
+
+impl Agent {
+    /// Opens everything that the agent needs: folders, keys, the clone, the service manager. An interrupted flip is
+    /// finished or undone here. `file` is where the settings are.
+    ///
+    /// # Errors
+    /// See [`Error`]: nothing was changed then but folders of the agent's own.
+    pub async fn open(config: Config, file: &Path) -> Result<Self, Error> {
+        let rules = Rules::new(&config.allow).map_err(Error::Setting)?;
+        let keyring = Arc::new(config.keyring()?);
+        make_folder(&config.state)?;
+        let policy = sink::Policy::new(config.allow.paths.as_deref(), &[], config.own_paths(file))
+            .map_err(|error| Error::Setting(format!("allow.paths: {error}")))?;
+        let settings = sink::Settings {
+            run: config.run.clone(),
+            root: config.root.clone(),
+            state: config.state.clone(),
+            keep: config.keep,
+            storage: if config.allow_disk { sink::Storage::Any } else { sink::Storage::Memory },
+            policy,
+            probe: sink::Probe::default(),
+        };
+        let (sink, settled) = blocking(move || Sink::open(settings)).await?;
+        sink.warnings().iter().for_each(|warning| warn!("{warning}"));
+        settled.problems.iter().for_each(|problem| warn!("{problem}"));
+        let repository = Arc::new(Repository::open(repository_settings(&config)?).await?);
+        let manager = Manager::connect(&units::Settings::new(config.manager)).await;
+        let external = External::new(external::Settings {
+            state: Some(config.state.clone()),
+            file_stores: config.file_stores.clone(),
+            ..external::Settings::new(&config.name, Arc::clone(&keyring))
+        });
+        let credentials = Credentials::default();
+        let (state, problem) = State::load(&config.state).map_err(Error::io("cannot read the agent's state"))?;
+        problem.iter().for_each(|problem| warn!("{problem}"));
+        let who = Who { name: config.name.clone(), groups: config.groups.clone(), folders: folders(&config) };
+        let status = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: config.name.clone(),
+            groups: config.groups.clone(),
+            repository: repository.url().to_owned(),
+            branch: repository.branch().to_owned(),
+            pid: std::process::id(),
+            started: Some(Timestamp::now()),
+            ..Status::default()
+        };
+        let teller = config.notify.as_ref().map(Teller::new);
+        Ok(Self {
+            rules,
+            who,
+            keyring,
+            repository,
+            sink: Arc::new(Mutex::new(sink)),
+            manager,
+            external,
+            credentials,
+            teller,
+            state,
+            status,
+            services: Vec::new(),
+            accepted: None,
+            refresh: None,
+            config,
+        })
+    }
+
+    /// How the host is.
+    #[must_use]
+    pub const fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Works with the sink on a thread where it may block.
+    async fn with_sink<T: Send + 'static>(&self, work: impl FnOnce(&mut Sink) -> T + Send + 'static) -> T {
+        let sink = Arc::clone(&self.sink);
+        blocking(move || work(&mut sink.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    /// Writes the state to the disk. A full disk is no reason to stop: what is lost is what to go back to after a reboot.
+    fn save(&self) {
+        if let Err(error) = self.state.save(&self.config.state) {
+            warn!(%error, folder = %self.config.state.display(), "the agent's state cannot be saved");
+        }
+    }
+
+    /// Says how the host is, to everybody who listens.
+    fn publish(&mut self) {
+        self.status.at = Some(Timestamp::now());
+        self.status.good.clone_from(&self.state.good);
+        self.status.previous.clone_from(&self.state.previous);
+        self.status.bad.clone_from(&self.state.bad);
+        if let Err(error) = self.status.write(&self.config.run) {
+            warn!(%error, "the status cannot be written");
+        }
+        if let Some(textfile) = &self.config.metrics.textfile
+            && let Err(error) = metrics::write(textfile, &self.status)
+        {
+            warn!(%error, file = %textfile.display(), "the metrics cannot be written");
+        }
+        if let Some(teller) = &mut self.teller {
+            teller.tell(&self.status);
+        }
+    }
+}
+
+/// An error and what it comes from, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some say their cause themselves.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn chain_of(error: &(impl std::error::Error + 'static)) -> String {
+    chain(error)
+}
+
+/// Runs what blocks on a thread for it.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down cancels such a task, and then nobody waits for it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(Error::io(format!("cannot make {}", path.display())))
+}
+
+fn folders(config: &Config) -> Folders {
+    let is_user = match config.manager {
+        super::config::ManagerKind::SystemdUser => true,
+        super::config::ManagerKind::Auto => !rustix::process::geteuid().is_root() && config.root == Path::new("/"),
+        super::config::ManagerKind::Systemd
+        | super::config::ManagerKind::Openrc
+        | super::config::ManagerKind::Runit
+        | super::config::ManagerKind::None => false,
+    };
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/'));
+    match (is_user, variable("HOME"), variable("XDG_RUNTIME_DIR")) {
+        (true, Some(home), Some(runtime)) => Folders::user(&home, &runtime),
+        _ => Folders::system(),
+    }
+}
+
+fn repository_settings(config: &Config) -> Result<repository::Settings, Error> {
+    let (given, folder) = (&config.repository, config.state.join("repository.git"));
+    let anchor = given.signatures.as_ref().and_then(|signatures| signatures.anchor.as_ref());
+    let anchor = anchor.map(|anchor| anchor.parse::<CommitId>()).transpose();
+    let access = &given.access;
+    Ok(repository::Settings {
+        access: repository::Access {
+            user: access.username.clone(),
+            token_file: access.password_file.clone(),
+            ca_file: access.ca_file.clone(),
+            proxy: access.proxy.clone(),
+            ssh_key: access.ssh_key.clone(),
+            known_hosts: access.known_hosts.clone(),
+            ..repository::Access::default()
+        },
+        signatures: given.signatures.as_ref().map(|signatures| repository::Signatures {
+            allowed_signers: signatures.allowed_signers.clone(),
+            gpg_home: signatures.gpg_home.clone(),
+        }),
+        anchor: anchor.map_err(|_| Error::Setting("repository.signatures.anchor: is no commit id".to_owned()))?,
+        timeout: given.timeout,
+        ..repository::Settings::new(&given.url, &given.branch, folder)
+    })
+}

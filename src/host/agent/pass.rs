@@ -1,0 +1,159 @@
+//! One look at the repository: fetch, judge, take.
+
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use super::Agent;
+use super::status::Condition;
+use super::take::{Taken, Why};
+use crate::host::repository::CommitId;
+
+/// Whether the repository is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// It is.
+    Remote,
+    /// What is known of it has to do.
+    Nobody,
+}
+
+impl Agent {
+    /// Fetches, and brings the host to the tip where that is possible; else it stays as it is. How it went is in the
+    /// status.
+    pub(super) async fn pass(&mut self, ask: Ask) {
+        let tip = match ask {
+            Ask::Nobody => self.good(),
+            Ask::Remote => self.fetch().await,
+        };
+        self.bring(tip).await;
+        self.settle_condition();
+        self.publish();
+    }
+
+    async fn fetch(&mut self) -> Option<CommitId> {
+        match self.repository.fetch().await {
+            Ok(tip) => {
+                self.status.fetched = Some(Timestamp::now());
+                self.status.fetch_error = None;
+                self.status.tip = Some(tip.to_string());
+                Some(tip)
+            }
+            Err(error) => {
+                warn!(error = super::chain(&error), "the repository cannot be asked");
+                self.status.fetch_error = Some(super::chain(&error));
+                None
+            }
+        }
+    }
+
+    /// The last good commit.
+    pub(super) fn good(&self) -> Option<CommitId> {
+        self.state.good.as_ref().and_then(|good| good.commit.parse().ok())
+    }
+
+    /// The commit of the generation in use.
+    async fn in_use(&self) -> Option<CommitId> {
+        let commit = self.with_sink(|sink| sink.current().commit.clone()).await;
+        commit.and_then(|commit| commit.parse().ok())
+    }
+
+    /// Whether a commit may be taken.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub(super) async fn judge(&self, tip: &CommitId) -> Result<(), String> {
+        let accepted = self.accepted.as_ref() == Some(tip);
+        let last = self.good().filter(|_| !accepted);
+        self.repository.judge(last.as_ref(), tip).await.map_err(|refused| super::chain(&refused))
+    }
+
+    async fn bring(&mut self, tip: Option<CommitId>) {
+        let (good, in_use) = (self.good(), self.in_use().await);
+        let Some(tip) = tip.or_else(|| good.clone()) else { return };
+        self.status.refused = None;
+        let is_new = good.as_ref() != Some(&tip);
+        let may_be_taken = is_new && self.may_be_taken(&tip).await;
+        if may_be_taken {
+            match self.take(&tip, Why::New).await {
+                Taken::Done(changed) => {
+                    info!(commit = tip.short(), changed, "in use");
+                    self.accepted = None;
+                    return;
+                }
+                Taken::Refused(why) => {
+                    // As it was before, also what is in memory only.
+                    warn!(commit = tip.short(), why, "refused");
+                    self.state.condemn(tip.as_str(), why, Timestamp::now());
+                    self.save();
+                }
+                Taken::Failed(why) => {
+                    warn!(commit = tip.short(), why, "not taken");
+                    self.state.trying = None;
+                    self.save();
+                    self.status.refused = Some(why);
+                }
+            }
+        }
+        // After a reboot, or a flip that was cut off: the last good commit is to be there in any case.
+        let Some(good) = good else { return };
+        if in_use.as_ref() != Some(&good) {
+            let why = if in_use.is_none() { Why::Boot } else { Why::Again };
+            self.take_again(&good, why).await;
+        }
+    }
+
+    async fn may_be_taken(&mut self, tip: &CommitId) -> bool {
+        if let Some(bad) = self.state.why_bad(tip.as_str()) {
+            info!(commit = tip.short(), why = bad.why, "known to be bad: not tried again");
+            return false;
+        }
+        match self.judge(tip).await {
+            Ok(()) => true,
+            Err(refused) => {
+                warn!(commit = tip.short(), why = refused, "not taken");
+                self.status.refused = Some(refused);
+                false
+            }
+        }
+    }
+
+    /// The commit in use once more: values from elsewhere are due, or files were changed by hand.
+    pub(super) async fn take_again(&mut self, commit: &CommitId, why: Why) {
+        match self.take(commit, why).await {
+            Taken::Done(changed) => info!(commit = commit.short(), changed, "as it should be"),
+            Taken::Refused(why) | Taken::Failed(why) => {
+                warn!(commit = commit.short(), why, "not as it should be");
+                self.status.refused = Some(why);
+            }
+        }
+    }
+
+    /// How the host is, all in all.
+    pub(super) fn settle_condition(&mut self) {
+        let good = self.state.good.as_ref().map(|good| good.commit.as_str());
+        let tip = self.status.tip.as_deref();
+        let bad = tip.and_then(|tip| self.state.why_bad(tip)).filter(|bad| good != Some(bad.commit.as_str()));
+        let short = |commit: &str| commit.get(..12).unwrap_or(commit).to_owned();
+        let (condition, message) = if let Some(bad) = bad {
+            let message = format!("commit {} did not prove well and is not in use: {}", short(&bad.commit), bad.why);
+            (Condition::RolledBack, message)
+        } else if let Some(refused) = &self.status.refused {
+            (Condition::Behind, refused.clone())
+        } else if let Some(error) = &self.status.fetch_error {
+            (Condition::Behind, error.clone())
+        } else if let Some(problem) = self.status.problems.first() {
+            let others = match self.status.problems.len() - 1 {
+                0 => String::new(),
+                others => format!(" (and {others} more)"),
+            };
+            (Condition::Degraded, format!("{problem}{others}"))
+        } else if let Some(good) = good {
+            let files = self.status.files.len();
+            (Condition::InSync, format!("commit {}, {files} file(s)", short(good)))
+        } else {
+            (Condition::Starting, "nothing was taken yet".to_owned())
+        };
+        self.status.condition = condition;
+        self.status.message = message;
+    }
+}

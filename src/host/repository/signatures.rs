@@ -1,0 +1,240 @@
+//! Who signed a commit: git asks `ssh-keygen` or `gpg`, against keys of the settings only.
+//!
+//! Keys are trusted by being there: the web of trust and the keys of the machine's users play no part. A kind of
+//! signature for which there are no keys is refused without a look at it.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::{StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+
+use super::access::section;
+use super::clone::{CloneError, Folder, remove_folder};
+use super::git::{GitError, one_line};
+use super::{CommitId, OpenError, Repository};
+use crate::host::process;
+
+/// So many signatures are checked at a time.
+const AT_ONCE: usize = 4;
+/// A file of keys is smaller than this, in bytes.
+const MOST_KEYS: u64 = 4 << 20;
+
+/// Whose signatures are good. At least one of `allowedSigners` and `keys` has to be there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Signatures {
+    /// ssh: a file in the format of `ssh-keygen` (ALLOWED SIGNERS), absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_signers: Option<PathBuf>,
+    /// ssh: a file of keys, or a key revocation list, that are good no more. The dates in `allowedSigners` are held
+    /// against the date that a commit gives itself: only this file stops a key that was stolen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<PathBuf>,
+    /// OpenPGP: a file of public keys as `gpg --export` writes them, with or without `--armor`, or a folder of such
+    /// files; absolute. Every key in there is trusted, so that to remove it is to revoke it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<PathBuf>,
+}
+
+/// What was found about a range.
+pub(super) enum Verdict {
+    Good,
+    /// The oldest commit that is not signed as it should, and why.
+    Bad {
+        commit: CommitId,
+        why: String,
+    },
+}
+
+/// The part of git's settings that says who checks signatures.
+///
+/// # Errors
+/// A setting that cannot be used.
+pub(super) fn config(signatures: Option<&Signatures>, folder: &Folder) -> Result<String, OpenError> {
+    let none = Signatures::default();
+    let given = signatures.unwrap_or(&none);
+    let wrong = |setting| move |problem| OpenError::Setting { setting, problem };
+    if signatures.is_some() && given.allowed_signers.is_none() && given.keys.is_none() {
+        return Err(OpenError::Setting {
+            setting: "signatures",
+            problem: "name whose signatures are good, by allowedSigners (ssh) or keys (OpenPGP)".into(),
+        });
+    }
+    let mut text = String::new();
+    let program = |there: bool, program| if there { program } else { "false" };
+    let wrapper = folder.gpg().to_string_lossy().into_owned();
+    section("gpg", &[("program", program(given.keys.is_some(), &wrapper))], &mut text).map_err(wrong("folder"))?;
+    section("gpg \"x509\"", &[("program", "false")], &mut text).map_err(wrong("folder"))?;
+    let ssh = program(given.allowed_signers.is_some(), "ssh-keygen");
+    section("gpg \"ssh\"", &[("program", ssh)], &mut text).map_err(wrong("folder"))?;
+    let files = [
+        ("signatures.allowedSigners", "allowedSignersFile", &given.allowed_signers),
+        ("signatures.revoked", "revocationFile", &given.revoked),
+    ];
+    for (setting, key, file) in files {
+        if let Some(file) = file {
+            let path = usable(file).map_err(wrong(setting))?;
+            section("gpg \"ssh\"", &[(key, path)], &mut text).map_err(wrong(setting))?;
+        }
+    }
+    if let Some(keys) = &given.keys {
+        usable(keys).map_err(wrong("signatures.keys"))?;
+    }
+    Ok(text)
+}
+
+fn usable(path: &Path) -> Result<&str, String> {
+    let text = path.to_str().ok_or("is not UTF-8")?;
+    if !path.is_absolute() {
+        return Err(format!("{text} is not an absolute path"));
+    }
+    fs::metadata(path).map_err(|error| format!("{text}: {error}"))?;
+    Ok(text)
+}
+
+impl Repository {
+    /// Checks every commit of `range`, which begins with the oldest.
+    pub(super) async fn verify(&self, signatures: &Signatures, range: &[CommitId]) -> Result<Verdict, CloneError> {
+        if range.is_empty() {
+            return Ok(Verdict::Good);
+        }
+        let ring = match &signatures.keys {
+            Some(keys) => Some(self.import(keys).await?),
+            None => None,
+        };
+        let ring = ring.as_ref().map(|ring| ring.0.as_path());
+        let checks = range.iter().map(|commit| async move { (commit, self.verify_one(commit, ring).await) });
+        let mut checks = stream::iter(checks).buffered(AT_ONCE);
+        while let Some((commit, fault)) = checks.next().await {
+            if let Some(why) = fault? {
+                return Ok(Verdict::Bad { commit: commit.clone(), why });
+            }
+        }
+        Ok(Verdict::Good)
+    }
+
+    /// What is wrong with the signature of a commit.
+    async fn verify_one(&self, commit: &CommitId, ring: Option<&Path>) -> Result<Option<String>, GitError> {
+        let mut command = self.git.command(Some(&self.folder.clone()), &["verify-commit", "--raw", commit.as_str()]);
+        if let Some(ring) = ring {
+            command.env("GNUPGHOME", ring);
+        }
+        let ended = process::run(&mut command, Stdio::null(), self.git.limits()).await?;
+        let text = String::from_utf8_lossy(&ended.errors);
+        let says = |start: &str| text.lines().any(|line| line.starts_with(start));
+        // The end of git says it all; that its words agree is a second lock on the same door.
+        let good = says("Good \"git\" signature for ") || says("[GNUPG:] GOODSIG ") && says("[GNUPG:] VALIDSIG ");
+        if ended.status.success() && good {
+            return Ok(None);
+        }
+        let word = |mark: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix("[GNUPG:] ")?.strip_prefix(mark));
+            line.map(|rest| one_line(rest.trim().as_bytes(), 120))
+        };
+        let why = if ended.errors.is_empty() {
+            "it has no signature".into()
+        } else if let Some(key) = word("REVKEYSIG ") {
+            format!("its key was revoked: {key}")
+        } else if let Some(key) = word("EXPKEYSIG ") {
+            format!("its key has expired: {key}")
+        } else if let Some(key) = word("EXPSIG ") {
+            format!("its signature has expired: {key}")
+        } else if let Some(key) = word("BADSIG ") {
+            format!("its signature is not of what it says: {key}")
+        } else if let Some(key) = word("NO_PUBKEY ") {
+            format!("it is signed with OpenPGP key {key}, which is not in signatures.keys")
+        } else if text.contains("No principal matched") {
+            let key = text.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap_or("SSH key");
+            format!("it is signed with {}, which is not in signatures.allowedSigners", one_line(key.as_bytes(), 80))
+        } else {
+            format!("its signature is not good: {}", self.git.clean(&ended.errors))
+        };
+        Ok(Some(why))
+    }
+
+    /// Makes a keyring from the files of keys, for this once: a key that was taken away is gone.
+    async fn import(&self, keys: &Path) -> Result<Ring, CloneError> {
+        let wrapper = self.folder.gpg();
+        super::clone::write_script(&wrapper, GPG)?;
+        let ring = Ring::new(&self.folder)?;
+        let mut files = vec![];
+        if keys.is_dir() {
+            for entry in fs::read_dir(keys)? {
+                files.push(entry?.path());
+            }
+            files.retain(|path| path.is_file());
+            files.sort();
+        } else {
+            files.push(keys.to_path_buf());
+        }
+        let mut command = Command::new("sh");
+        command.env_clear().envs(self.git.environment()).env("GNUPGHOME", &ring.0).current_dir(self.folder.home());
+        command.arg(&wrapper).args(["--quiet", "--import", "--"]);
+        for file in &files {
+            if fs::metadata(file)?.len() > MOST_KEYS {
+                let text = format!("{} has more than {MOST_KEYS} bytes", file.display());
+                return Err(GitError::Failed { what: "verify-commit".into(), text }.into());
+            }
+            command.arg(file);
+        }
+        let ended = process::run(&mut command, Stdio::null(), self.git.limits()).await.map_err(GitError::from)?;
+        if !ended.status.success() {
+            let said = self.git.clean(&ended.errors);
+            let text = format!("gpg does not read the public keys in {}: {said}", keys.display());
+            return Err(GitError::Failed { what: "verify-commit".into(), text }.into());
+        }
+        Ok(ring)
+    }
+}
+
+/// A folder with a keyring, while it is needed.
+struct Ring(PathBuf);
+
+impl Ring {
+    fn new(folder: &Folder) -> io::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let home = folder.home().join(format!("{RING}{}.{number}", std::process::id()));
+        // Of a process that had our number before.
+        remove_folder(&home)?;
+        DirBuilder::new().mode(0o700).create(&home)?;
+        Ok(Self(home))
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        if let Err(error) = remove_folder(&self.0) {
+            tracing::debug!(%error, folder = %self.0.display(), "a keyring stays");
+        }
+    }
+}
+
+/// How the folders of keyrings are called: this, the process, a number.
+const RING: &str = "keyring.";
+
+/// Removes the keyrings of processes that were killed.
+pub(super) fn sweep_rings(home: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(home)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(RING)).and_then(|rest| rest.split('.').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            remove_folder(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// gpg with one keyring and nothing of the machine's users.
+const GPG: &str = "#!/bin/sh
+# Written by Bulla.
+exec gpg --homedir \"$GNUPGHOME\" --no-options --no-default-keyring --keyring \"$GNUPGHOME/keys.gpg\" \\
+    --trust-model always --no-auto-check-trustdb --no-auto-key-locate --no-auto-key-retrieve --no-autostart \\
+    --batch \"$@\"
+";

@@ -1,0 +1,109 @@
+//! Tells that something changed in the watched folders, by inotify: a hint to look, not proof. What a hint cannot tell
+//! (an edit through another name of a file, a folder that came later) the period of the drift check finds.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::io::Errno;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, sleep_until};
+
+use super::drift::Watched;
+
+/// Watches folders.
+pub struct Watch {
+    fd: AsyncFd<OwnedFd>,
+    names: HashMap<i32, BTreeSet<OsString>>,
+    unwatched: Vec<(PathBuf, io::Error)>,
+    quiet: Duration,
+    longest: Duration,
+}
+
+impl Watch {
+    /// Watches `list`. A change is told when nothing more came for `quiet`, and after `longest` at the latest.
+    ///
+    /// # Errors
+    /// If the kernel gives no inotify instance; a folder that cannot be watched is no error, see [`Self::unwatched`].
+    pub fn new(list: Vec<Watched>, quiet: Duration, longest: Duration) -> io::Result<Self> {
+        let fd = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        let (mut names, mut unwatched) = (HashMap::<i32, BTreeSet<OsString>>::new(), Vec::new());
+        let events = WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::MODIFY
+            | WatchFlags::ATTRIB
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::MOVED_TO
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF
+            | WatchFlags::ONLYDIR;
+        for Watched { folder, names: wanted } in list {
+            match inotify::add_watch(&fd, &folder, events) {
+                // Two paths can lead to one folder.
+                Ok(watch) => names.entry(watch).or_default().extend(wanted),
+                Err(error) => unwatched.push((folder, error.into())),
+            }
+        }
+        Ok(Self { fd: AsyncFd::with_interest(fd, Interest::READABLE)?, names, unwatched, quiet, longest })
+    }
+
+    /// The folders that are not watched, and why: they are missing, or the user's limit of watches is reached.
+    #[must_use]
+    pub fn unwatched(&self) -> &[(PathBuf, io::Error)] {
+        &self.unwatched
+    }
+
+    /// Waits until something changed. Can be dropped at any time; what came meanwhile is told the next time, or not at
+    /// all if it was read already.
+    ///
+    /// # Errors
+    /// If the kernel takes no question any more: make a new one.
+    pub async fn changed(&mut self) -> io::Result<()> {
+        while !self.read().await? {}
+        let longest = Instant::now() + self.longest;
+        loop {
+            let quiet = (Instant::now() + self.quiet).min(longest);
+            tokio::select! {
+                () = sleep_until(quiet) => return Ok(()),
+                more = self.read() => { more?; }
+            }
+            if Instant::now() >= longest {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads what has come; whether any of it matters.
+    async fn read(&self) -> io::Result<bool> {
+        let mut ready = self.fd.readable().await?;
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(self.fd.get_ref(), &mut buffer);
+        let mut matters = false;
+        loop {
+            match events.next() {
+                Ok(event) => {
+                    // Too many to tell, or the folder itself: all may have changed.
+                    let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
+                    matters |= match (name, self.names.get(&event.wd())) {
+                        (Some(name), Some(names)) => names.contains(name),
+                        (Some(_), None) => false,
+                        (None, _) => !event.events().contains(ReadFlags::IGNORED),
+                    };
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => {
+                    ready.clear_ready();
+                    return Ok(matters);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
