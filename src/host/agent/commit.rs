@@ -22,11 +22,7 @@ impl Commit {
     ///
     /// # Errors
     /// They cannot be listed: why, and what to do.
-    pub(super) async fn open(
-        repository: &Arc<Repository>,
-        commit: &CommitId,
-        below: PathBuf,
-    ) -> Result<Self, String> {
+    pub(super) async fn open(repository: &Arc<Repository>, commit: &CommitId, below: PathBuf) -> Result<Self, String> {
         let tree = repository.tree(commit, &below).await.map_err(|error| super::chain(&error))?;
         let mut entries: Vec<Entry> = tree
             .iter()

@@ -23,6 +23,7 @@ pub use self::answers::{Answered, Answers, Declared, Full, Nobody, Wanted};
 pub use self::source::{Entry, Folder, Source};
 use super::desired::Desired;
 use crate::seal::Keyring;
+use crate::secret::Values;
 
 /// Who this host is.
 #[derive(Clone, Debug, Default)]
@@ -121,15 +122,18 @@ pub async fn declare(
     }
     aside(move || {
         let sources = making::sources(&commit, &wishes.items, source.as_ref());
-        let maker = making::Maker { who: &who, secrets: &secrets, sources: &sources, now };
         let mut problems = commit.problems;
+        let maker = making::Maker { who: &who, secrets: &secrets, sources: &sources, now };
+        let files = maker.files(wishes.items, &mut problems);
+        let credentials = maker.credentials(wishes.credentials, &mut problems);
         Desired {
-            files: maker.files(wishes.items, &mut problems),
+            files,
             units: wishes.units,
             services: wishes.services,
-            credentials: maker.credentials(wishes.credentials, &mut problems),
+            credentials,
             problems,
             keep: commit.keep,
+            hidden: secrets.into_values().flatten().flat_map(Values::into_values).collect(),
             refresh,
         }
     })
