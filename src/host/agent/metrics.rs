@@ -19,9 +19,9 @@ pub(super) fn text(status: &Status) -> String {
     let mut out = String::new();
     let mut gauge = |name: &str, help: &str, kind: &str, samples: &[(String, f64)]| {
         // Writing to a String does not fail.
-        drop(writeln!(out, "# HELP bulla_host_{name} {help}\n# TYPE bulla_host_{name} {kind}"));
+        writeln!(out, "# HELP bulla_host_{name} {help}\n# TYPE bulla_host_{name} {kind}").ok();
         for (labels, value) in samples {
-            drop(writeln!(out, "bulla_host_{name}{labels} {value}"));
+            writeln!(out, "bulla_host_{name}{labels} {value}").ok();
         }
     };
     #[expect(clippy::cast_precision_loss, reason = "counts and seconds are far below 2^53")]

@@ -5,7 +5,6 @@
 //! | `run` | the loop: what wakes the agent, and what it does then |
 //! | `pass` | one look at the repository: fetch, judge, take |
 //! | `take` | one commit: declare, stage, validate, flip, tell, prove, or go back |
-//! | `commit` | the files of a commit in the clone |
 //! | `preview` | what would be done |
 //! | `drift` | changes by hand, found and put back |
 //! | `allow` | what the settings let the repository do |
@@ -18,7 +17,6 @@
 //! | `notify` | a webhook is told when something goes wrong, and when it is well again |
 
 mod allow;
-mod commit;
 mod control;
 mod drift;
 mod listeners;
@@ -93,7 +91,7 @@ pub struct Agent {
     rules: Rules,
     who: Who,
     keyring: Arc<Keyring>,
-    repository: Arc<Repository>,
+    repository: Repository,
     sink: Arc<Mutex<Sink>>,
     manager: Manager,
     external: External,
@@ -133,7 +131,7 @@ impl Agent {
         let (sink, settled) = blocking(move || Sink::open(settings)).await?;
         sink.warnings().iter().for_each(|warning| warn!("{warning}"));
         settled.problems.iter().for_each(|problem| warn!("{problem}"));
-        let repository = Arc::new(Repository::open(repository_settings(&config)?).await?);
+        let repository = Repository::open(repository_settings(&config)?).await?;
         let manager = Manager::connect(&units::Settings::new(config.manager)).await;
         let external = External::new(external::Settings {
             state: Some(config.state.clone()),
@@ -284,6 +282,7 @@ fn repository_settings(config: &Config) -> Result<repository::Settings, Error> {
         },
         signatures: given.signatures.as_ref().map(|signatures| repository::Signatures {
             allowed_signers: signatures.allowed_signers.clone(),
+            revoked: signatures.revoked.clone(),
             gpg_home: signatures.gpg_home.clone(),
         }),
         anchor: anchor.map_err(|_| Error::Setting("repository.signatures.anchor: is no commit id".to_owned()))?,

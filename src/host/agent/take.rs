@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::commit::Commit;
 use super::status::{FileStatus, ServiceStatus};
 use super::words::{told, view};
 use super::{Agent, Good};
@@ -55,9 +54,10 @@ pub(super) struct Coming {
 impl Agent {
     /// What the commit asks of this host.
     async fn declare(&mut self, commit: &CommitId) -> Result<Desired, String> {
-        let source = Commit::open(&self.repository, commit, self.config.repository.path.clone()).await?;
+        let tree = self.repository.tree(commit, &self.config.repository.path).await;
+        let tree = tree.map_err(|error| super::chain(&error))?;
         let (keyring, now) = (Arc::clone(&self.keyring), Timestamp::now());
-        let mut desired = declare(Arc::new(source), &self.who, keyring, &mut self.external, now).await?;
+        let mut desired = declare(Arc::new(tree), &self.who, keyring, &mut self.external, now).await?;
         self.rules.apply(&mut desired);
         Ok(desired)
     }

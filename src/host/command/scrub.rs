@@ -49,7 +49,7 @@ impl Scrubber {
     }
 
     fn add(&mut self, value: &[u8]) {
-        let whole = value.trim();
+        let whole = value.trim_ascii();
         if whole.is_empty() {
             return;
         }
@@ -58,7 +58,7 @@ impl Scrubber {
             return;
         }
         let mut pieces = vec![whole];
-        pieces.extend(whole.lines().map(|line| line.trim()).filter(|line| line.len() >= LINE));
+        pieces.extend(whole.lines().map(|line| line.trim_ascii()).filter(|line| line.len() >= LINE));
         pieces.extend(whole.split(|byte| separates(*byte)).filter(|word| word.len() >= WORD));
         let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(value).into_bytes());
         for text in [whole, encoded.as_slice()] {

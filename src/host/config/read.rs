@@ -83,7 +83,7 @@ impl Config {
         let access = &mut self.repository.access;
         let files = [&mut access.password_file, &mut access.ssh_key, &mut access.known_hosts, &mut access.ca_file];
         let signatures = self.repository.signatures.as_mut();
-        let signers = signatures.map(|one| [&mut one.allowed_signers, &mut one.gpg_home]);
+        let signers = signatures.map(|one| [&mut one.allowed_signers, &mut one.revoked, &mut one.gpg_home]);
         let notify = self.notify.as_mut().map(|notify| (&mut notify.webhook_file, &mut notify.key_file));
         let (webhook, key) = notify.map_or((None, None), |(webhook, key)| (Some(webhook), key.as_mut()));
         let all = files.into_iter().flatten().chain(&mut self.identities);

@@ -23,7 +23,6 @@ pub use self::answers::{Answered, Answers, Declared, Full, Nobody, Wanted};
 pub use self::source::{Entry, Folder, Source};
 use super::desired::Desired;
 use crate::seal::Keyring;
-use crate::secret::Values;
 
 /// Who this host is.
 #[derive(Clone, Debug, Default)]
@@ -122,20 +121,14 @@ pub async fn declare(
     }
     aside(move || {
         let sources = making::sources(&commit, &wishes.items, source.as_ref());
-        let mut problems = commit.problems;
         let maker = making::Maker { who: &who, secrets: &secrets, sources: &sources, now };
+        let mut problems = commit.problems;
         let files = maker.files(wishes.items, &mut problems);
         let credentials = maker.credentials(wishes.credentials, &mut problems);
-        Desired {
-            files,
-            units: wishes.units,
-            services: wishes.services,
-            credentials,
-            problems,
-            keep: commit.keep,
-            hidden: secrets.into_values().flatten().flat_map(Values::into_values).collect(),
-            refresh,
-        }
+        // What programs say about their files is shown without these.
+        let hidden = secrets.into_values().flatten().flatten().map(|(_, value)| value).collect();
+        let (units, services, keep) = (wishes.units, wishes.services, commit.keep);
+        Desired { files, units, services, credentials, problems, keep, hidden, refresh }
     })
     .await
 }

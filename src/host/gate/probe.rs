@@ -78,7 +78,8 @@ fn prepared(check: &HttpCheck) -> Result<(Client, Url, HeaderMap, &HttpCheck), S
 
 async fn asked(client: &Client, url: &Url, headers: &HeaderMap, check: &HttpCheck) -> Result<(), String> {
     let wrong = |error: reqwest::Error| {
-        let mut text = error.without_url().to_string();
+        let error = error.without_url();
+        let mut text = error.to_string();
         let mut source = std::error::Error::source(&error);
         while let Some(cause) = source {
             text = format!("{text}: {cause}");

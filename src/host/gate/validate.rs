@@ -104,7 +104,7 @@ pub async fn validate(
     }
     drop(scratch);
     validated.isolation = Some(room.isolation);
-    validated.hidden = mounts.map(|mounts| mounts.hidden).unwrap_or_default();
+    validated.hidden = mounts.as_ref().map(|mounts| mounts.hidden.clone()).unwrap_or_default();
     if room.isolation == Isolation::None {
         tracing::warn!("validate commands saw the old files: no mount namespace is allowed here");
     }
@@ -152,7 +152,8 @@ impl<'a> Room<'a> {
         };
         let mark = mark();
         let words: &[OsString] = self.mounts.map(|mounts| mounts.words.as_slice()).unwrap_or_default();
-        let command = Command::new(command).and(&["sh", "-c", SCRIPT, "sh", &mark]).and(words).and(&["run"]).and(argv);
+        let shell = ["sh", "-c", SCRIPT, "sh", &mark];
+        let command = Command::new(command).and(&shell).and(words).and(&["run"]).and(argv);
         let ended = command.with(STAGED, &self.view.staged).within(limit).ended(scrubber).await;
         let program = argv.first().map(|program| program.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
         match ended? {

@@ -124,7 +124,9 @@ async fn job(connection: &Connection, method: &'static str, unit: &str) -> Resul
     let rule = MatchRule::builder()
         .msg_type(zbus::message::Type::Signal)
         .interface(MANAGER)
-        .and_then(|rule| rule.path(PATH)?.member("JobRemoved").map(zbus::MatchRuleBuilder::build));
+        .path(PATH)
+        .member("JobRemoved")
+        .build();
     // Listens first: a job may be done before its number is known.
     let mut removed = MessageStream::for_match_rule(rule.map_err(said)?, connection, None).await.map_err(said)?;
     let reply = call(connection, MANAGER, PATH, method, &(unit, "replace"), ANSWER).await?;
