@@ -10,6 +10,15 @@ use super::Arguments;
 use crate::findings::Rule;
 use crate::{scan, verify};
 
+/// What is left to the reader.
+const LEFT_OUT: [ErrorKind; 5] = [
+    ErrorKind::MissingRequiredArgument,
+    ErrorKind::MissingSubcommand,
+    ErrorKind::DisplayHelp,
+    ErrorKind::DisplayVersion,
+    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+];
+
 /// The commands in backticks of a text.
 fn commands(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2).filter(|part| part.starts_with("bulla "))
@@ -23,17 +32,9 @@ fn refusal(command: &str) -> Option<String> {
     let parse = |words: &[String]| Arguments::try_parse_from(words).err();
     // What is filled in while it runs is not here.
     let is_filled_in = command.contains('{');
-    let refused = |error: &clap::Error| {
-        let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
-        !(is_value && is_filled_in)
-            && !matches!(
-                error.kind(),
-                ErrorKind::MissingRequiredArgument
-                    | ErrorKind::MissingSubcommand
-                    | ErrorKind::DisplayHelp
-                    | ErrorKind::DisplayVersion
-                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-            )
+    let refused = |error: &clap::Error| match error.kind() {
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => !is_filled_in,
+        kind => !LEFT_OUT.contains(&kind),
     };
     let error = parse(&words).filter(refused)?;
     // An option whose value is not said.

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::controller::{Answer, Controller, Object};
 use super::goal::{Goal, Goals};
-use super::report::FileReport;
+use super::report::{Failed, FileReport};
 use super::task::{At, Fate, Task, keys_of};
 use super::{Mode, Plan, Way};
 use crate::audit::{loose, refuted};
@@ -133,7 +133,7 @@ impl Run<'_> {
                 match self.look(at, sealed, said.map(String::as_str), goal) {
                     Ok(task) if task.standing == Standing::Current => report.current += 1,
                     Ok(task) => tasks.push(task),
-                    Err((at, reason)) => report.failed.push(at.failed(reason)),
+                    Err(failed) => report.failed.push(failed),
                 }
             }
         }
@@ -145,29 +145,23 @@ impl Run<'_> {
             match self.look(At::loose(value.line, binding), value.sealed, None, goal) {
                 Ok(task) if task.standing == Standing::Current => report.current += 1,
                 Ok(task) => tasks.push(task),
-                Err((at, reason)) => report.failed.push(at.failed(reason)),
+                Err(failed) => report.failed.push(failed),
             }
         }
         tasks
     }
 
-    fn look<'a>(
-        &self,
-        at: At<'a>,
-        sealed: &'a str,
-        namespace: Option<&str>,
-        goal: &Goal,
-    ) -> Result<Task<'a>, (At<'a>, String)> {
+    fn look<'a>(&self, at: At<'a>, sealed: &'a str, namespace: Option<&str>, goal: &Goal) -> Result<Task<'a>, Failed> {
         let inspection = match seal::inspect(sealed) {
             Ok(inspection) => inspection,
-            Err(refusal) => return Err((at, refusal.to_string())),
+            Err(refusal) => return Err(at.failed(refusal.to_string())),
         };
         let standing = goal.targets.standing(&inspection, self.keyring());
         let bound = inspection.binding.as_ref();
         // What is left alone on its own word has to keep it, as far as that can be tried here.
         let is_left = standing == Standing::Current;
         if let Some(reason) = bound.filter(|_| is_left).and_then(|bound| refuted(self.keyring(), sealed, bound)) {
-            return Err((at, reason));
+            return Err(at.failed(reason));
         }
         // A value that says its namespace needs nobody else to say it.
         let namespace = namespace.or_else(|| bound?.namespace.as_deref()).unwrap_or_default().to_owned();
