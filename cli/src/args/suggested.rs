@@ -32,9 +32,9 @@ fn refusal(command: &str) -> Option<String> {
     let parse = |words: &[String]| Arguments::try_parse_from(words).err();
     // What is filled in while it runs is not here.
     let is_filled_in = command.contains('{');
-    let refused = |error: &clap::Error| match error.kind() {
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => !is_filled_in,
-        kind => !LEFT_OUT.contains(&kind),
+    let refused = |error: &clap::Error| {
+        let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
+        if is_value { !is_filled_in } else { !LEFT_OUT.contains(&error.kind()) }
     };
     let error = parse(&words).filter(refused)?;
     // An option whose value is not said.
