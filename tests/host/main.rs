@@ -9,8 +9,9 @@
 )]
 
 mod declared;
+#[cfg(feature = "kubernetes")]
+mod agent; // the program itself, which has both modes
 mod external;
 mod packaging;
-mod agent;
 mod repository;
 mod servers;
