@@ -25,6 +25,8 @@ pub struct Desired {
     pub problems: Vec<Problem>,
     /// Files of the current generation that stay as they are although nothing in `files` declares them.
     pub keep: Keep,
+    /// The secrets' values, which nothing that a program says may show.
+    pub hidden: Vec<Plaintext>,
     /// When values from elsewhere are to be fetched again.
     pub refresh: Option<Duration>,
 }

@@ -8,21 +8,29 @@
 //! | [`declared`] | from a commit to [`desired`]: Host documents, secrets, templates, values from elsewhere |
 //! | [`desired`] | what a commit asks of this host, opened and rendered |
 //! | [`sink`] | the only writer of files: generations on tmpfs, one atomic flip, drift |
-//! | `units` | service managers: systemd over D-Bus, else commands |
-//! | `gate` | before the flip: validate commands; after it: health |
-//! | `agent` | the loop: follow, open, stage, flip, tell, prove, or go back |
+//! | [`units`] | service managers: systemd over D-Bus, else commands |
+//! | [`gate`] | before the flip: validate commands; after it: health |
+//! | [`credentials`] | what systemd hands to units: the socket that it asks |
+//! | [`command`] | commands of the repository: bounded, and what they say without secrets |
+//! | [`agent`] | the loop: follow, open, stage, flip, tell, prove, or go back |
 //!
 //! The way of a commit: `repository` -> `declared` -> `sink` stages -> `gate` validates -> `sink` flips -> `units` ->
 //! `gate` proves, or `sink` flips back and the commit is remembered as bad.
 
+pub mod agent;
+pub mod command;
 pub mod config;
+pub mod credentials;
 pub mod declared;
 pub mod desired;
+mod disk;
+pub mod gate;
 mod manifest;
 mod plain_sink;
 pub mod process;
 pub mod repository;
 pub mod sink;
+pub mod units;
 
 use std::path::{Path, PathBuf};
 

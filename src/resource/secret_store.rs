@@ -79,7 +79,7 @@ pub fn fake_settings(settings: &FakeProvider) -> fake::Settings {
 pub fn file_path(is_cluster_store: bool, folder: Option<&Path>, path: &str) -> Result<PathBuf, String> {
     let refuse = |why: &str| Err(format!("spec.provider.file.path: {why}"));
     if !is_cluster_store {
-        return refuse("only a ClusterSecretStore may name a file of the controller; use configMapRef");
+        return refuse("only a ClusterSecretStore may name a file by its path; use configMapRef");
     }
     let Some(folder) = folder else {
         return refuse("the controller was started without --file-store-root");

@@ -14,9 +14,10 @@ pub(super) async fn run(arguments: HostArguments) -> Result<(), Error> {
     process::forbid_core_dumps();
     let config = Config::read(&arguments.config).map_err(agent::Error::from)?;
     let accepted = arguments.accept_rewrite.as_deref().map(str::parse).transpose();
-    let accepted = accepted.map_err(|_| agent::Error::Setting("--accept-rewrite takes a whole commit id".to_owned()))?;
+    let accepted =
+        accepted.map_err(|_| agent::Error::Setting("--accept-rewrite takes a whole commit id".to_owned()))?;
     if arguments.dry_run {
-        return preview(&agent::dry_run(config, arguments.config).await?);
+        return preview(&agent::dry_run(config, &arguments.config).await?);
     }
     info!(version = env!("CARGO_PKG_VERSION"), host = config.name, groups = ?config.groups, "bulla-controller host");
     if arguments.once {
@@ -44,10 +45,10 @@ pub(super) async fn run(arguments: HostArguments) -> Result<(), Error> {
 fn preview(preview: &Preview) -> Result<(), Error> {
     info!(commit = preview.commit, good = preview.good, "nothing is changed: this is a dry run");
     for change in &preview.changes {
-        info!("{change}");
+        info!(path = %change.path.display(), what = ?change.what, "would change");
     }
     for step in &preview.steps {
-        info!("{step}");
+        info!("would {step}");
     }
     for problem in &preview.problems {
         error!("{problem}");

@@ -8,5 +8,11 @@
     reason = "a test that fails says so by panicking, and its files are its own"
 )]
 
+mod declared;
+#[cfg(feature = "kubernetes")]
+mod agent; // the program itself, which has both modes
+mod external;
+mod packaging;
 mod repository;
+mod servers;
 mod sink;

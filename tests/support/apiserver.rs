@@ -5,7 +5,6 @@
 //! deleted namespace stays. Tests share one server ([`ApiServer::shared`]) and take a namespace each
 //! ([`ApiServer::namespace`]); whoever stops the server starts one of their own.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +20,7 @@ use serde_json::json;
 use super::audit::{self, AuditEntry, AuditMark};
 use super::identities::{self, ADMIN};
 use super::leash::{End, Leash};
+pub(crate) use super::ports::free_port;
 use super::servers;
 
 /// Enough for a cold start beside a busy compiler.
@@ -275,17 +275,4 @@ fn spawn_etcd(folder: &Path, port: u16) -> Leash {
     ]);
     let end = End { remove: Some(folder), ..End::default() };
     Leash::spawn("etcd", &command, &folder.join("etcd.log"), end)
-}
-
-/// A port that is free now, below the range that outgoing connections take theirs from, so that
-/// it is also still free after a restart.
-pub(crate) fn free_port() -> u16 {
-    for attempt in 0..1000_u32 {
-        let random = RandomState::new().hash_one(attempt);
-        let port = 18_000 + u16::try_from(random % 14_000).expect("below 14000");
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no free port on 127.0.0.1 in 1000 attempts");
 }

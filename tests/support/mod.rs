@@ -19,6 +19,7 @@ pub(crate) mod leash;
 pub(crate) mod logs;
 pub(crate) mod moto;
 pub(crate) mod objects;
+pub(crate) mod ports;
 pub(crate) mod proxy;
 pub(crate) mod rights;
 pub(crate) mod servers;

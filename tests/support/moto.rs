@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::apiserver::free_port;
 use super::leash::{End, Leash};
+use super::ports::free_port;
 use super::proxy::Proxy;
 use super::servers;
 

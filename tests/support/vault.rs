@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::{Value, json};
 
-use super::apiserver::free_port;
 use super::leash::{End, Leash};
+use super::ports::free_port;
 use super::{identities, servers};
 
 /// Enough for a cold start beside a busy compiler.

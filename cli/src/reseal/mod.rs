@@ -25,12 +25,13 @@ use bulla::seal::Keyring;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil::Date};
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 pub(crate) use self::controller::{Controller, newest};
 pub(crate) use self::goal::Wanted;
 pub(crate) use self::report::{FileReport, Report};
 
-use crate::failure::Outcome;
+use crate::failure::{OrFail as _, Outcome};
 use crate::files::Files;
 use crate::output::Progress;
 
@@ -87,12 +88,12 @@ pub(crate) fn run(plan: &Plan, progress: &Progress) -> Outcome<Report> {
     }
     progress.set_length(files.len() as u64);
     let run = file::Run { plan, goals: goal::Goals::new(&plan.wanted), nobody: Keyring::new(), today: today() };
-    let looked = files.par_iter().filter_map(|file| {
+    let look = |file: &PathBuf| {
         let looked = run.file(file);
         progress.add(1);
         looked
-    });
-    let reports: Vec<FileReport> = looked.collect();
+    };
+    let reports: Vec<FileReport> = threads()?.install(|| files.par_iter().filter_map(look).collect());
     progress.done();
     // What was done until then is done; a second run goes on.
     if let Way::Controller(controller) = &plan.way
@@ -101,6 +102,15 @@ pub(crate) fn run(plan: &Plan, progress: &Progress) -> Outcome<Report> {
         return Err(failure);
     }
     Ok(Report::of(plan.mode, reports))
+}
+
+/// Every file is flushed to the disk before it takes the place of the old one: while some threads wait for that, others
+/// seal.
+fn threads() -> Outcome<ThreadPool> {
+    const A_CORE: usize = 4;
+    const MOST: usize = 64;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    ThreadPoolBuilder::new().num_threads((cores * A_CORE).min(MOST)).build().or_usage("starting threads")
 }
 
 fn today() -> Date {

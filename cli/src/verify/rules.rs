@@ -164,7 +164,7 @@ pub(crate) static EXTERNAL_SECRET: Rule = Rule {
     summary: "an ExternalSecret or a store that the controller would refuse",
     why: "A field that no schema knows, a store that the namespace may not use, or a combination that cannot work: the \
           Secret would not come to be.",
-    mend: "correct the field that is named; `bulla plan FILE` shows what would be written",
+    mend: "correct the field that is named; `bulla plan --file FILE` shows what would be written",
 };
 
 pub(crate) static MISSING_STORE: Rule = Rule {

@@ -93,6 +93,7 @@ impl Reader {
         let mut text = |field: &str| fields.remove(field);
         for (field, value, wanted) in [("apiVersion", text("apiVersion"), API_VERSION), ("kind", text("kind"), KIND)] {
             if value.as_ref().and_then(Value::as_str) != Some(wanted) {
+                self.0.is_partial = true;
                 self.note(field, format!("must be {wanted}"));
             }
         }

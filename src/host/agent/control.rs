@@ -64,7 +64,7 @@ pub(super) struct Asked {
 ///
 /// # Errors
 /// If the socket cannot be made.
-pub(super) fn listen(run: &Path, asked: mpsc::Sender<Asked>) -> io::Result<impl Future<Output = ()> + Send> {
+pub(super) fn listen(run: &Path, asked: mpsc::Sender<Asked>) -> io::Result<impl Future<Output = ()> + Send + use<>> {
     let path = run.join(SOCKET);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -5,7 +5,7 @@
 //! | `run` | the loop: what wakes the agent, and what it does then |
 //! | `pass` | one look at the repository: fetch, judge, take |
 //! | `take` | one commit: declare, stage, validate, flip, tell, prove, or go back |
-//! | `commit` | the files of a commit in the clone |
+//! | `preview` | what would be done |
 //! | `drift` | changes by hand, found and put back |
 //! | `allow` | what the settings let the repository do |
 //! | `state` | what must be known after a reboot |
@@ -13,37 +13,39 @@
 //! | `control` | how `bulla host` talks to it |
 //! | `listeners` | HTTP: the push hook, metrics |
 //! | `metrics` | the status in Prometheus' words |
+//! | `words` | from the words of one part to those of the next |
 //! | `notify` | a webhook is told when something goes wrong, and when it is well again |
 
 mod allow;
-mod commit;
 mod control;
 mod drift;
 mod listeners;
 mod metrics;
 mod notify;
 mod pass;
+mod preview;
 mod run;
 mod state;
 mod status;
 mod take;
+mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tracing::warn;
 
+use self::allow::Rules;
 pub use self::control::{Answer, Request, ask};
+use self::notify::Teller;
+pub use self::preview::{Preview, dry_run};
 pub use self::run::{follow, once};
 pub use self::state::{Bad, Good, State};
 pub use self::status::{Condition, FileStatus, ServiceStatus, Status};
-pub use self::take::{Preview, dry_run};
-use self::allow::Rules;
-use self::notify::Teller;
 use super::config::{Config, ConfigError};
 use super::credentials::Credentials;
-use super::declared::external::External;
+use super::declared::external::{self, External};
 use super::declared::{Folders, Who};
 use super::desired::Service;
 use super::repository::{self, CommitId, Repository};
@@ -89,7 +91,7 @@ pub struct Agent {
     rules: Rules,
     who: Who,
     keyring: Arc<Keyring>,
-    repository: Arc<Repository>,
+    repository: Repository,
     sink: Arc<Mutex<Sink>>,
     manager: Manager,
     external: External,
@@ -124,13 +126,18 @@ impl Agent {
             keep: config.keep,
             storage: if config.allow_disk { sink::Storage::Any } else { sink::Storage::Memory },
             policy,
-            ..sink::Settings::default()
+            probe: sink::Probe::default(),
         };
-        let (sink, warnings) = blocking(move || Sink::open(settings)).await?;
-        warnings.iter().for_each(|warning| warn!("{warning}"));
-        let repository = Arc::new(Repository::open(repository_settings(&config)?).await?);
+        let (sink, settled) = blocking(move || Sink::open(settings)).await?;
+        sink.warnings().iter().for_each(|warning| warn!("{warning}"));
+        settled.problems.iter().for_each(|problem| warn!("{problem}"));
+        let repository = Repository::open(repository_settings(&config)?).await?;
         let manager = Manager::connect(&units::Settings::new(config.manager)).await;
-        let external = External::new(&config.state, &config.name, Arc::clone(&keyring), config.file_stores.clone());
+        let external = External::new(external::Settings {
+            state: Some(config.state.clone()),
+            file_stores: config.file_stores.clone(),
+            ..external::Settings::new(&config.name, Arc::clone(&keyring))
+        });
         let credentials = Credentials::default();
         let (state, problem) = State::load(&config.state).map_err(Error::io("cannot read the agent's state"))?;
         problem.iter().for_each(|problem| warn!("{problem}"));
@@ -204,6 +211,26 @@ impl Agent {
     }
 }
 
+/// An error and what it comes from, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some say their cause themselves.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn chain_of(error: &(impl std::error::Error + 'static)) -> String {
+    chain(error)
+}
+
 /// Runs what blocks on a thread for it.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
@@ -255,16 +282,11 @@ fn repository_settings(config: &Config) -> Result<repository::Settings, Error> {
         },
         signatures: given.signatures.as_ref().map(|signatures| repository::Signatures {
             allowed_signers: signatures.allowed_signers.clone(),
+            revoked: signatures.revoked.clone(),
             gpg_home: signatures.gpg_home.clone(),
         }),
         anchor: anchor.map_err(|_| Error::Setting("repository.signatures.anchor: is no commit id".to_owned()))?,
         timeout: given.timeout,
         ..repository::Settings::new(&given.url, &given.branch, folder)
     })
-}
-
-/// The path of the settings, for messages.
-#[must_use]
-pub fn settings_file(given: Option<&Path>) -> PathBuf {
-    given.map_or_else(|| PathBuf::from(super::config::FILE), Path::to_path_buf)
 }

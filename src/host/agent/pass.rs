@@ -39,8 +39,8 @@ impl Agent {
                 Some(tip)
             }
             Err(error) => {
-                warn!(%error, "the repository cannot be asked");
-                self.status.fetch_error = Some(error.to_string());
+                warn!(error = super::chain(&error), "the repository cannot be asked");
+                self.status.fetch_error = Some(super::chain(&error));
                 None
             }
         }
@@ -64,7 +64,7 @@ impl Agent {
     pub(super) async fn judge(&self, tip: &CommitId) -> Result<(), String> {
         let accepted = self.accepted.as_ref() == Some(tip);
         let last = self.good().filter(|_| !accepted);
-        self.repository.judge(last.as_ref(), tip).await.map_err(|refused| refused.to_string())
+        self.repository.judge(last.as_ref(), tip).await.map_err(|refused| super::chain(&refused))
     }
 
     async fn bring(&mut self, tip: Option<CommitId>) {
@@ -81,6 +81,7 @@ impl Agent {
                     return;
                 }
                 Taken::Refused(why) => {
+                    // As it was before, also what is in memory only.
                     warn!(commit = tip.short(), why, "refused");
                     self.state.condemn(tip.as_str(), why, Timestamp::now());
                     self.save();
@@ -96,7 +97,7 @@ impl Agent {
         // After a reboot, or a flip that was cut off: the last good commit is to be there in any case.
         let Some(good) = good else { return };
         if in_use.as_ref() != Some(&good) {
-            let why = if in_use.is_none() { Why::Boot } else { Why::Drift };
+            let why = if in_use.is_none() { Why::Boot } else { Why::Again };
             self.take_again(&good, why).await;
         }
     }

@@ -1,7 +1,6 @@
 //! The loop: what wakes the agent, and what it does then.
 
 use std::future::pending;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +20,12 @@ use super::{Agent, Answer, Condition, Error, Request, listeners};
 use crate::host::config::Config;
 use crate::host::credentials;
 use crate::host::repository::CommitId;
-use crate::host::sink::watch::Watch;
+use crate::host::sink::Watch;
 
-/// After a push or a change by hand, this long for more of them.
+/// After a push, this long for more of them.
 const SETTLE: Duration = Duration::from_millis(50);
+/// After a change by hand, this long for more of them, and never longer than this.
+const QUIET: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 /// Failures of what is not the repository's fault are tried again after this time.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -79,7 +80,6 @@ pub async fn follow(
     let served = credentials::listen(&agent.config.run, agent.credentials.clone());
     tasks.spawn(served.map_err(Error::io("cannot listen on the socket for credentials"))?);
     let mut hang_up = signal(SignalKind::hangup()).map_err(Error::io("cannot handle signals"))?;
-    let mut watch = Watch::new().map_err(Error::io("cannot watch files"))?;
 
     // With the network away the host is to have its files at once, before the repository is asked.
     agent.finish_interrupted().await;
@@ -90,8 +90,14 @@ pub async fn follow(
     let poll = agent.config.repository.poll;
     let mut next_poll = next(poll);
     let mut next_look = next(agent.config.drift.every);
+    let mut watch = None;
+    let mut watched = None;
     loop {
-        agent.watch(&mut watch).await;
+        // Another generation has other files.
+        if watched != Some(agent.status.generation) || watch.is_none() {
+            watch = agent.watch().await;
+            watched = Some(agent.status.generation);
+        }
         let due = agent.refresh;
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -110,7 +116,10 @@ pub async fn follow(
                 agent.look_for_drift().await;
                 next_look = next(agent.config.drift.every);
             }
-            () = watch.changed() => {
+            changed = changed(&mut watch) => {
+                if !changed {
+                    watch = None;
+                }
                 agent.look_for_drift().await;
             }
             () = at(due) => agent.refresh().await,
@@ -135,6 +144,14 @@ fn next(period: Duration) -> Option<Instant> {
 async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,
+        None => pending().await,
+    }
+}
+
+/// Waits until something may have been changed by hand; whether the watch is still good.
+async fn changed(watch: &mut Option<Watch>) -> bool {
+    match watch {
+        Some(watch) => watch.changed().await.is_ok(),
         None => pending().await,
     }
 }
@@ -177,10 +194,14 @@ impl Agent {
     }
 
     /// Watches what the generation in use consists of.
-    async fn watch(&self, watch: &mut Watch) {
+    async fn watch(&self) -> Option<Watch> {
         let list = self.with_sink(|sink| sink.watch_list()).await;
-        if let Err(error) = watch.set(&list) {
-            warn!(%error, "changes by hand are found only every {:?}", self.config.drift.every);
+        match Watch::new(list, QUIET.0, QUIET.1) {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                warn!(%error, "changes by hand are found only every {:?}", self.config.drift.every);
+                None
+            }
         }
     }
 
@@ -189,7 +210,7 @@ impl Agent {
         self.refresh = Some(Instant::now() + AGAIN);
         if let Some(good) = self.good() {
             self.status.refused = None;
-            self.take_again(&good, Why::Refresh).await;
+            self.take_again(&good, Why::Again).await;
             self.settle_condition();
             self.publish();
         }
@@ -240,7 +261,7 @@ impl Agent {
         let Ok(commit) = previous.commit.parse::<CommitId>() else {
             return self.no("the commit before is not known any more".to_owned());
         };
-        self.take_again(&commit, Why::Drift).await;
+        self.take_again(&commit, Why::Again).await;
         if self.good().as_ref() != Some(&commit) {
             let why = self.status.refused.clone().unwrap_or_default();
             return self.no(format!("commit {} cannot be gone back to: {why}", commit.short()));
@@ -252,11 +273,5 @@ impl Agent {
         self.publish();
         let message = format!("back at commit {}; {} is not tried again", commit.short(), present.short());
         Answer { done: true, message, status: Box::new(self.status.clone()) }
-    }
-}
-
-impl From<Error> for io::Error {
-    fn from(error: Error) -> Self {
-        Self::other(error)
     }
 }

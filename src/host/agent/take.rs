@@ -1,24 +1,22 @@
 //! One commit: declare, stage, validate, flip, tell, prove, or go back.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::commit::Commit;
 use super::status::{FileStatus, ServiceStatus};
-use super::{Agent, Error, Good};
-use crate::host::config::Config;
+use super::words::{told, view};
+use super::{Agent, Good};
+use crate::host::command::Scrubber;
 use crate::host::declared::declare;
 use crate::host::desired::{Desired, Problem};
-use crate::host::gate;
+use crate::host::gate::{self, Isolation};
 use crate::host::repository::CommitId;
-use crate::host::sink::{Change, Manifest, Staged};
-use crate::host::units::{self, Asked, Plan};
+use crate::host::sink::{Flipped, Manifest, Staged};
+use crate::host::units::{self, Asked, Change, Plan};
 
 /// Why a commit is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +25,8 @@ pub(super) enum Why {
     New,
     /// It is the last good one, and the machine was started anew: nothing of it is there.
     Boot,
-    /// It is the one in use, and values from elsewhere are due or failed before.
-    Refresh,
-    /// It is the one in use, and somebody changed the files by hand.
-    Drift,
+    /// It is the one in use: values from elsewhere are due, or files were changed by hand.
+    Again,
 }
 
 /// What came of it.
@@ -44,144 +40,150 @@ pub(super) enum Taken {
     Failed(String),
 }
 
-/// What would be done, by `--dry-run` and `bulla host diff`.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Preview {
-    /// The commit that the host has.
-    pub good: Option<String>,
-    /// The commit that was looked at.
-    pub commit: String,
-    /// Files that are not as they would be.
-    pub changes: Vec<Change>,
-    /// What would be told, started and stopped, in this order.
-    pub steps: Vec<String>,
-    /// What cannot be made.
-    pub problems: Vec<Problem>,
-    /// Why the commit would not be taken.
-    pub refused: Option<String>,
+/// A commit on its way.
+pub(super) struct Coming {
+    pub(super) desired: Desired,
+    pub(super) problems: Vec<Problem>,
+    pub(super) staged: Staged,
+    /// The files that will not be as they were.
+    pub(super) changes: Vec<Change>,
+    pub(super) plan: Plan,
+    pub(super) scrubber: Scrubber,
 }
 
 impl Agent {
     /// What the commit asks of this host.
     async fn declare(&mut self, commit: &CommitId) -> Result<Desired, String> {
-        let source = Commit::open(&self.repository, commit, self.config.repository.path.clone()).await?;
+        let tree = self.repository.tree(commit, &self.config.repository.path).await;
+        let tree = tree.map_err(|error| super::chain(&error))?;
         let (keyring, now) = (Arc::clone(&self.keyring), Timestamp::now());
-        let mut desired = declare(Arc::new(source), &self.who, keyring, &mut self.external, now).await?;
+        let mut desired = declare(Arc::new(tree), &self.who, keyring, &mut self.external, now).await?;
         self.rules.apply(&mut desired);
         Ok(desired)
     }
 
-    /// Brings the host to what `commit` asks for, or leaves it as it is.
-    pub(super) async fn take(&mut self, commit: &CommitId, why: Why) -> Taken {
-        let mut desired = match self.declare(commit).await {
-            Ok(desired) => desired,
-            Err(error) => return Taken::Failed(format!("commit {} cannot be read: {error}", commit.short())),
-        };
-        self.refresh = desired.refresh.map(|after| Instant::now() + after.max(Duration::from_secs(1)));
-        self.status.refresh = desired.refresh.and_then(|after| Timestamp::now().checked_add(after).ok());
-        let (files, keep, id) =
-            (std::mem::take(&mut desired.files), std::mem::take(&mut desired.keep), commit.to_string());
-        let staged = self.with_sink(move |sink| sink.stage(files, &keep, Some(&id))).await;
-        let staged = match staged {
-            Ok(staged) => staged,
-            Err(error) => return Taken::Failed(error.to_string()),
-        };
+    /// Everything up to the flip, which nobody sees anything of.
+    ///
+    /// # Errors
+    /// Why the commit cannot be looked at.
+    pub(super) async fn prepare(&mut self, commit: &CommitId) -> Result<Coming, String> {
+        let declared = self.declare(commit).await;
+        let mut desired = declared.map_err(|error| format!("commit {} cannot be read: {error}", commit.short()))?;
+        let scrubber = Scrubber::new(desired.hidden.iter().map(|value| value.expose()));
+        let (files, keep) = (std::mem::take(&mut desired.files), std::mem::take(&mut desired.keep));
+        let id = commit.to_string();
+        let staged = self.with_sink(move |sink| sink.stage(files, &keep, &id)).await;
+        let staged = staged.map_err(|error| super::chain(&error))?;
         let mut problems = std::mem::take(&mut desired.problems);
         problems.extend_from_slice(staged.problems());
+        let changes = told(staged.changes());
         let credentials = self.credentials.changed(&desired.credentials);
-        let changes = staged.changes().to_vec();
-        let plan = units::plan(&Asked {
-            services: &desired.services,
-            units: &desired.units,
-            changes: &changes,
-            credentials: &credentials,
-        });
+        let asked =
+            Asked { services: &desired.services, units: &desired.units, changes: &changes, credentials: &credentials };
+        let plan = units::plan(&asked);
         problems.extend_from_slice(&plan.problems);
-        if changes.is_empty() && credentials.is_empty() && why != Why::Boot {
-            let manifest = self.with_sink(|sink| sink.current().clone()).await;
-            self.arrived(commit, desired, problems, &manifest).await;
-            return Taken::Done(false);
-        }
-        let scrubber = self.scrubber(&staged).await;
-        if let Err(refusal) = gate::validate(&desired.services, &changes, &staged, &scrubber).await {
-            return Taken::Refused(refusal.to_string());
-        }
-        self.flip(commit, why, desired, problems, staged, &plan, &scrubber).await
+        Ok(Coming { desired, problems, staged, changes, plan, scrubber })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the second half of `take`, which is long enough without it")]
-    async fn flip(
-        &mut self,
-        commit: &CommitId,
-        why: Why,
-        mut desired: Desired,
-        problems: Vec<Problem>,
-        staged: Staged,
-        plan: &Plan,
-        scrubber: &gate::Scrubber,
-    ) -> Taken {
-        let before = self.with_sink(|sink| sink.current().number).await;
+    /// Whether the services' own `validate` commands take it.
+    ///
+    /// # Errors
+    /// Why one does not.
+    pub(super) async fn validate(&self, coming: &Coming) -> Result<(), String> {
+        let Coming { desired, staged, changes, scrubber, .. } = coming;
+        let view = view(staged, &self.config.run, &self.config.root);
+        let validated = gate::validate(&desired.services, changes, view, scrubber).await;
+        let validated = validated.map_err(|refusal| refusal.to_string())?;
+        if validated.isolation == Some(Isolation::None) {
+            warn!("validate commands cannot have a mount namespace here: they saw the files that are in use");
+        }
+        for path in &validated.hidden {
+            warn!(path = %path.display(), "validate commands could not be shown this path");
+        }
+        Ok(())
+    }
+
+    /// Brings the host to what `commit` asks for, or leaves it as it is.
+    pub(super) async fn take(&mut self, commit: &CommitId, why: Why) -> Taken {
+        let coming = match self.prepare(commit).await {
+            Ok(coming) => coming,
+            Err(error) => return Taken::Failed(error),
+        };
+        let refresh = coming.desired.refresh;
+        self.refresh = refresh.map(|after| Instant::now() + after.max(Duration::from_secs(1)));
+        self.status.refresh = refresh.and_then(|after| Timestamp::now().checked_add(after).ok());
+        if let Err(refusal) = self.validate(&coming).await {
+            return Taken::Refused(refusal);
+        }
         if why == Why::New {
             self.state.trying = Some(Good { commit: commit.to_string(), since: Timestamp::now() });
             self.save();
         }
-        let flipped = self.with_sink(move |sink| sink.flip(staged)).await;
-        let manifest = match flipped {
-            Ok(flipped) => flipped,
-            Err(error) => {
-                self.state.trying = None;
-                self.save();
-                return Taken::Failed(error.to_string());
-            }
-        };
-        info!(commit = commit.short(), generation = manifest.number, "flipped");
-        let former = self.credentials.replace(std::mem::take(&mut desired.credentials));
-        let done = self.manager.carry_out(plan, why == Why::Boot, scrubber).await;
-        let mut refused = done.failures.first().map(ToString::to_string);
-        if refused.is_none() {
-            let proof = gate::prove(&desired.services, &done.told, &self.manager, scrubber).await;
-            refused = proof.err().map(|unhealthy| unhealthy.to_string());
-        }
-        let Some(refused) = refused else {
-            self.arrived(commit, desired, problems, &manifest).await;
-            return Taken::Done(true);
-        };
-        if why == Why::Boot || before == 0 {
-            // There is nothing to go back to, and a service that fails for now is better off with its files.
-            let mut problems = problems;
-            problems.push(Problem { object: "health".to_owned(), at: None, message: refused });
-            self.arrived(commit, desired, problems, &manifest).await;
-            return Taken::Done(true);
-        }
-        warn!(commit = commit.short(), why = refused, "going back");
-        self.credentials.restore(former);
-        let back = self.go_back(before, scrubber).await;
-        Taken::Refused(back.map_or_else(|problem| format!("{refused}; going back: {problem}"), |()| refused))
+        self.flip(commit, why, coming).await
     }
 
-    /// Back to a generation that is still there, and the same services are told again.
-    pub(super) async fn go_back(&mut self, number: u64, scrubber: &gate::Scrubber) -> Result<(), String> {
-        let back = self.with_sink(move |sink| sink.back_to(number)).await;
-        let changes = back.map_err(|error| error.to_string())?;
-        let asked = Asked { services: &self.services, units: &[], changes: &changes, credentials: &[] };
-        let done = self.manager.carry_out(&units::plan(&asked), false, scrubber).await;
-        done.failures.first().map_or(Ok(()), |failed| Err(failed.to_string()))
+    async fn flip(&mut self, commit: &CommitId, why: Why, coming: Coming) -> Taken {
+        let Coming { mut desired, mut problems, staged, plan, scrubber, .. } = coming;
+        let flipped = match self.with_sink(move |sink| sink.flip(staged)).await {
+            Ok(flipped) => flipped,
+            Err(error) => return Taken::Failed(super::chain(&error)),
+        };
+        let Flipped { from, to, settled, .. } = flipped;
+        problems.extend(settled.problems);
+        for (path, backup) in &settled.kept {
+            info!(path = %path.display(), backup = %backup.display(), "was there before: kept beside it");
+        }
+        let former = self.credentials.replace(std::mem::take(&mut desired.credentials));
+        let done = self.manager.carry_out(&plan, why == Why::Boot, &scrubber).await;
+        let mut refused = done.failures.first().map(super::chain_of);
+        if refused.is_none() {
+            let proof = gate::prove(&desired.services, &done.told, &self.manager, &scrubber).await;
+            refused = proof.err().map(|unhealthy| unhealthy.to_string());
+        }
+        let changed = from != to || !plan.steps.is_empty();
+        let Some(refused) = refused else {
+            self.arrived(commit, desired, problems).await;
+            return Taken::Done(changed);
+        };
+        if from == to || from == 0 {
+            // There is nothing to go back to, and a service that fails for now is better off with its files.
+            problems.push(Problem { object: "services".to_owned(), at: None, message: refused });
+            self.arrived(commit, desired, problems).await;
+            return Taken::Done(changed);
+        }
+        warn!(commit = commit.short(), why = refused, "going back");
+        let credentials = self.credentials.restore(former);
+        let changes = match self.with_sink(move |sink| sink.back_to(from)).await {
+            Ok(back) => told(&back.changes),
+            Err(error) => {
+                return Taken::Refused(format!("{refused}; and the files cannot go back: {}", super::chain(&error)));
+            }
+        };
+        // Those who were told of the new files are told of the old ones; what ended over it starts again.
+        let asked = Asked { services: &self.services, units: &[], changes: &changes, credentials: &credentials };
+        let undone = self.manager.carry_out(&units::plan(&asked), true, &scrubber).await;
+        let failed = undone.failures.first().map(super::chain_of);
+        Taken::Refused(
+            failed.map_or_else(|| refused.clone(), |failed| format!("{refused}; after going back: {failed}")),
+        )
     }
 
     /// The host has the commit: what is said about it.
-    async fn arrived(&mut self, commit: &CommitId, desired: Desired, problems: Vec<Problem>, manifest: &Manifest) {
+    async fn arrived(&mut self, commit: &CommitId, desired: Desired, problems: Vec<Problem>) {
         self.services = desired.services;
         self.status.problems = problems;
         self.status.services = self.look_at_services().await;
-        self.show(manifest);
+        let manifest = self.with_sink(|sink| sink.current().clone()).await;
+        self.show(&manifest);
         self.state.approve(commit.as_str(), Timestamp::now());
         self.save();
-        let remembered = self.repository.remember(commit).await;
-        if let Err(error) = remembered {
-            warn!(%error, "the clone does not remember the good commit");
+        if let Err(error) = self.repository.remember(commit).await {
+            warn!(error = super::chain(&error), "the clone does not remember the good commit");
         }
-        self.with_sink(|sink| sink.prune()).await.unwrap_or_else(|error| warn!(%error, "old generations stay"));
+        self.external.forget_others().await;
+        if let Err(error) = self.with_sink(|sink| sink.prune()).await {
+            warn!(error = super::chain(&error), "old generations stay");
+        }
     }
 
     pub(super) fn show(&mut self, manifest: &Manifest) {
@@ -202,52 +204,9 @@ impl Agent {
         for service in &self.services {
             let unit = units::name::of_service(service, self.manager.init());
             let state = self.manager.state(&unit, service.commands.as_ref()).await;
-            let state = state.map_or_else(|failed| failed.to_string(), |state| state.to_string());
+            let state = state.map_or_else(|failed| super::chain_of(&failed), |state| state.to_string());
             seen.push(ServiceStatus { name: service.name.clone(), unit, state });
         }
         seen
     }
-}
-
-/// What would be done if the newest commit was taken. Nothing is: the sink stages and forgets.
-///
-/// # Errors
-/// See [`Error`].
-pub async fn dry_run(config: Config, file: PathBuf) -> Result<Preview, Error> {
-    let mut agent = Agent::open(config, &file).await?;
-    let good = agent.state.good.as_ref().map(|good| good.commit.clone());
-    let mut preview = Preview { good, ..Preview::default() };
-    let tip = match agent.repository.fetch().await {
-        Ok(tip) => tip,
-        Err(error) => {
-            preview.refused = Some(error.to_string());
-            return Ok(preview);
-        }
-    };
-    preview.commit = tip.to_string();
-    if let Err(refused) = agent.judge(&tip).await {
-        preview.refused = Some(refused);
-        return Ok(preview);
-    }
-    let desired = agent.declare(&tip).await;
-    let mut desired = match desired {
-        Ok(desired) => desired,
-        Err(error) => {
-            preview.refused = Some(error);
-            return Ok(preview);
-        }
-    };
-    let (files, keep, id) = (std::mem::take(&mut desired.files), std::mem::take(&mut desired.keep), tip.to_string());
-    let staged = agent.with_sink(move |sink| sink.stage(files, &keep, Some(&id))).await?;
-    preview.changes = staged.changes().to_vec();
-    preview.problems = desired.problems;
-    preview.problems.extend_from_slice(staged.problems());
-    let asked =
-        Asked { services: &desired.services, units: &desired.units, changes: &preview.changes, credentials: &[] };
-    let plan = units::plan(&asked);
-    preview.steps = plan.steps.iter().map(ToString::to_string).collect();
-    let scrubber = agent.scrubber(&staged).await;
-    let validated = gate::validate(&desired.services, &preview.changes, &staged, &scrubber).await;
-    preview.refused = validated.err().map(|refusal| refusal.to_string());
-    Ok(preview)
 }

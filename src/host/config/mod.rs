@@ -120,7 +120,11 @@ pub struct Signatures {
     /// ssh's `allowed_signers` file.
     #[serde(default)]
     pub allowed_signers: Option<PathBuf>,
-    /// A home of GnuPG with the public keys.
+    /// A file of ssh keys that are good no more, or a key revocation list.
+    #[serde(default)]
+    pub revoked: Option<PathBuf>,
+    /// OpenPGP: a home of GnuPG with the public keys, a file of them as `gpg --export` writes it, or a folder of such
+    /// files.
     #[serde(default)]
     pub gpg_home: Option<PathBuf>,
     /// The commit that the first clone must have; everything after it must be signed. Without it the first clone's tip
@@ -235,7 +239,7 @@ impl Config {
         let access = &self.repository.access;
         let files = [&access.password_file, &access.ssh_key, &access.known_hosts, &access.ca_file];
         let signatures = self.repository.signatures.as_ref();
-        let signers = signatures.map(|signatures| [&signatures.allowed_signers, &signatures.gpg_home]);
+        let signers = signatures.map(|signatures| [&signatures.allowed_signers, &signatures.revoked, &signatures.gpg_home]);
         let hook = self.hook.as_ref().map(|hook| &hook.secret_file);
         let notify = self.notify.as_ref();
         let all = [&self.state, &self.run].into_iter().chain(&self.identities);

@@ -83,7 +83,7 @@ impl Config {
         let access = &mut self.repository.access;
         let files = [&mut access.password_file, &mut access.ssh_key, &mut access.known_hosts, &mut access.ca_file];
         let signatures = self.repository.signatures.as_mut();
-        let signers = signatures.map(|one| [&mut one.allowed_signers, &mut one.gpg_home]);
+        let signers = signatures.map(|one| [&mut one.allowed_signers, &mut one.revoked, &mut one.gpg_home]);
         let notify = self.notify.as_mut().map(|notify| (&mut notify.webhook_file, &mut notify.key_file));
         let (webhook, key) = notify.map_or((None, None), |(webhook, key)| (Some(webhook), key.as_mut()));
         let all = files.into_iter().flatten().chain(&mut self.identities);
@@ -121,7 +121,9 @@ impl Config {
         }
         let signatures = self.repository.signatures.as_ref();
         if signatures.is_some_and(|given| given.allowed_signers.is_none() && given.gpg_home.is_none()) {
-            return Err("repository.signatures: name allowedSigners or gpgHome, or nobody's commits are taken".to_owned());
+            return Err(
+                "repository.signatures: name allowedSigners or gpgHome, or nobody's commits are taken".to_owned()
+            );
         }
         Ok(())
     }
@@ -228,7 +230,9 @@ mod tests {
     fn the_agents_own_files_are_named() {
         let text = format!("{SMALL}notify: {{webhookFile: hook.url}}\n");
         let own = parse(&text).unwrap().own_paths(Path::new("/etc/bulla/host.yaml"));
-        for path in ["/etc/bulla/host.yaml", "/etc/bulla/host.key", "/etc/bulla/hook.url", "/run/bulla", "/var/lib/bulla"] {
+        for path in
+            ["/etc/bulla/host.yaml", "/etc/bulla/host.key", "/etc/bulla/hook.url", "/run/bulla", "/var/lib/bulla"]
+        {
             assert!(own.contains(&PathBuf::from(path)), "{path}");
         }
     }

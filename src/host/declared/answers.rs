@@ -27,11 +27,11 @@ pub type Full = (String, String);
 
 /// What is to be fetched.
 pub struct Wanted {
-    /// The ExternalSecrets whose targets the host uses, or has in its namespaces.
+    /// The ExternalSecrets whose targets the host uses.
     pub externals: Vec<Declared<ExternalSecret>>,
-    /// Stores of the host's namespaces.
+    /// The stores that they name, of the host's namespaces.
     pub stores: Vec<Declared<SecretStore>>,
-    /// Stores for every namespace.
+    /// The stores for every namespace that they name.
     pub cluster_stores: Vec<Declared<ClusterSecretStore>>,
     /// What the SealedSecrets hold that stores and templates of these name, or why they do not open.
     pub secrets: BTreeMap<Full, Result<Values, String>>,

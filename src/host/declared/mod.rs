@@ -4,6 +4,15 @@
 //! [`Problem`](super::desired::Problem) of its own, and the file that it was for keeps its last good content.
 
 mod answers;
+mod asked;
+mod commit;
+mod documents;
+mod elsewhere;
+pub mod external;
+mod making;
+mod opening;
+mod order;
+mod secrets;
 mod source;
 
 use std::sync::Arc;
@@ -69,6 +78,17 @@ impl Default for Folders {
     }
 }
 
+impl Who {
+    /// The namespaces whose secrets it may have.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.name.as_str()).chain(self.groups.iter().map(String::as_str))
+    }
+
+    fn admits(&self, namespace: &str) -> bool {
+        self.namespaces().any(|own| own == namespace)
+    }
+}
+
 /// What the files of `source` ask of the host `who`.
 ///
 /// The work that blocks or computes is done on threads of its own.
@@ -82,6 +102,38 @@ pub async fn declare(
     answers: &mut impl Answers,
     now: Timestamp,
 ) -> Result<Desired, String> {
-    let _ = (source, who, keyring, answers, now);
-    Ok(Desired::default())
+    let who = Arc::new(who.clone());
+    let (of, from) = (Arc::clone(&who), Arc::clone(&source));
+    let (mut commit, wishes, opened) = aside(move || {
+        let mut commit = commit::read(from.as_ref(), &of)?;
+        let wishes = asked::collect(&mut commit, &of);
+        let opened = secrets::open(&mut commit, &wishes, &of, &keyring, &from, now);
+        Ok::<_, String>((commit, wishes, opened))
+    })
+    .await??;
+    let mut secrets = opened.secrets;
+    let mut refresh = None;
+    if let Some(wanted) = opened.wanted {
+        let labels = secrets::Label::all(&wanted);
+        let answered = answers.answers(wanted).await;
+        refresh = answered.refresh;
+        secrets::add(&mut secrets, &mut commit.problems, labels, answered);
+    }
+    aside(move || {
+        let sources = making::sources(&commit, &wishes.items, source.as_ref());
+        let maker = making::Maker { who: &who, secrets: &secrets, sources: &sources, now };
+        let mut problems = commit.problems;
+        let files = maker.files(wishes.items, &mut problems);
+        let credentials = maker.credentials(wishes.credentials, &mut problems);
+        // What programs say about their files is shown without these.
+        let hidden = secrets.into_values().flatten().flatten().map(|(_, value)| value).collect();
+        let (units, services, keep) = (wishes.units, wishes.services, commit.keep);
+        Desired { files, units, services, credentials, problems, keep, hidden, refresh }
+    })
+    .await
+}
+
+/// Does something on a thread that may block.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| "ended early: this is a defect of Bulla".to_owned())
 }

@@ -5,49 +5,35 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::OpenError;
 use super::remote::{By, Remote};
 
 /// What is needed to reach a repository. Everything is optional; all files are given by absolute paths.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// https: the user name that goes with the token [default: that of the address, else `git`, which GitHub, GitLab and Gitea take].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// https: a file whose first line is the token or password. It is read anew each time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
     /// https: a credential helper of git instead, such as `store --file=/etc/bulla/git-credentials` or the path of a
     /// program.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_helper: Option<String>,
     /// https: the certificates of the authorities that sign for the server [default: those of the system].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// https: a certificate of this host.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<PathBuf>,
     /// https: its key.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_key: Option<PathBuf>,
     /// https: a proxy, `http://proxy:3128`. Those of the environment are not used.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
     /// ssh: the private key, without a passphrase. Without it ssh tries those of the agent's user.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh_key: Option<PathBuf>,
     /// ssh: the keys of the servers [default: `/etc/ssh/ssh_known_hosts`]. A server that is not there is not talked to.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub known_hosts: Option<PathBuf>,
     /// ssh: the program [default: `ssh`].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh_program: Option<PathBuf>,
     /// A local path: follow it also if another user owns it. git reads the settings of that repository then, which its
     /// owner writes.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub trust_owner: bool,
 }
 
@@ -76,25 +62,25 @@ fn http(access: &Access, origin: &str, user: Option<&str>, private: bool, text: 
     let wrong = |setting| move |problem| OpenError::Setting { setting, problem };
     if (access.token_file.is_some() || access.credential_helper.is_some()) && !private {
         let problem = "http would send the token in the clear: use https".into();
-        return Err(OpenError::Setting { setting: "access.tokenFile", problem });
+        return Err(OpenError::Setting { setting: "access.passwordFile", problem });
     }
     // Only for this origin: a redirect to another server gets nothing.
     let credential = format!("credential {}", quoted(origin).map_err(wrong("repository.url"))?);
     if let Some(file) = &access.token_file {
-        let file = absolute(file).map_err(wrong("access.tokenFile"))?;
+        let file = absolute(file).map_err(wrong("access.passwordFile"))?;
         let user = access.user.as_deref().or(user).unwrap_or("git");
         // Built-ins of the shell only: no process has the token among its arguments.
         let helper = format!(
             "!f() {{ test \"$1\" = get || exit 0; IFS= read -r token < {} || test -n \"$token\" || exit 1; \
              printf 'username=%s\\npassword=%s\\n' {} \"${{token%$(printf '\\r')}}\"; }}; f",
-            shell(file).map_err(wrong("access.tokenFile"))?,
-            shell(user).map_err(wrong("access.user"))?,
+            shell(file).map_err(wrong("access.passwordFile"))?,
+            shell(user).map_err(wrong("access.username"))?,
         );
-        section(&credential, &[("helper", &helper)], text).map_err(wrong("access.tokenFile"))?;
+        section(&credential, &[("helper", &helper)], text).map_err(wrong("access.passwordFile"))?;
     } else if let Some(helper) = &access.credential_helper {
         section(&credential, &[("helper", helper)], text).map_err(wrong("access.credentialHelper"))?;
         if let Some(user) = &access.user {
-            section(&credential, &[("username", user)], text).map_err(wrong("access.user"))?;
+            section(&credential, &[("username", user)], text).map_err(wrong("access.username"))?;
         }
     }
     let files = [

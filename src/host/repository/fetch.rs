@@ -29,7 +29,7 @@ pub enum FetchError {
     },
     /// The server does not know us.
     #[error(
-        "{url} refuses this host: {text}; check access.tokenFile (https) or access.sshKey (ssh), and that its owner may \
+        "{url} refuses this host: {text}; check access.passwordFile (https) or access.sshKey (ssh), and that its owner may \
          read the repository"
     )]
     Unauthorized {

@@ -14,6 +14,7 @@
 //! | [`history`] | whether a commit may follow the last good one |
 //! | [`signatures`] | who signed it |
 //! | [`tree`] | the files of a commit |
+//! | [`source`] | the same, as the `declared` part reads them |
 //!
 //! [`Repository::fetch`] takes what the server says; [`Repository::judge`] decides whether this host follows it. In
 //! between nothing of it is used.
@@ -26,11 +27,12 @@ mod git;
 mod history;
 mod remote;
 mod signatures;
+mod source;
 mod tree;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use self::access::Access;
@@ -91,14 +93,14 @@ pub struct Repository {
     remote: Remote,
     branch: String,
     folder: Folder,
-    git: Git,
+    git: Arc<Git>,
     signatures: Option<Signatures>,
     anchor: Option<CommitId>,
     most_bytes: u64,
     /// What was fetched last.
     tip: Mutex<Option<CommitId>>,
     /// Whether something could not be read that should be there: the next fetch looks at the clone first.
-    suspect: AtomicBool,
+    suspect: Arc<AtomicBool>,
 }
 
 /// Why a repository cannot be followed at all.
@@ -163,12 +165,12 @@ impl Repository {
             remote,
             branch: settings.branch,
             folder,
-            git,
+            git: Arc::new(git),
             signatures: settings.signatures,
             anchor: settings.anchor,
             most_bytes: settings.most_bytes,
             tip: Mutex::new(None),
-            suspect: AtomicBool::new(false),
+            suspect: Arc::default(),
         };
         repository.load_tip().await;
         Ok(repository)

@@ -117,7 +117,7 @@ fn authority(rest: &str) -> Result<(String, Option<String>), String> {
     let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let (user, host) = place.rsplit_once('@').map_or((None, place), |(user, host)| (Some(user), host));
     if user.is_some_and(|user| user.contains(':')) {
-        return Err("has a password in it, which logs and process lists would show: use `access.tokenFile`".into());
+        return Err("has a password in it, which logs and process lists would show: use `access.passwordFile`".into());
     }
     // ssh would take these for options of its own.
     if host.is_empty() || host.starts_with('-') || user.is_some_and(|user| user.is_empty() || user.starts_with('-')) {

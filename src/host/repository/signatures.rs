@@ -11,7 +11,6 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{StreamExt as _, stream};
-use serde::{Deserialize, Serialize};
 
 use super::access::section;
 use super::clone::{CloneError, Folder, remove_folder};
@@ -24,21 +23,18 @@ const AT_ONCE: usize = 4;
 /// A file of keys is smaller than this, in bytes.
 const MOST_KEYS: u64 = 4 << 20;
 
-/// Whose signatures are good. At least one of `allowedSigners` and `keys` has to be there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+/// Whose signatures are good. At least one of `allowed_signers` and `gpg_home` has to be there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signatures {
     /// ssh: a file in the format of `ssh-keygen` (ALLOWED SIGNERS), absolute.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_signers: Option<PathBuf>,
-    /// ssh: a file of keys, or a key revocation list, that are good no more. The dates in `allowedSigners` are held
+    /// ssh: a file of keys, or a key revocation list, that are good no more. The dates in `allowed_signers` are held
     /// against the date that a commit gives itself: only this file stops a key that was stolen.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked: Option<PathBuf>,
-    /// OpenPGP: a file of public keys as `gpg --export` writes them, with or without `--armor`, or a folder of such
-    /// files; absolute. Every key in there is trusted, so that to remove it is to revoke it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keys: Option<PathBuf>,
+    /// OpenPGP: a home of GnuPG with the public keys, or a file of public keys as `gpg --export` writes them, with or
+    /// without `--armor`, or a folder of such files; absolute. It is only read. Every key in there is trusted, so that
+    /// to remove it is to revoke it.
+    pub gpg_home: Option<PathBuf>,
 }
 
 /// What was found about a range.
@@ -59,16 +55,16 @@ pub(super) fn config(signatures: Option<&Signatures>, folder: &Folder) -> Result
     let none = Signatures::default();
     let given = signatures.unwrap_or(&none);
     let wrong = |setting| move |problem| OpenError::Setting { setting, problem };
-    if signatures.is_some() && given.allowed_signers.is_none() && given.keys.is_none() {
+    if signatures.is_some() && given.allowed_signers.is_none() && given.gpg_home.is_none() {
         return Err(OpenError::Setting {
             setting: "signatures",
-            problem: "name whose signatures are good, by allowedSigners (ssh) or keys (OpenPGP)".into(),
+            problem: "name whose signatures are good, by allowedSigners (ssh) or gpgHome (OpenPGP)".into(),
         });
     }
     let mut text = String::new();
     let program = |there: bool, program| if there { program } else { "false" };
     let wrapper = folder.gpg().to_string_lossy().into_owned();
-    section("gpg", &[("program", program(given.keys.is_some(), &wrapper))], &mut text).map_err(wrong("folder"))?;
+    section("gpg", &[("program", program(given.gpg_home.is_some(), &wrapper))], &mut text).map_err(wrong("folder"))?;
     section("gpg \"x509\"", &[("program", "false")], &mut text).map_err(wrong("folder"))?;
     let ssh = program(given.allowed_signers.is_some(), "ssh-keygen");
     section("gpg \"ssh\"", &[("program", ssh)], &mut text).map_err(wrong("folder"))?;
@@ -82,8 +78,8 @@ pub(super) fn config(signatures: Option<&Signatures>, folder: &Folder) -> Result
             section("gpg \"ssh\"", &[(key, path)], &mut text).map_err(wrong(setting))?;
         }
     }
-    if let Some(keys) = &given.keys {
-        usable(keys).map_err(wrong("signatures.keys"))?;
+    if let Some(keys) = &given.gpg_home {
+        usable(keys).map_err(wrong("signatures.gpgHome"))?;
     }
     Ok(text)
 }
@@ -103,7 +99,7 @@ impl Repository {
         if range.is_empty() {
             return Ok(Verdict::Good);
         }
-        let ring = match &signatures.keys {
+        let ring = match &signatures.gpg_home {
             Some(keys) => Some(self.import(keys).await?),
             None => None,
         };
@@ -147,7 +143,7 @@ impl Repository {
         } else if let Some(key) = word("BADSIG ") {
             format!("its signature is not of what it says: {key}")
         } else if let Some(key) = word("NO_PUBKEY ") {
-            format!("it is signed with OpenPGP key {key}, which is not in signatures.keys")
+            format!("it is signed with OpenPGP key {key}, which is not in signatures.gpgHome")
         } else if text.contains("No principal matched") {
             let key = text.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap_or("SSH key");
             format!("it is signed with {}, which is not in signatures.allowedSigners", one_line(key.as_bytes(), 80))
@@ -163,6 +159,12 @@ impl Repository {
         super::clone::write_script(&wrapper, GPG)?;
         let ring = Ring::new(&self.folder)?;
         let mut files = vec![];
+        if let Some(there) =
+            ["pubring.kbx", "pubring.gpg"].map(|name| keys.join(name)).into_iter().find(|it| it.is_file())
+        {
+            fs::copy(there, ring.0.join("keys.gpg"))?;
+            return Ok(ring);
+        }
         if keys.is_dir() {
             for entry in fs::read_dir(keys)? {
                 files.push(entry?.path());

@@ -5,14 +5,16 @@
 //! of a large repository only what is asked for is in memory.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path};
-use std::sync::atomic::Ordering;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::unix::pipe;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::git::{GitError, one_line};
+use super::git::{Git, GitError, one_line};
 use super::{CommitId, Repository};
 use crate::host::process::{Running, Stopped, read_some, write_all};
 
@@ -69,8 +71,11 @@ pub struct PassedOver {
 
 /// The files of a commit below a folder.
 #[derive(Debug)]
-pub struct Tree<'a> {
-    repository: &'a Repository,
+pub struct Tree {
+    git: Arc<Git>,
+    clone: PathBuf,
+    suspect: Arc<AtomicBool>,
+    runtime: Handle,
     commit: CommitId,
     entries: BTreeMap<String, Entry>,
     passed_over: Vec<PassedOver>,
@@ -153,11 +158,14 @@ impl Repository {
     ///
     /// # Errors
     /// [`TreeError`].
-    pub async fn tree(&self, commit: &CommitId, below: &Path) -> Result<Tree<'_>, TreeError> {
+    pub async fn tree(&self, commit: &CommitId, below: &Path) -> Result<Tree, TreeError> {
         let no_folder = || TreeError::NoFolder { commit: commit.clone(), below: below.display().to_string() };
         let below = normal(below).ok_or_else(no_folder)?;
         let mut tree = Tree {
-            repository: self,
+            git: Arc::clone(&self.git),
+            clone: self.folder.clone(),
+            suspect: Arc::clone(&self.suspect),
+            runtime: Handle::current(),
             commit: commit.clone(),
             entries: BTreeMap::new(),
             passed_over: Vec::new(),
@@ -189,7 +197,7 @@ impl Repository {
     }
 
     /// Whether all of it was listed.
-    async fn list(&self, arguments: &[&str], tree: &mut Tree<'_>) -> Result<bool, GitError> {
+    async fn list(&self, arguments: &[&str], tree: &mut Tree) -> Result<bool, GitError> {
         let lost = |source| GitError::from(Stopped::Lost { program: "git".into(), source });
         let mut running = self.git.start(&self.folder.clone(), arguments)?;
         let output = running.output().map_err(lost)?;
@@ -227,7 +235,12 @@ fn wrong(what: &str, answer: &str) -> GitError {
     GitError::Answer { what: what.into(), answer: answer.into() }
 }
 
-impl Tree<'_> {
+impl Tree {
+    /// The runtime that the reading is done by.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// Which commit.
     #[must_use]
     pub fn commit(&self) -> &CommitId {
@@ -348,13 +361,13 @@ impl Tree<'_> {
         if entries.is_empty() {
             return answers;
         }
-        let limit = self.repository.git.limits().time;
+        let limit = self.git.limits().time;
         let talk = timeout(limit, self.talk(reader, entries, &mut answers)).await;
         let late = |_| Stopped::Timeout { program: "git".into(), after: limit };
         if let Err(error) = talk.map_err(late).map_err(GitError::from).and_then(|talk| talk) {
             // Whatever it would still say belongs to a question that was given up.
             reader.child = None;
-            self.repository.suspect.store(true, Ordering::Relaxed);
+            self.suspect.store(true, Ordering::Relaxed);
             answers.push(Err(error));
             answers.resize_with(entries.len(), || Err(wrong("cat-file", "nothing, as for a file before")));
         }
@@ -370,7 +383,7 @@ impl Tree<'_> {
         let lost = |source| GitError::from(Stopped::Lost { program: "git".into(), source });
         if reader.child.is_none() {
             let arguments = ["cat-file", "--batch"];
-            let mut running = self.repository.git.start(&self.repository.folder.clone(), &arguments)?;
+            let mut running = self.git.start(&self.clone, &arguments)?;
             let (input, output) = (running.input().map_err(lost)?, running.output().map_err(lost)?);
             reader.child = Some(Cat { _running: running, input, output, rest: Vec::new() });
         }

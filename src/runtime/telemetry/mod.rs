@@ -60,7 +60,9 @@ pub(super) fn log(format: LogFormat, level: &str) -> Result<(), Error> {
     // systemd's journal and syslog put the time in front themselves.
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let log: BoxedLayer = match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).with_filter(filter).boxed(),
+        LogFormat::Text => {
+            log.with_ansi(std::io::stderr().is_terminal()).with_target(false).with_filter(filter).boxed()
+        }
         LogFormat::Json => {
             let json = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
             json.with_filter(filter).boxed()

@@ -28,6 +28,28 @@ pub(crate) struct Budget {
     left: Cell<usize>,
 }
 
+/// What several renderings may do together. One rendering takes at most its own share of it, [`WORK`].
+pub struct Allowance(Cell<usize>);
+
+impl Allowance {
+    /// As much as so many renderings may do that use up their shares.
+    #[must_use]
+    pub const fn of(renderings: usize) -> Self {
+        Self(Cell::new(WORK.saturating_mul(renderings)))
+    }
+
+    /// The share of one rendering, or what is left.
+    pub(crate) fn share(&self) -> Budget {
+        Budget { left: Cell::new(self.0.get().min(WORK)) }
+    }
+
+    /// Takes what a rendering has used of its share.
+    pub(crate) fn settle(&self, share: &Budget) {
+        let used = self.0.get().min(WORK).saturating_sub(share.left.get());
+        self.0.set(self.0.get().saturating_sub(used));
+    }
+}
+
 impl Budget {
     /// A full allowance.
     pub(crate) const fn new() -> Self {

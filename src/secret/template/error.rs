@@ -75,6 +75,17 @@ pub enum TemplateError {
         name: String,
     },
 
+    /// A secret has no such key, or there is no such secret.
+    #[error("cannot render the template at {at}: {called} has no key {key}")]
+    MissingIn {
+        /// Where it is used.
+        at: Position,
+        /// The secret, for people.
+        called: String,
+        /// The key, if it stands in the template; `of that name` if the template makes it.
+        key: String,
+    },
+
     /// A limit on time, memory, depth or output was reached.
     #[error("cannot render the template at {at}: {limit}")]
     Limit {
@@ -184,6 +195,13 @@ pub(crate) enum Fault {
     Because(Reason),
     /// A key is missing from a map.
     MissingKey(String),
+    /// A key is missing from a map that says what it is. The key may be a value: it is for the template to say.
+    MissingIn {
+        /// What it is.
+        called: String,
+        /// The key.
+        key: String,
+    },
 }
 
 impl Fault {

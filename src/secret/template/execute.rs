@@ -20,14 +20,14 @@ pub(super) fn execute(
     program: &Program<'_>,
     values: Map,
     environment: &Environment<'_>,
+    budget: &Budget,
 ) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
-    let budget = Budget::new();
     let dot = Value::Map(values);
     let mut executor = Executor {
         source: program.source,
         defined: &program.defined,
         environment,
-        budget: &budget,
+        budget,
         variables: vec![("$".into(), dot.clone())],
         depth: 0,
         output: Zeroizing::new(Vec::new()),
@@ -78,6 +78,11 @@ impl Executor<'_> {
             Fault::Limit(limit) => TemplateError::Limit { at, limit },
             Fault::Because(reason) => TemplateError::Execute { at, reason },
             Fault::MissingKey(name) => TemplateError::MissingKey { at, name },
+            Fault::MissingIn { called, key } => {
+                // A key that the template makes may be made of a value.
+                let is_written = !key.is_empty() && self.source.contains(key.as_str());
+                TemplateError::MissingIn { at, called, key: if is_written { key } else { "of that name".to_owned() } }
+            }
         }
     }
 
@@ -398,7 +403,10 @@ impl Executor<'_> {
         };
         let found = match value {
             Value::Map(_) if !given.is_empty() => Err(Fault::refused("a key of a map takes no arguments")),
-            Value::Map(map) => map.at(name.as_bytes()).map_or_else(missing, Ok),
+            Value::Map(map) => match map.at(name.as_bytes()) {
+                Some(value) => Ok(value),
+                None => map.lacks(name.as_bytes()).map_or_else(missing, Err),
+            },
             Value::Nil => missing(),
             other => methods::call(other, name, given),
         };

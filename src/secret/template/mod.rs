@@ -15,6 +15,7 @@ mod print;
 mod program;
 mod semver;
 mod time;
+mod tree;
 mod value;
 
 #[cfg(test)]
@@ -22,8 +23,9 @@ mod tests;
 
 use std::fmt;
 
-pub use budget::{OUTPUT as OUTPUT_LIMIT, TEMPLATE as TEMPLATE_LIMIT};
+pub use budget::{Allowance, OUTPUT as OUTPUT_LIMIT, TEMPLATE as TEMPLATE_LIMIT};
 pub use error::{Limit, Position, Reason, TemplateError};
+pub use tree::{Tree, check, render_tree};
 
 use super::{Plaintext, Values};
 
@@ -86,7 +88,7 @@ pub fn render(template: &str, values: &Values, environment: &Environment<'_>) ->
     let program = program::Program::parse(template, environment.delimiters)?;
     let entries = values.iter().map(|(key, value)| (key.as_str().into(), value::Value::text(value.expose())));
     let dot = value::Map::new(entries, value::MapKind::Text);
-    execute::execute(&program, dot, environment).map(Plaintext::from_guarded)
+    execute::execute(&program, dot, environment, &budget::Budget::new()).map(Plaintext::from_guarded)
 }
 
 /// Compiles a regular expression of Go, as [`render`] and the rules of External Secrets have them. Nothing if it is

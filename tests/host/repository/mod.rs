@@ -1,1 +1,11 @@
 //! A repository is followed by the real git, over every transport and against every trick.
+
+mod bundles;
+mod history;
+mod hostile;
+mod http;
+mod origin;
+mod signatures;
+mod survival;
+mod transports;
+mod trees;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bulla::host::agent::{Preview, dry_run};
+use bulla::host::sink::What;
 
 use super::config;
 use crate::args::{HostArguments, Report};
@@ -13,7 +14,7 @@ use crate::output::{self, BAD, DIM, GOOD, HEAD, WARN};
 pub(super) fn run(arguments: &HostArguments) -> Outcome {
     let config = config(&arguments.place)?;
     let file = arguments.place.config.clone();
-    let preview = cluster::block_on(async { dry_run(config, file).await.or_usage("looking at the newest commit") })?;
+    let preview = cluster::block_on(async { dry_run(config, &file).await.or_usage("looking at the newest commit") })?;
     match arguments.output {
         Report::Json => output::print_json(&preview)?,
         Report::Text => output::print(&text(&preview))?,
@@ -31,7 +32,14 @@ fn text(preview: &Preview) -> String {
     let mut out = format!("{HEAD}{good} → {}{HEAD:#}\n", short(&preview.commit));
     // Writing to a String does not fail.
     for change in &preview.changes {
-        let _ = writeln!(out, "  {WARN}~{WARN:#} {change}");
+        let what = match &change.what {
+            What::Added => "new".to_owned(),
+            What::Removed => "gone".to_owned(),
+            What::Changed(aspects) => {
+                aspects.iter().map(|aspect| format!("{aspect:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
+            }
+        };
+        let _ = writeln!(out, "  {WARN}~{WARN:#} {} {DIM}{what}{DIM:#}", change.path.display());
     }
     for step in &preview.steps {
         let _ = writeln!(out, "  {GOOD}→{GOOD:#} {step}");

@@ -30,7 +30,7 @@ struct Enrolled {
 pub(super) fn run(arguments: &EnrollArguments) -> Outcome {
     let settings = &arguments.place.config;
     let folder = settings.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).or_usage(&format!("making {}", folder.display()))?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).or_usage(format!("making {}", folder.display()))?;
     let made_settings = !settings.exists();
     if made_settings {
         let url = arguments.url.as_deref().ok_or_else(|| {

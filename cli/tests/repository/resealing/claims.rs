@@ -29,17 +29,15 @@ fn a_value_that_claims_the_new_key_is_tried_with_it() {
     let (old, new) = (x25519(), x25519());
     let checkout = Checkout::plain();
     let [old_key, new_key] = [checkout.key_file("old.key", &old), checkout.key_file("new.key", &new)];
-    let liar = rewritten(
-        &value(&[old.recipient()], "liar"),
-        &old.key_id().to_string(),
-        &new.key_id().to_string(),
-    );
+    let liar = rewritten(&value(&[old.recipient()], "liar"), &old.key_id().to_string(), &new.key_id().to_string());
     assert_eq!(keys_of(&liar), [new.key_id().to_string()]);
     let text = object(&[("good", value(&[new.recipient()], "good")), ("liar", liar.clone())]);
     checkout.write("db.yaml", &text);
     checkout.write("values.yaml", &format!("token: {liar}\n"));
     let said = format!("says that it is sealed to {}, and does not open with it", new.key_id());
-    for arguments in [vec!["-i", new_key.as_str()], vec!["-i", &old_key, "-i", &new_key], vec!["--check", "-i", &new_key]] {
+    for arguments in
+        [vec!["-i", new_key.as_str()], vec!["-i", &old_key, "-i", &new_key], vec!["--check", "-i", &new_key]]
+    {
         let run = checkout.reseal(&arguments).exits(1);
         assert_eq!(run.out.matches(&said).count(), 2, "{}", run.out);
         assert_eq!(checkout.read("db.yaml"), text);

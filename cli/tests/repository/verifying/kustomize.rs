@@ -266,13 +266,14 @@ fn a_json_patch_of_a_secret_in_a_file_of_its_own_is_in_the_clear() {
     let (bench, _) = repository();
     let patch = "- op: add\n  path: /data/password\n  value: Y2FuYXJ5LWh1bnRlcjI=\n";
     bench.write("patch.yaml", patch);
-    bench.write("base.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\n");
+    bench.write("base.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\ndata: {other: ''}\n");
     let kustomization = |field: &str, kind: &str| {
         let target = format!("{{version: v1, kind: {kind}, name: db}}");
         let text = format!("resources: [base.yaml]\n{field}:\n- target: {target}\n  path: patch.yaml\n");
         bench.write("kustomization.yaml", &text);
     };
-    let seen = |arguments: &[&str]| verify(&bench, arguments).into_iter().map(|one| (one.rule, one.at)).collect::<Vec<_>>();
+    let seen =
+        |arguments: &[&str]| verify(&bench, arguments).into_iter().map(|one| (one.rule, one.at)).collect::<Vec<_>>();
     let leak = [("plain-secret".to_owned(), "patch.yaml:3:3".to_owned())];
     for field in ["patches", "patchesJson6902"] {
         kustomization(field, "Secret");

@@ -143,7 +143,8 @@ fn text_in_the_actions_of_a_chart_is_no_secret_kept() {
     let (bench, _) = repository();
     bench.write("chart/Chart.yaml", CHART);
     let secret = |name: &str, value: &str| {
-        let text = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData:\n  password: {value}\n");
+        let text =
+            format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData:\n  password: {value}\n");
         bench.write(&format!("chart/templates/{name}.yaml"), &text);
     };
     let leaks = [
@@ -170,7 +171,8 @@ fn text_in_the_actions_of_a_chart_is_no_secret_kept() {
         "apiVersion: v1\nkind: {{ \"Secret\" }}\nmetadata: {name: kind}\nstringData:\n  password: canary-hunter2\n",
     );
     let of = |found: Vec<Found>| {
-        let mut objects: Vec<String> = found.into_iter().filter(|one| one.rule == "plain-secret").map(|one| one.object).collect();
+        let mut objects: Vec<String> =
+            found.into_iter().filter(|one| one.rule == "plain-secret").map(|one| one.object).collect();
         objects.sort();
         objects
     };

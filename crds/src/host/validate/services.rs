@@ -7,6 +7,10 @@ use super::super::paths::is_unseen;
 use super::super::{Glob, HealthCheck, HostService, HttpCheck, duration};
 use super::{Rules, entries};
 
+/// The most services, and the most patterns or services that one names.
+const MOST: usize = 500;
+const MOST_OF_ONE: usize = 50;
+
 pub(super) fn check(services: &[HostService], positions: &[usize], rules: &mut Rules) {
     let mut names = BTreeSet::new();
     for (path, service) in entries("services", services, positions) {
@@ -20,7 +24,13 @@ pub(super) fn check(services: &[HostService], positions: &[usize], rules: &mut R
                 "must be a unit, or the name of a service",
             );
         }
+        for (field, list) in
+            [("reloadOn", &service.reload_on), ("restartOn", &service.restart_on), ("after", &service.after)]
+        {
+            rules.hold(list.len() <= MOST_OF_ONE, || format!("{path}.{field}"), "names more than 50");
+        }
         for (field, globs) in [("reloadOn", &service.reload_on), ("restartOn", &service.restart_on)] {
+            let globs = globs.get(..MOST_OF_ONE).unwrap_or(globs);
             for (index, glob) in globs.iter().enumerate() {
                 if let Err(problem) = Glob::parse(glob) {
                     rules.add(format!("{path}.{field}[{index}]"), problem);
@@ -39,14 +49,18 @@ pub(super) fn check(services: &[HostService], positions: &[usize], rules: &mut R
             checks(&format!("{path}.health"), health, rules);
         }
     }
-    order(services, positions, rules);
+    if services.len() <= MOST {
+        order(services, positions, rules);
+    } else {
+        rules.add("spec.services", "has more than 500 entries");
+    }
 }
 
 fn order(services: &[HostService], positions: &[usize], rules: &mut Rules) {
     let after: BTreeMap<&str, &[String]> =
         services.iter().map(|service| (service.name.as_str(), service.after.as_slice())).collect();
     for (path, service) in entries("services", services, positions) {
-        for (index, name) in service.after.iter().enumerate() {
+        for (index, name) in service.after.iter().enumerate().take(MOST_OF_ONE) {
             if leads_to(&after, name, &service.name) {
                 rules.add(format!("{path}.after[{index}]"), "comes after this one itself: there is no first of them");
             }

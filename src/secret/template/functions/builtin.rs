@@ -37,11 +37,12 @@ fn index(call: &Call<'_>) -> Outcome {
     let mut value = call.any(0)?.clone();
     for (at, key) in call.rest(1).iter().enumerate() {
         value = match (&value, key) {
-            (Value::Map(map), Value::Text(key)) => match (map.at(key.bytes()), map.kind()) {
-                (Some(value), _) => value,
+            (Value::Map(map), Value::Text(key)) => match (map.at(key.bytes()), map.lacks(key.bytes()), map.kind()) {
+                (Some(value), _, _) => value,
+                (None, Some(fault), _) => return Err(fault),
                 // Go's zero value; a missing key is no error here, whatever the option for missing keys says.
-                (None, MapKind::Text) => Value::text(""),
-                (None, MapKind::Any) => Value::Nil,
+                (None, None, MapKind::Text) => Value::text(""),
+                (None, None, MapKind::Any) => Value::Nil,
             },
             (Value::Map(_), other) => return Err(wrong_type(at + 1, "string", other)),
             (Value::List(list), Value::Int(at, _)) => {

@@ -76,6 +76,8 @@ pub(crate) struct Map(Rc<MapBody>);
 struct MapBody {
     entries: RefCell<BTreeMap<Text, Value>>,
     kind: MapKind,
+    /// What it is, for people, where a key that is missing is an error however it is asked for.
+    called: Option<Box<str>>,
 }
 
 /// The Go types of maps that templates meet.
@@ -90,7 +92,19 @@ pub(crate) enum MapKind {
 impl Map {
     /// A dictionary of `entries`.
     pub(crate) fn new(entries: impl IntoIterator<Item = (Text, Value)>, kind: MapKind) -> Self {
-        Self(Rc::new(MapBody { entries: RefCell::new(entries.into_iter().collect()), kind }))
+        Self(Rc::new(MapBody { entries: RefCell::new(entries.into_iter().collect()), kind, called: None }))
+    }
+
+    /// A dictionary that is called something: `index` finds a key there or fails.
+    pub(crate) fn strict(entries: impl IntoIterator<Item = (Text, Value)>, kind: MapKind, called: &str) -> Self {
+        let entries = RefCell::new(entries.into_iter().collect());
+        Self(Rc::new(MapBody { entries, kind, called: Some(called.into()) }))
+    }
+
+    /// That a key is missing, if that is an error here in any case.
+    pub(crate) fn lacks(&self, key: &[u8]) -> Option<Fault> {
+        let called = self.0.called.as_deref()?;
+        Some(Fault::MissingIn { called: called.to_owned(), key: String::from_utf8_lossy(key).into_owned() })
     }
 
     /// The value of a key.

@@ -1,0 +1,219 @@
+//! systemd over D-Bus: directly on its private socket, where root may talk to it without a bus, or on the bus.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use zbus::zvariant::{OwnedObjectPath, OwnedValue};
+use zbus::{Connection, MatchRule, Message, MessageStream, connection};
+
+use super::systemctl::hint;
+use super::{Act, Active, State, Why};
+
+const NAME: &str = "org.freedesktop.systemd1";
+const PATH: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const SERVICE: &str = "org.freedesktop.systemd1.Service";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+/// How long one question may take: systemd answers at once, but for a `daemon-reload`.
+const ANSWER: Duration = Duration::from_secs(25);
+
+/// systemd, of the system or of a user. The connection is made when it is needed, and made again when it broke: systemd
+/// may have been upgraded meanwhile.
+pub(super) struct Bus {
+    sockets: PathBuf,
+    user: bool,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Bus {
+    pub(super) const fn new(sockets: PathBuf, user: bool) -> Self {
+        Self { sockets, user, connection: Mutex::const_new(None) }
+    }
+
+    /// Whether it is reached.
+    pub(super) async fn reach(&self) -> Result<(), Why> {
+        self.connected().await.map(drop)
+    }
+
+    async fn connected(&self) -> Result<Connection, Why> {
+        let mut kept = self.connection.lock().await;
+        if let Some(connection) = kept.as_ref().filter(|connection| !connection.is_closed()) {
+            return Ok(connection.clone());
+        }
+        *kept = None;
+        let private = (self.sockets.join("systemd/private"), true);
+        let bus =
+            (if self.user { self.sockets.join("bus") } else { self.sockets.join("dbus/system_bus_socket") }, false);
+        let mut problems = Vec::new();
+        for (socket, direct) in [private, bus] {
+            match timeout(ANSWER, connect(&socket, direct)).await {
+                Ok(Ok(connection)) => {
+                    *kept = Some(connection.clone());
+                    return Ok(connection);
+                }
+                Ok(Err(error)) => problems.push(format!("{}: {error}", socket.display())),
+                Err(_elapsed) => problems.push(format!("{}: no answer", socket.display())),
+            }
+        }
+        Err(Why::Bus(problems.join("; ")))
+    }
+
+    pub(super) async fn act(&self, unit: &str, act: Act, limit: Duration) -> Result<(), Why> {
+        let connection = self.connected().await?;
+        let method = match act {
+            Act::Start => "StartUnit",
+            Act::Stop => "StopUnit",
+            Act::Restart => "RestartUnit",
+            Act::Reload => "ReloadOrRestartUnit",
+            Act::Enable => {
+                // Neither until the next boot only, nor in place of a file that is there.
+                call(&connection, MANAGER, PATH, "EnableUnitFiles", &(vec![unit], false, false), ANSWER).await?;
+                return self.reread(&connection, limit).await;
+            }
+            Act::Disable => {
+                call(&connection, MANAGER, PATH, "DisableUnitFiles", &(vec![unit], false), ANSWER).await?;
+                return self.reread(&connection, limit).await;
+            }
+            Act::DaemonReload => return self.reread(&connection, limit).await,
+            Act::Forgive => {
+                call(&connection, MANAGER, PATH, "ResetFailedUnit", &(unit,), ANSWER).await?;
+                return Ok(());
+            }
+        };
+        let job = timeout(limit, job(&connection, method, unit)).await.map_err(|_elapsed| Why::TimedOut(limit))?;
+        match job {
+            Ok(result) if result == "done" || result == "skipped" => Ok(()),
+            Ok(result) => {
+                let state = Box::new(self.state(unit, limit).await.unwrap_or_default());
+                Err(Why::Job { job: result, state, hint: hint(unit, self.user) })
+            }
+            // It is gone already, and that was wanted.
+            Err(Why::Refused(_)) if act == Act::Stop && !self.state(unit, limit).await?.known => Ok(()),
+            Err(why) => Err(why),
+        }
+    }
+
+    async fn reread(&self, connection: &Connection, limit: Duration) -> Result<(), Why> {
+        call(connection, MANAGER, PATH, "Reload", &(), limit).await.map(drop)
+    }
+
+    pub(super) async fn state(&self, unit: &str, limit: Duration) -> Result<State, Why> {
+        let connection = self.connected().await?;
+        timeout(limit, state(&connection, unit)).await.map_err(|_elapsed| Why::TimedOut(limit))?
+    }
+}
+
+async fn connect(socket: &Path, direct: bool) -> zbus::Result<Connection> {
+    let stream = tokio::net::UnixStream::connect(socket).await.and_then(tokio::net::UnixStream::into_std)?;
+    let builder = connection::Builder::unix_stream(stream);
+    let builder = if direct { builder.p2p() } else { builder };
+    let connection = builder.build().await?;
+    if !direct {
+        // On a bus it tells of its jobs only who asked.
+        connection.call_method(Some(NAME), PATH, Some(MANAGER), "Subscribe", &()).await?;
+    }
+    Ok(connection)
+}
+
+/// Calls `method` for `unit` and waits until its job is gone; what became of it.
+async fn job(connection: &Connection, method: &'static str, unit: &str) -> Result<String, Why> {
+    let rule = MatchRule::builder()
+        .msg_type(zbus::message::Type::Signal)
+        .interface(MANAGER)
+        .path(PATH)
+        .member("JobRemoved")
+        .build();
+    // Listens first: a job may be done before its number is known.
+    let mut removed = MessageStream::for_match_rule(rule.map_err(said)?, connection, None).await.map_err(said)?;
+    let reply = call(connection, MANAGER, PATH, method, &(unit, "replace"), ANSWER).await?;
+    let wanted: OwnedObjectPath = reply.body().deserialize().map_err(said)?;
+    while let Some(message) = removed.next().await {
+        let message = message.map_err(said)?;
+        let body = message.body();
+        let (_number, job, _unit, result): (u32, zbus::zvariant::ObjectPath<'_>, &str, &str) =
+            body.deserialize().map_err(said)?;
+        if job.as_str() == wanted.as_str() {
+            return Ok(result.to_owned());
+        }
+    }
+    Err(Why::Bus("systemd hung up".to_owned()))
+}
+
+async fn state(connection: &Connection, unit: &str) -> Result<State, Why> {
+    let reply = call(connection, MANAGER, PATH, "LoadUnit", &(unit,), ANSWER).await?;
+    let path: OwnedObjectPath = reply.body().deserialize().map_err(said)?;
+    let path = path.as_str();
+    let known = text(connection, path, UNIT, "LoadState").await? != "not-found";
+    let active = Active::of(&text(connection, path, UNIT, "ActiveState").await?);
+    let sub = text(connection, path, UNIT, "SubState").await?;
+    let invocation = get(connection, path, UNIT, "InvocationID").await?;
+    let invocation = Vec::<u8>::try_from(invocation).unwrap_or_default();
+    let can_reload = get(connection, path, UNIT, "CanReload").await?;
+    let mut state = State {
+        active,
+        sub,
+        invocation: invocation.iter().map(|byte| format!("{byte:02x}")).collect(),
+        can_reload: bool::try_from(can_reload).unwrap_or_default(),
+        known,
+        ..State::default()
+    };
+    if unit.ends_with(".service") {
+        let number = async |name| get(connection, path, SERVICE, name).await;
+        state.result = text(connection, path, SERVICE, "Result").await?;
+        state.exit = i32::try_from(number("ExecMainStatus").await?).ok();
+        state.main_pid = u32::try_from(number("MainPID").await?).unwrap_or_default();
+        state.restarts = u32::try_from(number("NRestarts").await?).unwrap_or_default();
+        let stays = bool::try_from(number("RemainAfterExit").await?).unwrap_or_default();
+        state.ends = text(connection, path, SERVICE, "Type").await? == "oneshot" && !stays;
+    }
+    Ok(state)
+}
+
+async fn text(connection: &Connection, path: &str, interface: &str, name: &str) -> Result<String, Why> {
+    String::try_from(get(connection, path, interface, name).await?).map_err(said)
+}
+
+async fn get(connection: &Connection, path: &str, interface: &str, name: &str) -> Result<OwnedValue, Why> {
+    let reply = call(connection, PROPERTIES, path, "Get", &(interface, name), ANSWER).await?;
+    reply.body().deserialize().map_err(said)
+}
+
+async fn call<B>(
+    connection: &Connection,
+    interface: &str,
+    path: &str,
+    method: &str,
+    body: &B,
+    limit: Duration,
+) -> Result<Message, Why>
+where
+    B: serde::Serialize + zbus::zvariant::DynamicType,
+{
+    let destination = connection.is_bus().then_some(NAME);
+    let call = connection.call_method(destination, path, Some(interface), method, body);
+    match timeout(limit, call).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(error)) => Err(why(error)),
+        Err(_elapsed) => Err(Why::TimedOut(limit)),
+    }
+}
+
+/// What systemd said no to, and what never reached it.
+fn why(error: zbus::Error) -> Why {
+    match error {
+        zbus::Error::MethodError(name, text, _) => {
+            let name = name.as_str();
+            Why::Refused(text.unwrap_or_else(|| name.rsplit_once('.').map_or(name, |(_, last)| last).to_owned()))
+        }
+        zbus::Error::FDO(error) => Why::Refused(error.to_string()),
+        error => Why::Bus(error.to_string()),
+    }
+}
+
+fn said(error: impl std::fmt::Display) -> Why {
+    Why::Bus(error.to_string())
+}

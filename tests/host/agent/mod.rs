@@ -1,0 +1,267 @@
+//! The agent as a whole: its own process, a real repository, real files.
+
+mod bench;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use bulla::host::agent::{Condition, Request};
+
+use self::bench::Host;
+
+const CANARY: &str = "c4n4ry-0f-h0st-m0de";
+
+fn declared(files: &str, services: &str) -> String {
+    format!(
+        "apiVersion: bulla.dev/v1alpha1\nkind: Host\nmetadata: {{name: app, namespace: web}}\nspec:\n  files:\n{files}  services:\n{services}"
+    )
+}
+
+const FILES: &str = "  - {path: /etc/app/token, secret: {name: app, key: token}, mode: \"0440\"}\n  \
+                     - {path: /etc/app/app.conf, inline: \"token={{ .app.token }}\\nuser={{ .app.user }}\\n\", secrets: [{name: app}]}\n";
+
+/// A service whose reload and health are commands that leave a trace.
+fn service(host: &Host, health: &str) -> String {
+    let told = host.path("told");
+    format!(
+        "  - name: app\n    reloadOn: [\"/etc/app/**\"]\n    commands:\n      reload: [sh, -c, \"echo reload >> {told}\"]\n      \
+         restart: [sh, -c, \"echo restart >> {told}\"]\n      status: [\"true\"]\n    health:\n      command: [sh, -c, \"{health}\"]\n      \
+         within: 2s\n      for: 300ms\n",
+        told = told.display()
+    )
+}
+
+fn told(host: &Host) -> usize {
+    fs::read_to_string(host.path("told")).unwrap_or_default().lines().count()
+}
+
+fn first(host: &Host, health: &str) -> String {
+    host.write("web/app.yaml", &host.sealed("app", &[("token", CANARY), ("user", "sam")]));
+    host.write("web/host.yaml", &declared(FILES, &service(host, health)));
+    host.commit("The application")
+}
+
+#[test]
+fn a_commit_becomes_files_and_only_what_changed_is_told() {
+    let mut host = Host::new("");
+    let commit = first(&host, "true");
+    host.start();
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY), "{}", host.log());
+    assert_eq!(host.read("/etc/app/app.conf"), Some(format!("token={CANARY}\nuser=sam\n")));
+    let token = fs::metadata(host.declared("/etc/app/token")).unwrap();
+    assert_eq!(token.permissions().mode() & 0o7777, 0o440);
+    assert!(fs::symlink_metadata(host.declared("/etc/app/token")).unwrap().is_symlink());
+    let status = host.status();
+    assert_eq!((status.condition, status.good.unwrap().commit), (Condition::InSync, commit), "{}", host.log());
+    assert_eq!(told(&host), 0, "what is not yet running is not told: {}", host.log());
+    // The same commit again: nothing.
+    let before = host.status().generation;
+    assert!(host.ask(&Request::Sync).done);
+    assert_eq!(host.status().generation, before);
+    // A change that does not concern the host.
+    host.write("README.md", "hello\n");
+    host.commit("Words");
+    assert!(host.ask(&Request::Sync).done);
+    assert_eq!((host.status().generation, told(&host)), (before, 0));
+    // One that does.
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "another-token"), ("user", "sam")]));
+    host.commit("Another token");
+    let answer = host.ask(&Request::Sync);
+    assert!(answer.done, "{}", answer.message);
+    assert_eq!(host.read("/etc/app/app.conf").as_deref(), Some("token=another-token\nuser=sam\n"));
+    assert_eq!(told(&host), 1, "{}", host.log());
+    // Nothing of it is on a disk, and nothing of it was said.
+    host.kill();
+    for (path, bytes) in host.on_disk() {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(CANARY) && !text.contains("another-token"), "{}", path.display());
+    }
+    let status = fs::read_to_string(host.run().join("status.json")).unwrap();
+    assert!(!status.contains(CANARY));
+}
+
+#[test]
+fn a_commit_that_is_not_well_is_gone_back_from_and_not_tried_again_and_a_revert_goes_on() {
+    let mut host = Host::new("");
+    let good = first(&host, "true");
+    host.start();
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "bad"), ("user", "sam")]));
+    host.write("web/host.yaml", &declared(FILES, &service(&host, "echo token=bad; exit 1")));
+    let bad = host.commit("Broken");
+    let answer = host.ask(&Request::Sync);
+    assert!(!answer.done && answer.message.contains("did not prove well"), "{}", answer.message);
+    assert_eq!(answer.status.condition, Condition::RolledBack);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY), "{}", host.log());
+    let after_bad = told(&host);
+    assert_eq!(after_bad, 2, "told of the new files, and of the old ones again: {}", host.log());
+    let status = host.status();
+    assert_eq!((status.good.unwrap().commit, status.bad[0].commit.as_str()), (good, bad.as_str()));
+    // What a check says may hold a secret.
+    assert!(!status.bad[0].why.contains("token=bad"), "{}", status.bad[0].why);
+    assert!(!host.ask(&Request::Sync).done);
+    assert_eq!(told(&host), after_bad, "it is not tried again");
+    host.git(&["revert", "--no-edit", "HEAD"]);
+    let answer = host.ask(&Request::Sync);
+    assert!(answer.done, "{}", answer.message);
+    assert_eq!(host.status().condition, Condition::InSync);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+}
+
+#[test]
+fn what_validate_refuses_was_never_there() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    let conf = host.declared("/etc/app/app.conf");
+    let check = format!(
+        "  - name: app\n    reloadOn: [\"/etc/app/**\"]\n    validate: [grep, -q, \"^user=sam$\", \"{}\"]\n    commands: {{status: [\"true\"]}}\n",
+        conf.display()
+    );
+    host.write("web/host.yaml", &declared(FILES, &check));
+    host.commit("A check");
+    let answer = host.ask(&Request::Sync);
+    assert!(answer.done, "{}\n{}", answer.message, host.log());
+    let before = host.status().generation;
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "new"), ("user", "gollum")]));
+    host.commit("A wrong user");
+    let answer = host.ask(&Request::Sync);
+    assert_eq!(answer.status.condition, Condition::RolledBack, "{}\n{}", answer.message, host.log());
+    assert_eq!(host.status().generation, before);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "new"), ("user", "sam")]));
+    host.commit("The right user");
+    let answer = host.ask(&Request::Sync);
+    assert!(answer.done, "the command sees the staged file: {}\n{}", answer.message, host.log());
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some("new"));
+}
+
+#[test]
+fn one_bad_value_keeps_its_last_good_file_and_the_others_go_on() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    let stranger = bulla::seal::Identity::generate_x25519().unwrap();
+    let ours = std::mem::replace(&mut host.identity, stranger);
+    let foreign = host.sealed("app", &[("token", "unknown"), ("user", "sam")]);
+    host.identity = ours;
+    host.write("web/app.yaml", &foreign);
+    host.write("web/other.yaml", &host.sealed("other", &[("k", "of-the-other")]));
+    let more = format!("{FILES}  - {{path: /etc/other, secret: {{name: other, key: k}}}}\n");
+    host.write("web/host.yaml", &declared(&more, &service(&host, "true")));
+    host.commit("A value for another host");
+    let answer = host.ask(&Request::Sync);
+    assert_eq!(answer.status.condition, Condition::Degraded, "{}", answer.message);
+    assert!(answer.message.contains("app") && answer.message.contains("key"), "{}", answer.message);
+    assert_eq!(host.read("/etc/other").as_deref(), Some("of-the-other"));
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+    let stale: Vec<bool> = host.status().files.iter().map(|file| file.is_stale).collect();
+    assert_eq!(stale.iter().filter(|stale| **stale).count(), 2, "{:?}", host.status().files);
+}
+
+#[test]
+fn changes_by_hand_are_put_back_and_what_is_declared_no_more_is_gone() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    let token = host.declared("/etc/app/token");
+    fs::remove_file(&token).unwrap();
+    fs::write(&token, "by hand").unwrap();
+    host.until("the link is back", || host.read("/etc/app/token").as_deref() == Some(CANARY));
+    // In place, behind the link.
+    let behind = fs::canonicalize(host.declared("/etc/app/app.conf")).unwrap();
+    fs::set_permissions(&behind, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&behind, "by hand").unwrap();
+    host.until("the bytes are back", || host.read("/etc/app/app.conf") == Some(format!("token={CANARY}\nuser=sam\n")));
+    host.until("it is said", || host.status().drifts >= 2);
+    host.write("web/host.yaml", &declared(FILES.lines().next().unwrap(), "").replace("  services:\n", "\n"));
+    host.commit("One file less");
+    let answer = host.ask(&Request::Sync);
+    assert!(answer.done, "{}", answer.message);
+    assert!(fs::symlink_metadata(host.declared("/etc/app/app.conf")).is_err());
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+}
+
+#[test]
+fn after_a_reboot_without_a_network_the_files_are_back() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    host.kill();
+    // What was in memory is gone, and so is the repository.
+    fs::remove_dir_all(host.run()).unwrap();
+    fs::rename(host.path("infra"), host.path("away")).unwrap();
+    assert_eq!(host.read("/etc/app/token"), None);
+    let run = host.controller(&["--once", "--offline"]);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+    let run = host.controller(&["--once"]);
+    assert_eq!(run.status.code(), Some(1), "it is behind: {}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+}
+
+#[test]
+fn rewritten_history_is_refused_until_somebody_says_otherwise() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "second"), ("user", "sam")]));
+    let second = host.commit("A second token");
+    host.start();
+    host.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    let answer = host.ask(&Request::Sync);
+    assert!(!answer.done, "an older commit is a replay: {}", answer.message);
+    assert_eq!((answer.status.condition, answer.status.good.unwrap().commit), (Condition::Behind, second));
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some("second"));
+    host.write("x", "y");
+    let rewritten = host.commit("Another history");
+    assert!(!host.ask(&Request::Sync).done);
+    let answer = host.ask(&Request::AcceptRewrite { commit: rewritten.clone() });
+    assert!(answer.done, "{}", answer.message);
+    assert_eq!(host.status().good.unwrap().commit, rewritten);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+}
+
+#[test]
+fn back_by_hand_and_forward_with_the_next_commit() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "second"), ("user", "sam")]));
+    host.commit("A second token");
+    assert!(host.ask(&Request::Sync).done);
+    let answer = host.ask(&Request::Rollback);
+    assert!(answer.done, "{}", answer.message);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+    assert!(!host.ask(&Request::Sync).done, "it is not taken again by itself");
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+    let answer = host.ask(&Request::Forgive { commit: None });
+    assert!(answer.done, "{}", answer.message);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some("second"));
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_and_does_nothing() {
+    let host = Host::new("");
+    first(&host, "true");
+    let run = host.controller(&["--dry-run"]);
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.success() && said.contains("/etc/app/token"), "{said}");
+    assert!(!said.contains(CANARY), "{said}");
+    assert!(fs::symlink_metadata(host.declared("/etc/app/token")).is_err());
+    assert_eq!(fs::read_dir(host.run().join("generations")).unwrap().count(), 1, "but for the empty one");
+}
+
+#[test]
+fn settings_that_cannot_be_are_told_with_code_2_and_a_disk_is_refused() {
+    let host = Host::new("keeps: 3\n");
+    let run = host.controller(&["--once"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("keeps"));
+    let host = Host::new("");
+    let disk = host.path("on-disk");
+    let settings = fs::read_to_string(host.path("host.yaml")).unwrap();
+    let settings = settings.replace(&host.run().display().to_string(), &disk.display().to_string());
+    fs::write(host.path("host.yaml"), settings).unwrap();
+    let run = host.controller(&["--once"]);
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(run.status.code() == Some(2) && said.contains("allowDisk"), "{said}");
+}

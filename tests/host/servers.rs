@@ -1,0 +1,20 @@
+//! The part of the test bed that needs no Kubernetes.
+
+#![allow(dead_code)]
+
+#[path = "../support/audit.rs"]
+pub(crate) mod audit;
+#[path = "../support/identities.rs"]
+pub(crate) mod identities;
+#[path = "../support/leash.rs"]
+pub(crate) mod leash;
+#[path = "../support/moto.rs"]
+pub(crate) mod moto;
+#[path = "../support/ports.rs"]
+pub(crate) mod ports;
+#[path = "../support/proxy.rs"]
+pub(crate) mod proxy;
+#[path = "../support/servers.rs"]
+pub(crate) mod servers;
+#[path = "../support/vault.rs"]
+pub(crate) mod vault;
