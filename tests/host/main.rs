@@ -8,6 +8,9 @@
     reason = "a test that fails says so by panicking, and its files are its own"
 )]
 
+mod credentials;
 mod external;
+mod gate;
 mod repository;
 mod servers;
+mod units;
