@@ -8,9 +8,12 @@
     reason = "a test that fails says so by panicking, and its files are its own"
 )]
 
+mod agent;
 mod credentials;
+mod declared;
 mod external;
 mod gate;
+mod packaging;
 mod repository;
 mod servers;
 mod units;
