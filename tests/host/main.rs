@@ -11,6 +11,8 @@
 mod agent;
 mod credentials;
 mod declared;
+#[cfg(feature = "kubernetes")]
+mod agent; // the program itself, which has both modes
 mod external;
 mod gate;
 mod packaging;
