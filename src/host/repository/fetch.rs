@@ -93,6 +93,14 @@ pub enum FetchError {
         /// What it goes on from.
         missing: Vec<CommitId>,
     },
+    /// A file that is not a whole bundle.
+    #[error("{url} is not a whole bundle: wait until the copy has ended, or make it anew (`git bundle verify FILE`): {text}")]
+    HalfBundle {
+        /// Where.
+        url: String,
+        /// What git says.
+        text: String,
+    },
     /// It took too long.
     #[error("{url} did not answer in time: {stopped}")]
     Timeout {
@@ -277,6 +285,9 @@ impl Repository {
         }
         if says(&["signal 25", "File too large", "SIGXFSZ"]) {
             return FetchError::TooLarge { url, most_bytes: self.most_bytes };
+        }
+        if self.remote.bundle().is_some() && !says(&["fsck error"]) {
+            return FetchError::HalfBundle { url, text };
         }
         if says(&["fsck error", "object corrupt or missing", "bad object", "invalid gitfile"]) {
             return FetchError::Malformed { url, text };
