@@ -121,7 +121,8 @@ pub struct Watched {
 
 /// The folders to watch for changes by hand.
 pub(super) fn watch_list(run: &Run, manifest: &Manifest, root: &Path) -> Vec<Watched> {
-    let mut folders: std::collections::BTreeMap<PathBuf, std::collections::BTreeSet<_>> = std::collections::BTreeMap::new();
+    let mut folders: std::collections::BTreeMap<PathBuf, std::collections::BTreeSet<_>> =
+        std::collections::BTreeMap::new();
     let mut add = |path: &Path| {
         if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
             folders.entry(folder.to_owned()).or_default().insert(name.to_owned());

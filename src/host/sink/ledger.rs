@@ -67,14 +67,28 @@ impl Ledger {
     pub(super) fn open(state: &Path, root: &Path, probe: Probe) -> Result<(Self, Option<String>), Error> {
         let folder = run::own_folder(state, 0o700)?;
         let path = state.join(NAME);
-        let empty = || Record { version: VERSION, root: root.to_owned(), paths: BTreeMap::new(), folders: BTreeSet::new() };
+        let empty =
+            || Record { version: VERSION, root: root.to_owned(), paths: BTreeMap::new(), folders: BTreeSet::new() };
         let (record, warning) = match file::read(folder.as_fd(), OsStr::new(NAME)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (empty(), None),
             Err(error) => return Err(Error::when("read", &path)(error)),
             Ok((_, bytes)) => match serde_json::from_slice::<Record>(&bytes) {
                 Ok(record) if record.version == VERSION && record.root == root => (record, None),
-                Ok(record) if record.version == VERSION => (empty(), Some(format!("{} is about files below {}: these are left as they are", path.display(), record.root.display()))),
-                Ok(_) | Err(_) => (empty(), Some(format!("{} cannot be read: what is at declared paths is taken for somebody else's and kept beside them", path.display()))),
+                Ok(record) if record.version == VERSION => (
+                    empty(),
+                    Some(format!(
+                        "{} is about files below {}: these are left as they are",
+                        path.display(),
+                        record.root.display()
+                    )),
+                ),
+                Ok(_) | Err(_) => (
+                    empty(),
+                    Some(format!(
+                        "{} cannot be read: what is at declared paths is taken for somebody else's and kept beside them",
+                        path.display()
+                    )),
+                ),
             },
         };
         Ok((Self { folder, path, probe, record, saved: Vec::new() }, warning))
@@ -110,7 +124,8 @@ impl Ledger {
 
     /// Writes it, through to the disk, if it is not what was written last.
     pub(super) fn save(&mut self) -> Result<(), Error> {
-        let bytes = serde_json::to_vec(&self.record).map_err(|error| Error::when("write", &self.path)(std::io::Error::from(error)))?;
+        let bytes = serde_json::to_vec(&self.record)
+            .map_err(|error| Error::when("write", &self.path)(std::io::Error::from(error)))?;
         if bytes == self.saved {
             return Ok(());
         }

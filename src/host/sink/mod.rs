@@ -106,8 +106,8 @@ impl Sink {
         let (run, swaps) = Run::open(&settings.run, settings.storage, settings.probe)?;
         let (ledger, forgotten) = Ledger::open(&settings.state, &settings.root, settings.probe)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(&settings.root, flags, Mode::empty())
-            .map_err(Error::when("open", &settings.root))?;
+        let root =
+            rustix::fs::open(&settings.root, flags, Mode::empty()).map_err(Error::when("open", &settings.root))?;
         let mut warnings: Vec<String> = swaps.into_iter().chain(forgotten).collect();
         let known = run.current().map(|number| run.manifest(number));
         let current = match known {

@@ -42,13 +42,16 @@ impl Owners {
             }
             None => uzers::get_user_by_name(owner).map(|user| (user.uid(), user.primary_group_id())),
         });
-        known.ok_or_else(|| format!("this host has no user {owner:?}: create it (with its package, say), or declare another owner"))
+        known.ok_or_else(|| {
+            format!("this host has no user {owner:?}: create it (with its package, say), or declare another owner")
+        })
     }
 
     fn group(&mut self, group: &str) -> Result<u32, String> {
-        let known = self.groups.entry(group.to_owned()).or_insert_with(|| {
-            number(group).or_else(|| uzers::get_group_by_name(group).map(|found| found.gid()))
-        });
+        let known = self
+            .groups
+            .entry(group.to_owned())
+            .or_insert_with(|| number(group).or_else(|| uzers::get_group_by_name(group).map(|found| found.gid())));
         known.ok_or_else(|| format!("this host has no group {group:?}: create it, or declare another group"))
     }
 }

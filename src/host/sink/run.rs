@@ -191,7 +191,8 @@ impl Run {
         let (part, folder) = (self.part(manifest.number), self.folder(manifest.number));
         self.wipe(&part)?;
         self.wipe(&folder)?;
-        let made = self.make_part(manifest.number).and_then(|(folder, _)| self.write_manifest(folder.as_fd(), &manifest));
+        let made =
+            self.make_part(manifest.number).and_then(|(folder, _)| self.write_manifest(folder.as_fd(), &manifest));
         made.map_err(Error::when("make", &part))?;
         self.finish(manifest.number)?;
         self.point_at(manifest.number)?;

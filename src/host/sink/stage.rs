@@ -190,8 +190,8 @@ impl Stager<'_> {
     ) -> Result<Outcome, Error> {
         let File { path, owner, group, mode, place, role, content, secrets } = file;
         let longest = self.settings.root.as_os_str().len().max(self.run.link_target(Path::new("/")).as_os_str().len());
-        let taken = check_shape(&path, longest)
-            .and_then(|()| self.settings.policy.check_declared(&path, &self.settings.root));
+        let taken =
+            check_shape(&path, longest).and_then(|()| self.settings.policy.check_declared(&path, &self.settings.root));
         if let Err(why) = taken {
             problems.push(problem(&path, &why));
             return Ok(Outcome::Refused);

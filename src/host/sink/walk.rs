@@ -135,8 +135,8 @@ impl<'a> Walker<'a> {
                     if !way.is_trusted() || !is_trusted(stat.st_uid) {
                         return Err(Refused::Link(real, stat.st_uid));
                     }
-                    let target = rustix::fs::readlinkat(&fd, "", Vec::new())
-                        .map_err(|error| Refused::System(real, error))?;
+                    let target =
+                        rustix::fs::readlinkat(&fd, "", Vec::new()).map_err(|error| Refused::System(real, error))?;
                     let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
                     if target.is_absolute() {
                         way = Way::from_root(self.root)?;
@@ -232,7 +232,11 @@ pub(super) fn check_shape(path: &Path, longest_prefix: usize) -> Result<(), Stri
         return Err("its path is not absolute and normal (no `.`, `..`, doubled or last slash)".to_owned());
     }
     if longest_prefix.saturating_add(text.len()) > MAX_PATH {
-        return Err(format!("its path is too long: {} bytes, at most {}", text.len(), MAX_PATH.saturating_sub(longest_prefix)));
+        return Err(format!(
+            "its path is too long: {} bytes, at most {}",
+            text.len(),
+            MAX_PATH.saturating_sub(longest_prefix)
+        ));
     }
     match text.split('/').find(|name| name.len() > MAX_NAME) {
         Some(name) => Err(format!("its path has a name of {} bytes, at most {MAX_NAME}", name.len())),

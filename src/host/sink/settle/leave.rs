@@ -75,9 +75,10 @@ impl Settler<'_> {
             let Ok(spot) = self.walker.find_ours(&folder) else { continue };
             let gone = match spot.fd() {
                 None => Ok(()),
-                Some(parent) => self.settings.probe.around("remove folder", || {
-                    rustix::fs::unlinkat(parent, &spot.name, AtFlags::REMOVEDIR)
-                }),
+                Some(parent) => self
+                    .settings
+                    .probe
+                    .around("remove folder", || rustix::fs::unlinkat(parent, &spot.name, AtFlags::REMOVEDIR)),
             };
             match gone {
                 Ok(()) | Err(Errno::NOENT) => self.ledger.forget_folder(&folder),

@@ -177,7 +177,9 @@ pub(super) fn could_be_placed(
     let spot = walker.find(path)?;
     if !ours(path) || place == Place::Copy {
         let access = rustix::fs::accessat(&spot.folder.fd, ".", rustix::fs::Access::WRITE_OK, AtFlags::empty());
-        access.map_err(|error| format!("{} cannot be written to: {}", spot.folder.real.display(), std::io::Error::from(error)))?;
+        access.map_err(|error| {
+            format!("{} cannot be written to: {}", spot.folder.real.display(), std::io::Error::from(error))
+        })?;
     }
     let Some(folder) = spot.fd() else { return Ok(()) };
     match look(folder, &spot.name).map_err(|error| error.to_string())? {

@@ -38,7 +38,10 @@ impl Settler<'_> {
                 return Ok(());
             }
             let kept = backup(&spot.name);
-            return Err(format!("something is there that is not ours, and {} is already there to keep it as: move one of them away", kept.to_string_lossy()));
+            return Err(format!(
+                "something is there that is not ours, and {} is already there to keep it as: move one of them away",
+                kept.to_string_lossy()
+            ));
         };
         let mut claim = Claim { place: entry.place, ..claim };
         if !matches!(found, Found::Nothing) && is_foreign(claim, right, folder, &spot.name) {
@@ -121,10 +124,17 @@ impl Settler<'_> {
     fn keep(&mut self, path: &Path, spot: &Spot) -> Result<(), String> {
         let folder = spot.fd().ok_or("its folder was removed meanwhile")?;
         let kept = backup(&spot.name);
-        let linked = self.settings.probe.around("keep", || {
-            rustix::fs::linkat(folder, &spot.name, folder, &kept, AtFlags::empty())
-        });
-        linked.map_err(|error| format!("what is there is not ours and cannot be kept as {}: {}; move it away", kept.to_string_lossy(), io::Error::from(error)))?;
+        let linked = self
+            .settings
+            .probe
+            .around("keep", || rustix::fs::linkat(folder, &spot.name, folder, &kept, AtFlags::empty()));
+        linked.map_err(|error| {
+            format!(
+                "what is there is not ours and cannot be kept as {}: {}; move it away",
+                kept.to_string_lossy(),
+                io::Error::from(error)
+            )
+        })?;
         self.settled.kept.push((path.to_owned(), path.with_file_name(&kept)));
         // Known to the ledger before anything replaces it.
         if let Some(claim) = self.ledger.claim(path).filter(|claim| !claim.before) {
@@ -147,9 +157,7 @@ impl Settler<'_> {
         }
         let mut here = rustix::io::fcntl_dupfd_cloexec(&spot.folder.fd, 0).map_err(told)?;
         for name in missing {
-            let made = self.settings.probe.around("make folder", || {
-                super::run::make_folder(here.as_fd(), name, 0o755)
-            });
+            let made = self.settings.probe.around("make folder", || super::run::make_folder(here.as_fd(), name, 0o755));
             here = match made {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     rustix::fs::openat(&here, name, super::super::walk::PLACE, Mode::empty()).map_err(told)?
