@@ -8,6 +8,9 @@
     reason = "a test that fails says so by panicking, and its files are its own"
 )]
 
+mod declared;
 mod external;
+mod packaging;
+mod agent;
 mod repository;
 mod servers;

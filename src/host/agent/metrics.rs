@@ -38,16 +38,36 @@ pub(super) fn text(status: &Status) -> String {
     let good = status.good.as_ref();
     let commit = good.map(|good| (format!("{{commit={:?}}}", good.commit), seconds(Some(good.since))));
     gauge("commit_timestamp_seconds", "Since when the host has its commit", "gauge", commit.as_slice());
-    gauge("fetch_timestamp_seconds", "When the repository was last asked with success", "gauge", &plain(seconds(status.fetched)));
+    gauge(
+        "fetch_timestamp_seconds",
+        "When the repository was last asked with success",
+        "gauge",
+        &plain(seconds(status.fetched)),
+    );
     gauge("status_timestamp_seconds", "When the agent last said so", "gauge", &plain(seconds(status.at)));
-    gauge("fetch_failed", "1 if the last fetch failed", "gauge", &plain(f64::from(u8::from(status.fetch_error.is_some()))));
-    gauge("tip_refused", "1 if the repository's tip is not taken", "gauge", &plain(f64::from(u8::from(status.refused.is_some()))));
+    gauge(
+        "fetch_failed",
+        "1 if the last fetch failed",
+        "gauge",
+        &plain(f64::from(u8::from(status.fetch_error.is_some()))),
+    );
+    gauge(
+        "tip_refused",
+        "1 if the repository's tip is not taken",
+        "gauge",
+        &plain(f64::from(u8::from(status.refused.is_some()))),
+    );
     gauge("bad_commits", "Commits that did not prove well", "gauge", &plain(number(status.bad.len())));
     gauge("problems", "What could not be made", "gauge", &plain(number(status.problems.len())));
     gauge("files", "Files of the generation in use", "gauge", &plain(number(status.files.len())));
     let stale = status.files.iter().filter(|file| file.is_stale).count();
     gauge("stale_files", "Files that are the last good ones", "gauge", &plain(number(stale)));
-    gauge("drift_total", "Changes by hand since the start", "counter", &plain(number(usize::try_from(status.drifts).unwrap_or(usize::MAX))));
+    gauge(
+        "drift_total",
+        "Changes by hand since the start",
+        "counter",
+        &plain(number(usize::try_from(status.drifts).unwrap_or(usize::MAX))),
+    );
     out
 }
 

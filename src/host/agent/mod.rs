@@ -36,13 +36,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tracing::warn;
 
+use self::allow::Rules;
 pub use self::control::{Answer, Request, ask};
+use self::notify::Teller;
 pub use self::preview::{Preview, dry_run};
 pub use self::run::{follow, once};
 pub use self::state::{Bad, Good, State};
 pub use self::status::{Condition, FileStatus, ServiceStatus, Status};
-use self::allow::Rules;
-use self::notify::Teller;
 use super::config::{Config, ConfigError};
 use super::credentials::Credentials;
 use super::declared::external::{self, External};

@@ -68,7 +68,8 @@ impl State {
             Err(error) => {
                 let aside = folder.join("state.json.broken");
                 fs::rename(&path, &aside)?;
-                let problem = format!("{} could not be read ({error}) and was put aside as {}", path.display(), aside.display());
+                let problem =
+                    format!("{} could not be read ({error}) and was put aside as {}", path.display(), aside.display());
                 Ok((Self::default(), Some(problem)))
             }
         }

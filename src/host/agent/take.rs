@@ -78,12 +78,8 @@ impl Agent {
         problems.extend_from_slice(staged.problems());
         let changes = told(staged.changes());
         let credentials = self.credentials.changed(&desired.credentials);
-        let asked = Asked {
-            services: &desired.services,
-            units: &desired.units,
-            changes: &changes,
-            credentials: &credentials,
-        };
+        let asked =
+            Asked { services: &desired.services, units: &desired.units, changes: &changes, credentials: &credentials };
         let plan = units::plan(&asked);
         problems.extend_from_slice(&plan.problems);
         Ok(Coming { desired, problems, staged, changes, plan, scrubber })
@@ -167,7 +163,9 @@ impl Agent {
         let asked = Asked { services: &self.services, units: &[], changes: &changes, credentials: &credentials };
         let undone = self.manager.carry_out(&units::plan(&asked), true, &scrubber).await;
         let failed = undone.failures.first().map(super::chain_of);
-        Taken::Refused(failed.map_or_else(|| refused.clone(), |failed| format!("{refused}; after going back: {failed}")))
+        Taken::Refused(
+            failed.map_or_else(|| refused.clone(), |failed| format!("{refused}; after going back: {failed}")),
+        )
     }
 
     /// The host has the commit: what is said about it.

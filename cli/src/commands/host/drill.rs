@@ -35,8 +35,7 @@ pub(super) fn run(arguments: &HostDrillArguments) -> Outcome {
         return Err(usage!("none of the files has a private key that opens anything"));
     }
     let began = Instant::now();
-    let who =
-        Who { name: arguments.host.clone(), groups: arguments.groups.clone(), folders: Folders::system() };
+    let who = Who { name: arguments.host.clone(), groups: arguments.groups.clone(), folders: Folders::system() };
     let source = Arc::new(Folder(arguments.repository.clone()));
     let desired = cluster::block_on(async {
         let declared = declare(source, &who, Arc::new(keyring), &mut Nobody, Timestamp::now()).await;
@@ -63,7 +62,11 @@ pub(super) fn run(arguments: &HostDrillArguments) -> Outcome {
     if drilled.files == 0 {
         return Err(refuse!("nothing is declared for host {:?}: is its name right, and are its groups?", drilled.host));
     }
-    if drilled.problems.is_empty() { Ok(()) } else { Err(refuse!("{} thing(s) cannot be made", drilled.problems.len())) }
+    if drilled.problems.is_empty() {
+        Ok(())
+    } else {
+        Err(refuse!("{} thing(s) cannot be made", drilled.problems.len()))
+    }
 }
 
 fn text(drilled: &Drilled) -> String {

@@ -24,5 +24,6 @@ pub(super) fn run(verb: &HostVerb) -> Outcome {
 }
 
 fn config(place: &HostPlace) -> Outcome<Config> {
-    Config::read(&place.config).or_usage("reading the agent's settings (`bulla host enroll` makes them, --config says where they are)")
+    Config::read(&place.config)
+        .or_usage("reading the agent's settings (`bulla host enroll` makes them, --config says where they are)")
 }

@@ -60,7 +60,13 @@ fn write_text(out: &mut String, status: &Status, with_files: bool) -> std::fmt::
     let ago = |at: Timestamp| format!("{} ago", age((now.as_second() - at.as_second()).max(0)));
     let style = style(status.condition);
     let groups = if status.groups.is_empty() { String::new() } else { format!(" ({})", status.groups.join(", ")) };
-    writeln!(out, "{HEAD}{}{HEAD:#}{groups}  {style}{}{style:#}  {}", status.host, status.condition.as_str(), status.message)?;
+    writeln!(
+        out,
+        "{HEAD}{}{HEAD:#}{groups}  {style}{}{style:#}  {}",
+        status.host,
+        status.condition.as_str(),
+        status.message
+    )?;
     if let Some(good) = &status.good {
         writeln!(out, "  commit      {} since {}", short(&good.commit), ago(good.since))?;
     }
@@ -92,7 +98,8 @@ fn write_text(out: &mut String, status: &Status, with_files: bool) -> std::fmt::
     let stale = if stale > 0 { format!(", {WARN}{stale} of them as they were before{WARN:#}") } else { String::new() };
     writeln!(out, "  files       {} in generation {}{stale}", status.files.len(), status.generation)?;
     for file in status.files.iter().filter(|_| with_files) {
-        let from = if file.secrets.is_empty() { String::new() } else { format!(" {DIM}{}{DIM:#}", file.secrets.join(", ")) };
+        let from =
+            if file.secrets.is_empty() { String::new() } else { format!(" {DIM}{}{DIM:#}", file.secrets.join(", ")) };
         writeln!(out, "    {} {}:{} {}{from}", file.mode, file.uid, file.gid, file.path.display())?;
     }
     let silent = status.at.map_or(0, |at| now.as_second() - at.as_second());

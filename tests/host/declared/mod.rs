@@ -1,0 +1,7 @@
+//! Whole commits, read from a folder.
+
+mod elsewhere;
+mod hostile;
+mod local;
+mod whole;
+mod world;
