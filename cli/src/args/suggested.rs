@@ -10,6 +10,15 @@ use super::Arguments;
 use crate::findings::Rule;
 use crate::{scan, verify};
 
+/// What is left to the reader.
+const LEFT_OUT: [ErrorKind; 5] = [
+    ErrorKind::MissingRequiredArgument,
+    ErrorKind::MissingSubcommand,
+    ErrorKind::DisplayHelp,
+    ErrorKind::DisplayVersion,
+    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+];
+
 /// The commands in backticks of a text.
 fn commands(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2).filter(|part| part.starts_with("bulla "))
@@ -25,15 +34,7 @@ fn refusal(command: &str) -> Option<String> {
     let is_filled_in = command.contains('{');
     let refused = |error: &clap::Error| {
         let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
-        !(is_value && is_filled_in)
-            && !matches!(
-                error.kind(),
-                ErrorKind::MissingRequiredArgument
-                    | ErrorKind::MissingSubcommand
-                    | ErrorKind::DisplayHelp
-                    | ErrorKind::DisplayVersion
-                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-            )
+        if is_value { !is_filled_in } else { !LEFT_OUT.contains(&error.kind()) }
     };
     let error = parse(&words).filter(refused)?;
     // An option whose value is not said.

@@ -73,7 +73,8 @@ fn answer(
     }
     heard.lock().unwrap().push(head.join("\n"));
     let header = |name: &str| {
-        let found = head.iter().filter_map(|line| line.split_once(": ")).find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let found =
+            head.iter().filter_map(|line| line.split_once(": ")).find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.to_owned()).unwrap_or_default()
     };
     let mut words = head.first().map(String::as_str).unwrap_or_default().split(' ');
@@ -85,7 +86,10 @@ fn answer(
             thread::park();
         },
         Manner::Elsewhere(url) => {
-            write!(out, "HTTP/1.1 302 Found\r\nLocation: {url}{target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+            write!(
+                out,
+                "HTTP/1.1 302 Found\r\nLocation: {url}{target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )?;
             return Ok(());
         }
         Manner::Basic(secret) if header("Authorization") != format!("Basic {}", BASE64_STANDARD.encode(secret)) => {

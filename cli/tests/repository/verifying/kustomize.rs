@@ -266,7 +266,7 @@ fn a_json_patch_of_a_secret_in_a_file_of_its_own_is_in_the_clear() {
     let (bench, _) = repository();
     let patch = "- op: add\n  path: /data/password\n  value: Y2FuYXJ5LWh1bnRlcjI=\n";
     bench.write("patch.yaml", patch);
-    bench.write("base.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\ndata: {}\n");
+    bench.write("base.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\ndata: {other: ''}\n");
     let kustomization = |field: &str, kind: &str| {
         let target = format!("{{version: v1, kind: {kind}, name: db}}");
         let text = format!("resources: [base.yaml]\n{field}:\n- target: {target}\n  path: patch.yaml\n");
