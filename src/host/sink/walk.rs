@@ -145,7 +145,12 @@ impl<'a> Walker<'a> {
                         ahead.push_front(name);
                     }
                 }
-                _ => return Err(Refused::NotAFolder(way.real().join(&name))),
+                FileType::RegularFile
+                | FileType::Fifo
+                | FileType::Socket
+                | FileType::CharacterDevice
+                | FileType::BlockDevice
+                | FileType::Unknown => return Err(Refused::NotAFolder(way.real().join(&name))),
             }
         }
         way.end(Vec::new())

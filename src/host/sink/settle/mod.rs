@@ -94,7 +94,11 @@ impl<'a> Settler<'a> {
                 self.ledger.set(&path, Claim { stage: Stage::Leaving, ..claim });
             }
         }
-        self.ledger.save()
+        let saved = self.ledger.save();
+        if saved.is_err() {
+            self.ledger.revert();
+        }
+        saved
     }
 
     /// Does it.

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, Mode, RenameFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::super::file;
+use super::super::file::{self, Last};
 use super::super::ledger::{Claim, Stage};
 use super::super::manifest::Entry;
 use super::super::stage::explain;
@@ -108,7 +108,7 @@ impl Settler<'_> {
     ) -> io::Result<()> {
         let new = temporary(name);
         file::remove(folder, &new)?;
-        self.settings.probe.around("new copy", || file::create(folder, &new, entry.rights(), bytes, true))?;
+        file::create(folder, &new, entry.rights(), bytes, Last::OnDisk, self.settings.probe)?;
         let renamed = self.settings.probe.around("copy", || match nothing {
             true => rustix::fs::renameat_with(folder, &new, folder, name, RenameFlags::NOREPLACE),
             false => rustix::fs::renameat(folder, &new, folder, name),
