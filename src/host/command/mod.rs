@@ -12,6 +12,8 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::FusedFuture as _;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
@@ -130,7 +132,7 @@ impl<'a> Command<'a> {
         let mut kept = Tail::default();
         let ended = {
             let mut group = Group(Some(&mut child));
-            let reading = kept.read(&mut output);
+            let reading = kept.read(&mut output).fuse();
             tokio::pin!(reading);
             let ended = timeout(self.limit, async {
                 // Whoever fills the pipe must be read from, or it never ends.
@@ -143,8 +145,10 @@ impl<'a> Command<'a> {
             match ended {
                 Ok(ended) => {
                     group.0 = None;
-                    // Done already, or what was left running has the pipe: then the rest is not ours.
-                    tokio::select! { () = &mut reading => (), () = sleep(LINGER) => () }
+                    // What was left running may have the pipe: then the rest is not ours.
+                    if !reading.is_terminated() {
+                        tokio::select! { () = &mut reading => (), () = sleep(LINGER) => () }
+                    }
                     Some(ended.map_err(not_started)?)
                 }
                 Err(_elapsed) => None,

@@ -116,8 +116,8 @@ impl Ledger {
         &self.record.folders
     }
 
-    pub(super) fn add_folder(&mut self, path: PathBuf) -> bool {
-        self.record.folders.insert(path)
+    pub(super) fn add_folder(&mut self, path: &Path) -> bool {
+        !self.record.folders.contains(path) && self.record.folders.insert(path.to_owned())
     }
 
     pub(super) fn forget_folder(&mut self, path: &Path) {

@@ -155,7 +155,7 @@ impl Stager<'_> {
         let kept = known.filter(|path| !declared.contains(*path) && keep.holds(path));
         let kept: BTreeSet<PathBuf> = kept.cloned().collect();
         let mut tree = Tree { files: files_folder, open: Vec::new() };
-        let mut owners = Owners::default();
+        let mut owners = Owners::new();
         for file in files {
             let path = file.path.clone();
             let outcome = if staged.manifest.files.contains_key(&path) {

@@ -132,7 +132,10 @@ impl<'a> Settler<'a> {
 
     fn before(&mut self, path: &Path) -> Before {
         let Ok(spot) = self.walker.find(path) else { return Before::Nothing };
-        let Some(folder) = spot.fd() else { return Before::Nothing };
+        let Some(folder) = spot.fd() else {
+            self.claim_folders(&spot, path);
+            return Before::Nothing;
+        };
         match look(folder, &spot.name) {
             Ok(Found::Link(target)) if target == self.run.link_target(path) => Before::Nothing,
             Ok(Found::Link(_) | Found::File(_)) if exists(folder, &backup(&spot.name)) => Before::SomethingWithoutRoom,
@@ -141,12 +144,19 @@ impl<'a> Settler<'a> {
         }
     }
 
+    /// Says that the folders that are missing above a path will be ours; whether that is news.
+    fn claim_folders(&mut self, spot: &Spot, path: &Path) -> bool {
+        let missing = path.ancestors().skip(1).take(spot.folder.missing.len());
+        missing.fold(false, |news, folder| self.ledger.add_folder(folder) || news)
+    }
+
     fn has_backup(&mut self, path: &Path) -> bool {
         let found = self.walker.find_ours(path);
         found.is_ok_and(|spot| spot.fd().is_some_and(|folder| exists(folder, &backup(&spot.name))))
     }
 
-    /// Remembers to make what was renamed in a folder last.
+    /// Remembers to make what was renamed in a folder last: copies, which a boot may need, and removals, which the
+    /// ledger forgets. A link that is lost is made again.
     fn touch(&mut self, spot: &Spot) -> Result<(), Errno> {
         if !self.touched.contains_key(&spot.folder.real) {
             let again = rustix::io::fcntl_dupfd_cloexec(&spot.folder.fd, 0)?;
