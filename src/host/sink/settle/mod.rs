@@ -147,7 +147,11 @@ impl<'a> Settler<'a> {
     /// Says that the folders that are missing above a path will be ours; whether that is news.
     fn claim_folders(&mut self, spot: &Spot, path: &Path) -> bool {
         let missing = path.ancestors().skip(1).take(spot.folder.missing.len());
-        missing.fold(false, |news, folder| self.ledger.add_folder(folder) || news)
+        let mut news = false;
+        for folder in missing {
+            news |= self.ledger.add_folder(folder);
+        }
+        news
     }
 
     fn has_backup(&mut self, path: &Path) -> bool {
