@@ -25,7 +25,7 @@ pub(super) fn may_be_config_map(text: &str) -> bool {
 }
 
 /// The documents that `wanted` takes by their text, with that text.
-pub(super) fn read<'t>(is_json: bool, text: &'t str, wanted: fn(&str) -> bool) -> Vec<(&'t str, Document)> {
+pub(super) fn read(is_json: bool, text: &str, wanted: fn(&str) -> bool) -> Vec<(&str, Document)> {
     if is_json {
         let read = serde_json::from_str(text).map(|value| (1, value));
         return vec![(text, read.map_err(|error| (error.line(), without_place(&error.to_string()))))];
