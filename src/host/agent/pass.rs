@@ -94,9 +94,10 @@ impl Agent {
                 }
             }
         }
-        // After a reboot, or a flip that was cut off: the last good commit is to be there in any case.
+        // After a reboot, or a flip that was cut off: the last good commit is to be there in any case, and its services
+        // know of it.
         let Some(good) = good else { return };
-        if in_use.as_ref() != Some(&good) {
+        if in_use.as_ref() != Some(&good) || !self.untold.is_empty() {
             let why = if in_use.is_none() { Why::Boot } else { Why::Again };
             self.take_again(&good, why).await;
         }

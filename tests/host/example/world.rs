@@ -32,7 +32,8 @@ const PASSPHRASE: &str = "one-passphrase-for-the-backup";
 /// Debian's, where nginx is elsewhere.
 const NGINX: &str = "[Service]\nType=forking\nPIDFile=/run/nginx.pid\nExecStartPre=/usr/local/sbin/nginx -t -q\n\
                      ExecStart=/usr/local/sbin/nginx\nExecReload=/usr/local/sbin/nginx -s reload\n\
-                     ExecStop=-/usr/local/sbin/nginx -s quit\nTimeoutStopSec=5\nKillMode=mixed\n";
+                     ExecStop=-/usr/local/sbin/nginx -s quit\nTimeoutStopSec=5\nKillMode=mixed\n\
+                     StateDirectory=nginx\nLogsDirectory=nginx\n";
 /// What nginx is like before Bulla comes.
 const STOCK: &str = "pid /run/nginx.pid;\nevents {}\nhttp {\n  server { listen unix:/run/stock.sock; return 404; }\n}\n";
 
@@ -186,7 +187,7 @@ impl World {
     async fn machine(&self, name: &str, key: &Identity) -> Machine {
         let furniture = self.path(name);
         let at = |path: &str| furniture.join(path);
-        for folder in ["etc/nginx", "etc/bulla", "etc/cron.d", "etc/systemd/system", "var/log/nginx", "var/lib/nginx", "var/backups", "sbin"] {
+        for folder in ["etc/nginx", "etc/bulla", "etc/cron.d", "etc/systemd/system", "var/backups", "sbin"] {
             fs::create_dir_all(at(folder)).unwrap();
         }
         std::os::unix::fs::symlink(self.path("srv"), at("srv")).unwrap();
