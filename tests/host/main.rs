@@ -8,9 +8,14 @@
     reason = "a test that fails says so by panicking, and its files are its own"
 )]
 
+#[cfg(feature = "kubernetes")]
+mod agent; // the program itself, which has both modes
+mod credentials;
 mod declared;
 mod external;
+mod gate;
 mod packaging;
-mod agent;
 mod repository;
 mod servers;
+mod sink;
+mod units;

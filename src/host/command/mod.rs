@@ -132,11 +132,15 @@ impl<'a> Command<'a> {
             let mut group = Group(Some(&mut child));
             let reading = kept.read(&mut output);
             tokio::pin!(reading);
+            let mut all = false;
             let ended = timeout(self.limit, async {
                 // Whoever fills the pipe must be read from, or it never ends.
                 tokio::select! {
                     ended = group.ended() => ended,
-                    () = &mut reading => group.ended().await,
+                    () = &mut reading => {
+                        all = true;
+                        group.ended().await
+                    }
                 }
             })
             .await;
@@ -144,7 +148,9 @@ impl<'a> Command<'a> {
                 Ok(ended) => {
                     group.0 = None;
                     // Done already, or what was left running has the pipe: then the rest is not ours.
-                    tokio::select! { () = &mut reading => (), () = sleep(LINGER) => () }
+                    if !all && timeout(LINGER, &mut reading).await.is_err() {
+                        tracing::debug!(program, "left something running");
+                    }
                     Some(ended.map_err(not_started)?)
                 }
                 Err(_elapsed) => None,

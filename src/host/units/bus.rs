@@ -6,10 +6,9 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
-use zbus::zvariant::{OwnedObjectPath, OwnedValue};
-use zbus::{Connection, MatchRule, Message, MessageStream, connection};
+use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant, connection};
 
-use super::systemctl::hint;
+use super::systemctl::{NO_FILE, hint};
 use super::{Act, Active, State, Why};
 
 const NAME: &str = "org.freedesktop.systemd1";
@@ -75,7 +74,10 @@ impl Bus {
                 return self.reread(&connection, limit).await;
             }
             Act::Disable => {
-                call(&connection, MANAGER, PATH, "DisableUnitFiles", &(vec![unit], false), ANSWER).await?;
+                match call(&connection, MANAGER, PATH, "DisableUnitFiles", &(vec![unit], false), ANSWER).await {
+                    Err(Why::Refused(why)) if why.contains(NO_FILE) => {}
+                    disabled => drop(disabled?),
+                }
                 return self.reread(&connection, limit).await;
             }
             Act::DaemonReload => return self.reread(&connection, limit).await,
@@ -121,20 +123,16 @@ async fn connect(socket: &Path, direct: bool) -> zbus::Result<Connection> {
 
 /// Calls `method` for `unit` and waits until its job is gone; what became of it.
 async fn job(connection: &Connection, method: &'static str, unit: &str) -> Result<String, Why> {
-    let rule = MatchRule::builder()
-        .msg_type(zbus::message::Type::Signal)
-        .interface(MANAGER)
-        .path(PATH)
-        .member("JobRemoved")
-        .build();
+    let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).interface(MANAGER).member("JobRemoved");
+    let rule = rule.path(PATH).build().map_err(said)?;
     // Listens first: a job may be done before its number is known.
-    let mut removed = MessageStream::for_match_rule(rule.map_err(said)?, connection, None).await.map_err(said)?;
+    let mut removed = MessageStream::for_match_rule(rule, connection, None).await.map_err(said)?;
     let reply = call(connection, MANAGER, PATH, method, &(unit, "replace"), ANSWER).await?;
     let wanted: OwnedObjectPath = reply.body().deserialize().map_err(said)?;
     while let Some(message) = removed.next().await {
         let message = message.map_err(said)?;
         let body = message.body();
-        let (_number, job, _unit, result): (u32, zbus::zvariant::ObjectPath<'_>, &str, &str) =
+        let (_number, job, _unit, result): (u32, zbus::ObjectPath<'_>, &str, &str) =
             body.deserialize().map_err(said)?;
         if job.as_str() == wanted.as_str() {
             return Ok(result.to_owned());
@@ -177,7 +175,7 @@ async fn text(connection: &Connection, path: &str, interface: &str, name: &str) 
     String::try_from(get(connection, path, interface, name).await?).map_err(said)
 }
 
-async fn get(connection: &Connection, path: &str, interface: &str, name: &str) -> Result<OwnedValue, Why> {
+async fn get(connection: &Connection, path: &str, interface: &str, name: &str) -> Result<OwnedVariant, Why> {
     let reply = call(connection, PROPERTIES, path, "Get", &(interface, name), ANSWER).await?;
     reply.body().deserialize().map_err(said)
 }

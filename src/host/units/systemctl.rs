@@ -10,6 +10,9 @@ use crate::host::command::{Command, Scrubber, TIMEOUT};
 const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus,MainPID,NRestarts,InvocationID,\
                           CanReload,Type,RemainAfterExit";
 
+/// What systemd says of a unit whose file is gone: nothing starts it at boot then.
+pub(super) const NO_FILE: &str = "does not exist";
+
 /// How `systemctl` is called.
 pub(super) struct Systemctl {
     program: Vec<String>,
@@ -58,6 +61,7 @@ impl Systemctl {
                 }
                 Err(Why::Job { job: error.to_string(), state: Box::new(state), hint: hint(unit, self.user) })
             }
+            Act::Disable if error.to_string().contains(NO_FILE) => Ok(()),
             Act::Enable | Act::Disable | Act::Forgive | Act::DaemonReload => Err(Why::Command(error)),
         }
     }

@@ -1,0 +1,92 @@
+//! A small machine with a systemd of its own (`tests/servers/machine`), for one test.
+//!
+//! Nothing of the real machine can be written from inside. Root and a cgroup2 that can be written are needed; without
+//! them these tests fail and say so.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bulla::host::config::ManagerKind;
+use bulla::host::units::{Manager, Settings};
+
+use crate::servers::leash::{End, Leash};
+use crate::servers::servers;
+
+/// A machine, gone when it is dropped.
+pub(crate) struct Machine {
+    leash: Leash,
+    log: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Machine {
+    /// Starts it, with these units, and waits until its systemd answers.
+    pub(crate) async fn start(units: &[(&str, &str)]) -> Self {
+        let folder = tempfile::Builder::new().prefix("bulla-test-").tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("run/systemd/system")).unwrap();
+        fs::create_dir(at("root")).unwrap();
+        for (name, text) in units {
+            fs::write(at("run/systemd/system").join(name), text).unwrap();
+        }
+        let mut command = Command::new(servers::script("machine"));
+        command.args([at("run"), at("root")]);
+        let end = End { grace: Duration::from_secs(5), remove: None };
+        let leash = Leash::spawn("machine", &command, &at("log"), end);
+        let mut machine = Self { leash, log: at("log"), folder };
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            assert!(machine.leash.ended().is_none(), "the machine did not start:\n{}", machine.said());
+            let manager = machine.manager().await;
+            if manager.way() == "systemd over D-Bus" {
+                return machine;
+            }
+            assert!(Instant::now() < until, "its systemd does not answer:\n{}", machine.said());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// What is `/run` inside.
+    pub(crate) fn run(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    pub(crate) fn unit(&self, name: &str, text: &str) {
+        fs::write(self.run().join("systemd/system").join(name), text).unwrap();
+    }
+
+    /// Its systemd, over its private socket (by way of one that may be used from outside).
+    pub(crate) async fn manager(&self) -> Manager {
+        Manager::connect(&self.settings()).await
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        Settings { sockets: Some(self.run().join("outside")), ..Settings::new(ManagerKind::Systemd) }
+    }
+
+    /// Its systemd by `systemctl`, which runs inside.
+    pub(crate) async fn by_systemctl(&self) -> Manager {
+        let pid = self.init().to_string();
+        let inside = ["nsenter", "-t", &pid, "-m", "-p", "-C", "--", "systemctl"].map(str::to_owned).to_vec();
+        Manager::connect(&Settings { systemctl: inside, bus: false, ..self.settings() }).await
+    }
+
+    /// Its systemd's process, seen from here: the one whose `/run` is ours.
+    fn init(&self) -> u32 {
+        use std::os::unix::fs::MetadataExt as _;
+        let id = |path: &Path| fs::metadata(path).map(|about| (about.dev(), about.ino())).ok();
+        let ours = id(&self.run());
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        numbers
+            .filter(|pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "systemd\n"))
+            .find(|pid| id(&PathBuf::from(format!("/proc/{pid}/root/run"))) == ours)
+            .unwrap_or_else(|| panic!("no systemd of this machine:\n{}", self.said()))
+    }
+
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
