@@ -8,14 +8,14 @@
     reason = "a test that fails says so by panicking, and its files are its own"
 )]
 
-mod agent;
-mod credentials;
-mod declared;
 #[cfg(feature = "kubernetes")]
 mod agent; // the program itself, which has both modes
+mod credentials;
+mod declared;
 mod external;
 mod gate;
 mod packaging;
 mod repository;
 mod servers;
+mod sink;
 mod units;

@@ -4,7 +4,7 @@ use bulla::seal::Place;
 
 use crate::args::{SetArguments, UnsetArguments};
 use crate::editing::chosen;
-use crate::failure::{OrFail as _, Outcome, refuse};
+use crate::failure::{OrFail as _, Outcome, refuse, usage};
 use crate::output::{self, Access};
 use crate::sealing::Sealer;
 use crate::{input, recipients};
@@ -12,6 +12,11 @@ use crate::{input, recipients};
 /// `bulla set`.
 pub(super) fn set(arguments: &SetArguments) -> Outcome {
     let SetArguments { file, key, from_file, name, namespace, to } = arguments;
+    if !file.exists() {
+        let name = name.as_deref().or_else(|| file.file_stem()?.to_str()).unwrap_or("NAME");
+        let file = file.display();
+        return Err(usage!("{file} is not there; `bulla seal --from-literal {key} --name {name} -o {file}` makes it"));
+    }
     let mut document = chosen::read(file)?;
     let (index, manifest) = chosen::choose(&document, name.as_deref(), file)?;
     let resolved = recipients::resolve(to, Some(file))?;

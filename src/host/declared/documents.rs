@@ -25,10 +25,10 @@ pub(super) fn may_be_config_map(text: &str) -> bool {
 }
 
 /// The documents that `wanted` takes by their text, with that text.
-pub(super) fn read<'t>(is_json: bool, text: &'t str, wanted: fn(&str) -> bool) -> Vec<(&'t str, Document)> {
+pub(super) fn read(is_json: bool, text: &str, wanted: fn(&str) -> bool) -> Vec<(&str, Document)> {
     if is_json {
         let read = serde_json::from_str(text).map(|value| (1, value));
-        return vec![(text, read.map_err(|error| (error.line(), error.to_string())))];
+        return vec![(text, read.map_err(|error| (error.line(), without_place(&error.to_string()))))];
     }
     let parts = split(text).into_iter().filter(|(_, part)| wanted(part));
     parts.map(|(line, part)| (part, yaml(line, part))).collect()
@@ -38,8 +38,13 @@ fn yaml(line: usize, text: &str) -> Document {
     let before = text.lines().take_while(|line| is_nothing(line)).count();
     serde_saphyr::from_str::<Value>(text).map(|value| (line + before, value)).map_err(|error| {
         let at = error.location().and_then(|at| usize::try_from(at.line()).ok()).unwrap_or(1);
-        (line + at.saturating_sub(1), error.without_snippet().to_string())
+        (line + at.saturating_sub(1), without_place(&error.without_snippet().to_string()))
     })
+}
+
+/// What is wrong; where is said beside it, and for the whole file.
+fn without_place(message: &str) -> String {
+    message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned()
 }
 
 /// The documents with the line at which each begins. A line that begins with `---` divides documents wherever it stands,

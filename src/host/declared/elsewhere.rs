@@ -23,21 +23,18 @@ pub(super) fn by_target(externals: Vec<Declared<ExternalSecret>>) -> BTreeMap<Fu
     by_target
 }
 
-/// Keeps the stores that these ExternalSecrets name.
+/// Keeps the stores that these ExternalSecrets name. Those of other namespaces stay too: nobody may use them, and who
+/// tries is told where they are.
 pub(super) fn keep_stores(commit: &mut Commit, externals: &[Declared<ExternalSecret>]) {
-    let mut named: BTreeSet<(Option<String>, String)> = BTreeSet::new();
-    for external in externals {
-        let namespace = external.object.metadata.namespace.clone();
-        for store in asked::read(&external.object).map_or_else(|_| Vec::new(), |asked| asked.stores) {
-            let is_cluster = store.kind() == StoreKind::ClusterSecretStore;
-            named.insert((namespace.clone().filter(|_| !is_cluster), store.name));
-        }
-    }
-    let is_named = |namespace: Option<String>, name: &Option<String>| {
-        named.contains(&(namespace, name.clone().unwrap_or_default()))
-    };
-    commit.stores.retain(|store| is_named(store.object.metadata.namespace.clone(), &store.object.metadata.name));
-    commit.cluster_stores.retain(|store| is_named(None, &store.object.metadata.name));
+    let named: BTreeSet<(StoreKind, String)> = externals.iter().flat_map(stores).collect();
+    let is_named = |kind: StoreKind, name: &Option<String>| named.contains(&(kind, name.clone().unwrap_or_default()));
+    commit.stores.retain(|store| is_named(StoreKind::SecretStore, &store.object.metadata.name));
+    commit.cluster_stores.retain(|store| is_named(StoreKind::ClusterSecretStore, &store.object.metadata.name));
+}
+
+fn stores(external: &Declared<ExternalSecret>) -> Vec<(StoreKind, String)> {
+    let stores = asked::read(&external.object).map_or_else(|_| Vec::new(), |asked| asked.stores);
+    stores.into_iter().map(|store| (store.kind(), store.name)).collect()
 }
 
 /// The secrets that stores and templates read.
@@ -48,36 +45,41 @@ pub(super) fn secrets(commit: &Commit, externals: &[Declared<ExternalSecret>], w
         let objects = external.object.spec.as_ref().map_or_else(|_| Vec::new(), asked::template_objects);
         let names = objects.into_iter().filter(|object| object.is_secret).map(|object| object.name);
         secrets.extend(names.map(|name| (namespace.clone(), name)));
-    }
-    for store in &commit.stores {
-        let namespace = store.object.metadata.namespace.as_deref();
-        of_store(&store.object.spec, namespace, &mut secrets);
-    }
-    for store in &commit.cluster_stores {
-        of_store(&store.object.spec, None, &mut secrets);
+        let named = stores(external);
+        let is_named = |kind: StoreKind, name: &Option<String>| {
+            named.iter().any(|(other, named)| *other == kind && name.as_ref() == Some(named))
+        };
+        let of_namespace = commit.stores.iter().filter(|store| {
+            let metadata = &store.object.metadata;
+            is_named(StoreKind::SecretStore, &metadata.name) && metadata.namespace.as_ref() == Some(&namespace)
+        });
+        of_namespace.for_each(|store| of_store(&store.object.spec, false, &namespace, &mut secrets));
+        let of_all = commit
+            .cluster_stores
+            .iter()
+            .filter(|store| is_named(StoreKind::ClusterSecretStore, &store.object.metadata.name));
+        of_all.for_each(|store| of_store(&store.object.spec, true, &namespace, &mut secrets));
     }
     secrets.retain(|(namespace, _)| who.admits(namespace));
     secrets
 }
 
-/// Every reference to a secret in the settings of a store: objects called `…secretRef` that have a name.
-fn of_store(spec: &Result<SecretStoreSpec, Unreadable>, namespace: Option<&str>, secrets: &mut BTreeSet<Full>) {
-    let Some(spec) = spec.as_ref().ok().and_then(|spec| serde_json::to_value(spec).ok()) else { return };
-    let mut queue = vec![("", &spec)];
-    while let Some((field, value)) = queue.pop() {
+/// Every secret that the settings of a store may name: whatever has a name there. A store of a namespace reads what its
+/// own namespace has; one for all reads where it says, or else in the namespace `user` of who asks.
+fn of_store(spec: &Result<SecretStoreSpec, Unreadable>, is_cluster: bool, user: &str, secrets: &mut BTreeSet<Full>) {
+    let Some(spec) = spec.as_ref().ok().and_then(|spec| serde_json::to_value(&spec.provider).ok()) else { return };
+    let mut queue = vec![&spec];
+    while let Some(value) = queue.pop() {
         match value {
             Value::Object(fields) => {
-                let text = |field: &str| fields.get(field).and_then(Value::as_str);
-                if field.to_ascii_lowercase().ends_with("secretref")
-                    && let Some(name) = text("name")
-                    // A store of a namespace reads its own secrets only, whatever it says.
-                    && let Some(namespace) = namespace.or_else(|| text("namespace"))
-                {
+                let text = |field: &str| fields.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+                if let Some(name) = text("name") {
+                    let namespace = text("namespace").filter(|_| is_cluster).unwrap_or(user);
                     secrets.insert((namespace.to_owned(), name.to_owned()));
                 }
-                queue.extend(fields.iter().map(|(field, value)| (field.as_str(), value)));
+                queue.extend(fields.values());
             }
-            Value::Array(items) => queue.extend(items.iter().map(|item| (field, item))),
+            Value::Array(items) => queue.extend(items),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }

@@ -193,8 +193,8 @@ const FIXED: &str = "# Written by Bulla at each start; git reads no other settin
 [protocol]
 \tversion = 2
 [http]
-\tlowSpeedLimit = 100
-\tlowSpeedTime = 60
+\tlowSpeedLimit = 1
+\tlowSpeedTime = 600
 [transfer]
 \tfsckObjects = true
 \tunpackLimit = 1

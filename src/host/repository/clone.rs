@@ -163,6 +163,12 @@ fn size(clone: &Path) -> io::Result<(usize, u64)> {
     Ok((packs, bytes))
 }
 
+/// Whether a file that was being fetched has as many bytes as it may.
+pub(super) fn has_full_file(clone: &Path, most: u64) -> bool {
+    let files = fs::read_dir(clone.join("objects/pack")).into_iter().flatten().flatten();
+    files.filter_map(|entry| entry.metadata().ok()).any(|file| file.len() >= most)
+}
+
 impl Repository {
     /// The clone, swept, or nothing if there is none.
     pub(super) fn existing(&self) -> io::Result<Option<PathBuf>> {

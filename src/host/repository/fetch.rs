@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use super::clone::{CloneError, TIP};
+use super::clone::{CloneError, TIP, has_full_file};
 use super::git::{GitError, one_line};
 use super::{CommitId, Repository};
 use crate::host::process::Stopped;
@@ -92,6 +92,14 @@ pub enum FetchError {
         branch: String,
         /// What it goes on from.
         missing: Vec<CommitId>,
+    },
+    /// A file that is not a whole bundle.
+    #[error("{url} is not a whole bundle: wait until the copy has ended, or make it anew (`git bundle verify FILE`): {text}")]
+    HalfBundle {
+        /// Where.
+        url: String,
+        /// What git says.
+        text: String,
     },
     /// It took too long.
     #[error("{url} did not answer in time: {stopped}")]
@@ -198,13 +206,19 @@ impl Repository {
             "--no-recurse-submodules",
             "--no-write-fetch-head",
             "--no-auto-maintenance",
-            "--no-show-forced-updates",
             "--refmap=",
             "--",
             self.url(),
             &what,
         ];
-        self.git.run_locked(clone, &arguments, lock, self.most_bytes).await.map_err(|error| self.explain(error))?;
+        let fetched = self.git.run_locked(clone, &arguments, lock, self.most_bytes).await;
+        fetched.map_err(|error| {
+            // git is killed where a pack grows beyond the limit, and does not say why it ended.
+            if matches!(error, GitError::Failed { .. }) && has_full_file(clone, self.most_bytes) {
+                return FetchError::TooLarge { url: self.url().into(), most_bytes: self.most_bytes };
+            }
+            self.explain(error)
+        })?;
         self.reference(clone, TIP).await.ok_or_else(|| {
             let text = format!("branch {} does not point to a commit", self.branch);
             FetchError::Malformed { url: self.url().into(), text }
@@ -275,8 +289,8 @@ impl Repository {
         ]) {
             return FetchError::Unauthorized { url, text };
         }
-        if says(&["signal 25", "File too large", "SIGXFSZ"]) {
-            return FetchError::TooLarge { url, most_bytes: self.most_bytes };
+        if self.remote.bundle().is_some() && !says(&["fsck error"]) {
+            return FetchError::HalfBundle { url, text };
         }
         if says(&["fsck error", "object corrupt or missing", "bad object", "invalid gitfile"]) {
             return FetchError::Malformed { url, text };

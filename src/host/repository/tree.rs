@@ -4,7 +4,7 @@
 //! control characters, or that are not UTF-8. Contents come from one `git cat-file` that waits for more, file by file:
 //! of a large repository only what is asked for is in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,7 +77,8 @@ pub struct Tree {
     suspect: Arc<AtomicBool>,
     runtime: Handle,
     commit: CommitId,
-    entries: BTreeMap<String, Entry>,
+    /// Nothing where a path is there twice.
+    entries: BTreeMap<String, Option<Entry>>,
     passed_over: Vec<PassedOver>,
     more_passed_over: usize,
     reader: Mutex<Reader>,
@@ -249,13 +250,13 @@ impl Tree {
 
     /// The files, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+        self.entries.values().flatten()
     }
 
     /// The file at a path.
     #[must_use]
     pub fn entry(&self, path: &str) -> Option<&Entry> {
-        self.entries.get(path)
+        self.entries.get(path)?.as_ref()
     }
 
     /// What is not used, at most 100 of them.
@@ -293,9 +294,12 @@ impl Tree {
             Ok((path, kind)) => {
                 let size = size.parse().map_err(|_| "a size that is no number")?;
                 let entry = Entry { path: path.into(), size, kind, blob: blob.into() };
-                if self.entries.insert(path.into(), entry).is_some() {
-                    self.entries.remove(path);
-                    self.pass_over(path.as_bytes(), "is there twice");
+                match self.entries.entry(path.into()) {
+                    btree_map::Entry::Vacant(free) => drop(free.insert(Some(entry))),
+                    btree_map::Entry::Occupied(mut taken) => {
+                        taken.insert(None);
+                        self.pass_over(path.as_bytes(), "is there twice");
+                    }
                 }
             }
             Err(why) => self.pass_over(path, why),
@@ -342,7 +346,7 @@ impl Tree {
     }
 
     fn admit(&self, path: &str, reader: &mut Reader) -> Result<&Entry, ReadError> {
-        let Some(entry) = self.entries.get(path) else {
+        let Some(entry) = self.entry(path) else {
             let why = self.passed_over.iter().find(|passed| passed.path == path).map(|passed| passed.why);
             return Err(ReadError::NotThere { path: path.into(), why });
         };

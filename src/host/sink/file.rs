@@ -10,14 +10,29 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::owner::Rights;
+use super::settings::Probe;
 use super::walk::FileStat;
+
+/// Whether a file must outlast a loss of power.
+#[derive(Clone, Copy)]
+pub(super) enum Last {
+    OnDisk,
+    InMemory,
+}
 
 /// Makes `name` in `folder`, which must not be there yet. It is born without any permission bit, filled, given to its
 /// owner and only then opened to those who may read it. What is left of a failure is removed.
-pub(super) fn create(folder: BorrowedFd<'_>, name: &OsStr, rights: Rights, bytes: &[u8], sync: bool) -> io::Result<()> {
+pub(super) fn create(
+    folder: BorrowedFd<'_>,
+    name: &OsStr,
+    rights: Rights,
+    bytes: &[u8],
+    last: Last,
+    probe: Probe,
+) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::openat(folder, name, flags, Mode::empty())?);
-    let filled = fill(&file, rights, bytes, sync);
+    let file = File::from(probe.around("create", || rustix::fs::openat(folder, name, flags, Mode::empty()))?);
+    let filled = fill(&file, rights, bytes, last, probe);
     if filled.is_err() {
         // The first failure is the one to tell.
         drop(remove(folder, name));
@@ -25,20 +40,21 @@ pub(super) fn create(folder: BorrowedFd<'_>, name: &OsStr, rights: Rights, bytes
     filled
 }
 
-fn fill(mut file: &File, rights: Rights, bytes: &[u8], sync: bool) -> io::Result<()> {
-    file.write_all(bytes)?;
+fn fill(mut file: &File, rights: Rights, bytes: &[u8], last: Last, probe: Probe) -> io::Result<()> {
+    probe.around("write", || file.write_all(bytes))?;
     // Changing the owner clears the setuid bits, so the mode comes last.
-    rustix::fs::fchown(file, Some(Uid::from_raw(rights.uid)), Some(Gid::from_raw(rights.gid)))?;
-    rustix::fs::fchmod(file, Mode::from_raw_mode(rights.mode))?;
+    let (uid, gid) = (Uid::from_raw(rights.uid), Gid::from_raw(rights.gid));
+    probe.around("give", || rustix::fs::fchown(file, Some(uid), Some(gid)))?;
+    probe.around("open up", || rustix::fs::fchmod(file, Mode::from_raw_mode(rights.mode)))?;
     // A mode can be taken without an error and without effect, setgid for a group that is not ours for one.
     let stat = FileStat::of(&rustix::fs::fstat(file)?);
     if (stat.uid, stat.gid, stat.mode) != (rights.uid, rights.gid, rights.mode) {
         return Err(Errno::PERM.into());
     }
-    if sync {
-        file.sync_all()?;
+    match last {
+        Last::OnDisk => probe.around("sync", || file.sync_all()),
+        Last::InMemory => Ok(()),
     }
-    Ok(())
 }
 
 /// Removes a name that is no folder, if it is there.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::file::Last;
 use super::settings::Probe;
 use super::{file, run};
 use crate::host::desired::Place;
@@ -18,7 +19,7 @@ const TEMPORARY: &str = ".placed.json.new";
 const VERSION: u32 = 1;
 
 /// What is ours at the declared paths.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     version: u32,
     /// The folder that the paths are below.
@@ -59,7 +60,8 @@ pub(super) struct Ledger {
     path: PathBuf,
     probe: Probe,
     record: Record,
-    saved: Vec<u8>,
+    /// As it was written last.
+    saved: Record,
 }
 
 impl Ledger {
@@ -91,7 +93,7 @@ impl Ledger {
                 ),
             },
         };
-        Ok((Self { folder, path, probe, record, saved: Vec::new() }, warning))
+        Ok((Self { folder, path, probe, saved: record.clone(), record }, warning))
     }
 
     pub(super) fn claim(&self, path: &Path) -> Option<Claim> {
@@ -114,8 +116,8 @@ impl Ledger {
         &self.record.folders
     }
 
-    pub(super) fn add_folder(&mut self, path: PathBuf) -> bool {
-        self.record.folders.insert(path)
+    pub(super) fn add_folder(&mut self, path: &Path) -> bool {
+        !self.record.folders.contains(path) && self.record.folders.insert(path.to_owned())
     }
 
     pub(super) fn forget_folder(&mut self, path: &Path) {
@@ -124,19 +126,24 @@ impl Ledger {
 
     /// Writes it, through to the disk, if it is not what was written last.
     pub(super) fn save(&mut self) -> Result<(), Error> {
-        let bytes = serde_json::to_vec(&self.record)
-            .map_err(|error| Error::when("write", &self.path)(std::io::Error::from(error)))?;
-        if bytes == self.saved {
+        if self.record == self.saved {
             return Ok(());
         }
-        self.probe.around("ledger", || self.replace(&bytes)).map_err(Error::when("write", &self.path))?;
-        self.saved = bytes;
+        let written =
+            serde_json::to_vec(&self.record).map_err(std::io::Error::from).and_then(|bytes| self.replace(&bytes));
+        written.map_err(Error::when("write", &self.path))?;
+        self.saved = self.record.clone();
         Ok(())
+    }
+
+    /// Takes back what was not written.
+    pub(super) fn revert(&mut self) {
+        self.record = self.saved.clone();
     }
 
     fn replace(&self, bytes: &[u8]) -> std::io::Result<()> {
         file::remove(self.folder.as_fd(), OsStr::new(TEMPORARY))?;
-        file::create(self.folder.as_fd(), OsStr::new(TEMPORARY), run::own(0o600), bytes, true)?;
+        file::create(self.folder.as_fd(), OsStr::new(TEMPORARY), run::own(0o600), bytes, Last::OnDisk, self.probe)?;
         self.probe.around("ledger rename", || rustix::fs::renameat(&self.folder, TEMPORARY, &self.folder, NAME))?;
         run::sync_folder(self.folder.as_fd())
     }

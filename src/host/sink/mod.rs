@@ -258,8 +258,8 @@ impl Sink {
     /// Of the system.
     pub fn prune(&mut self) -> Result<usize, Error> {
         let numbers = self.run.numbers()?;
-        let old: Vec<u64> = numbers.into_iter().rev().skip(self.settings.keep).collect();
-        let old: Vec<u64> = old.into_iter().filter(|number| *number != self.current.number).collect();
+        let old = numbers.into_iter().rev().skip(self.settings.keep).filter(|number| *number != self.current.number);
+        let old: Vec<u64> = old.collect();
         for number in &old {
             self.run.wipe(&self.run.folder(*number))?;
         }

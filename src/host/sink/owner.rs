@@ -13,17 +13,22 @@ pub(super) struct Rights {
 }
 
 /// Looks users and groups up, each once.
-#[derive(Default)]
 pub(super) struct Owners {
+    own: (u32, u32),
     users: BTreeMap<String, Option<(u32, u32)>>,
     groups: BTreeMap<String, Option<u32>>,
 }
 
 impl Owners {
+    pub(super) fn new() -> Self {
+        let own = (geteuid().as_raw(), getegid().as_raw());
+        Self { own, users: BTreeMap::new(), groups: BTreeMap::new() }
+    }
+
     /// Who `owner` and `group` are; else why nobody knows.
     pub(super) fn rights(&mut self, owner: Option<&str>, group: Option<&str>, mode: u32) -> Result<Rights, String> {
         let (uid, own_group) = match owner {
-            None => (geteuid().as_raw(), getegid().as_raw()),
+            None => self.own,
             Some(owner) => self.user(owner)?,
         };
         let gid = group.map_or(Ok(own_group), |group| self.group(group))?;
@@ -37,7 +42,7 @@ impl Owners {
         let known = self.users.entry(owner.to_owned()).or_insert_with(|| match number(owner) {
             // A number needs no user; without one its group is the agent's.
             Some(uid) => {
-                let gid = uzers::get_user_by_uid(uid).map_or(getegid().as_raw(), |user| user.primary_group_id());
+                let gid = uzers::get_user_by_uid(uid).map_or(self.own.1, |user| user.primary_group_id());
                 Some((uid, gid))
             }
             None => uzers::get_user_by_name(owner).map(|user| (user.uid(), user.primary_group_id())),
@@ -68,7 +73,7 @@ mod tests {
 
     #[test]
     fn names_numbers_and_nothing_are_users_and_the_unknown_is_named() {
-        let mut owners = Owners::default();
+        let mut owners = Owners::new();
         let root = owners.rights(Some("root"), None, 0o400).unwrap();
         assert_eq!((root.uid, root.gid, root.mode), (0, 0, 0o400));
         let numbers = owners.rights(Some("4711"), Some("0"), 0o440).unwrap();

@@ -13,7 +13,7 @@ use rustix::process::{getegid, geteuid};
 use zeroize::Zeroizing;
 
 use super::error::Error;
-use super::file;
+use super::file::{self, Last};
 use super::manifest::{self, Manifest};
 use super::owner::Rights;
 use super::settings::{Probe, Storage};
@@ -172,7 +172,7 @@ impl Run {
         const NEW: &str = ".manifest.new";
         let bytes = serde_json::to_vec_pretty(manifest)?;
         drop(file::remove(folder, OsStr::new(NEW)));
-        self.probe.around("manifest", || file::create(folder, OsStr::new(NEW), own(0o600), &bytes, false))?;
+        file::create(folder, OsStr::new(NEW), own(0o600), &bytes, Last::InMemory, self.probe)?;
         self.probe.around("manifest rename", || rustix::fs::renameat(folder, NEW, folder, manifest::NAME))?;
         Ok(())
     }
@@ -276,7 +276,7 @@ fn key(folder: BorrowedFd<'_>) -> io::Result<DigestKey> {
             let mut bytes = Zeroizing::new(vec![0; KEY_BYTES]);
             getrandom::fill(&mut bytes).map_err(io::Error::other)?;
             drop(file::remove(folder, OsStr::new(KEY)));
-            file::create(folder, OsStr::new(KEY), own(0o600), &bytes, false)?;
+            file::create(folder, OsStr::new(KEY), own(0o600), &bytes, Last::InMemory, Probe::default())?;
             bytes
         }
     };

@@ -7,10 +7,12 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::changes::{self, Aspect, Change};
 use super::error::{Error, is_full};
+use super::file::Last;
 use super::ledger::Ledger;
 use super::manifest::{Entry, Manifest, digest};
 use super::owner::Owners;
@@ -153,7 +155,7 @@ impl Stager<'_> {
         let kept = known.filter(|path| !declared.contains(*path) && keep.holds(path));
         let kept: BTreeSet<PathBuf> = kept.cloned().collect();
         let mut tree = Tree { files: files_folder, open: Vec::new() };
-        let mut owners = Owners::default();
+        let mut owners = Owners::new();
         for file in files {
             let path = file.path.clone();
             let outcome = if staged.manifest.files.contains_key(&path) {
@@ -262,7 +264,7 @@ impl Stager<'_> {
     fn write(&self, tree: &mut Tree, path: &Path, entry: &Entry, bytes: &[u8]) -> Result<Result<(), String>, Error> {
         let written = tree.folder_of(path).and_then(|folder| {
             let name = path.file_name().unwrap_or_default();
-            self.settings.probe.around("file", || file::create(folder, name, entry.rights(), bytes, false))
+            file::create(folder, name, entry.rights(), bytes, Last::InMemory, self.settings.probe)
         });
         match written {
             Ok(()) => Ok(Ok(())),
@@ -295,18 +297,18 @@ impl Bytes<'_> {
 
 /// What an error of the operating system means for one file.
 pub(super) fn explain(error: &io::Error, entry: &Entry) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => format!(
+    match Errno::from_io_error(error) {
+        Some(Errno::PERM | Errno::ACCESS) => format!(
             "the agent (user {}) may not make a file of user {}, group {}, mode {:04o}: run it as root, or declare its own user",
             rustix::process::geteuid().as_raw(),
             entry.uid,
             entry.gid,
             entry.mode
         ),
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+        Some(Errno::NOTDIR | Errno::EXIST) => {
             "another declared file is where it needs a folder, or the other way round".to_owned()
         }
-        _ => error.to_string(),
+        Some(_) | None => error.to_string(),
     }
 }
 

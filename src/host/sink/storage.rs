@@ -12,11 +12,7 @@ const RAMFS: u64 = 0x8584_58f6;
 /// Refuses or warns of a run folder from which secrets can reach a disk.
 pub(super) fn check(folder: BorrowedFd<'_>, path: &Path, demand: Storage) -> Result<Option<String>, Error> {
     let stat = rustix::fs::fstatfs(folder).map_err(Error::when("look at", path))?;
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::cast_lossless,
-        reason = "a magic number of 32 bits, of another type on each machine"
-    )]
+    #[expect(clippy::cast_sign_loss, reason = "a magic number of 32 bits, of another type on each machine")]
     let kind = stat.f_type as u64 & 0xffff_ffff;
     match (kind, demand) {
         // ramfs is never swapped out.

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 
@@ -51,7 +50,12 @@ impl Watch {
                 Err(error) => unwatched.push((folder, error.into())),
             }
         }
-        Ok(Self { fd: AsyncFd::with_interest(fd, Interest::READABLE)?, names, unwatched, quiet, longest })
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe for those who lend a descriptor; this one is given away"
+        )]
+        let fd = AsyncFd::new(fd)?;
+        Ok(Self { fd, names, unwatched, quiet, longest })
     }
 
     /// The folders that are not watched, and why: they are missing, or the user's limit of watches is reached.

@@ -37,7 +37,7 @@ impl Tree<'_> {
             Self::Map(entries) => Value::Map(map(entries, called)),
             Self::Secret { called, values } => {
                 let entries = values.iter().map(|(key, value)| (key.as_str().into(), Value::text(value.expose())));
-                Value::Map(Map::strict(entries, MapKind::Text, called))
+                Value::Map(Map::strict(entries, MapKind::Any, called))
             }
         }
     }

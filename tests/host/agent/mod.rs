@@ -53,7 +53,7 @@ fn a_commit_becomes_files_and_only_what_changed_is_told() {
     assert!(fs::symlink_metadata(host.declared("/etc/app/token")).unwrap().is_symlink());
     let status = host.status();
     assert_eq!((status.condition, status.good.unwrap().commit), (Condition::InSync, commit), "{}", host.log());
-    assert_eq!(told(&host), 0, "what is not yet running is not told: {}", host.log());
+    assert_eq!(told(&host), 1, "it runs, and has new files: {}", host.log());
     // The same commit again: nothing.
     let before = host.status().generation;
     assert!(host.ask(&Request::Sync).done);
@@ -62,14 +62,14 @@ fn a_commit_becomes_files_and_only_what_changed_is_told() {
     host.write("README.md", "hello\n");
     host.commit("Words");
     assert!(host.ask(&Request::Sync).done);
-    assert_eq!((host.status().generation, told(&host)), (before, 0));
+    assert_eq!((host.status().generation, told(&host)), (before, 1));
     // One that does.
     host.write("web/app.yaml", &host.sealed("app", &[("token", "another-token"), ("user", "sam")]));
     host.commit("Another token");
     let answer = host.ask(&Request::Sync);
     assert!(answer.done, "{}", answer.message);
     assert_eq!(host.read("/etc/app/app.conf").as_deref(), Some("token=another-token\nuser=sam\n"));
-    assert_eq!(told(&host), 1, "{}", host.log());
+    assert_eq!(told(&host), 2, "{}", host.log());
     // Nothing of it is on a disk, and nothing of it was said.
     host.kill();
     for (path, bytes) in host.on_disk() {
@@ -93,7 +93,7 @@ fn a_commit_that_is_not_well_is_gone_back_from_and_not_tried_again_and_a_revert_
     assert_eq!(answer.status.condition, Condition::RolledBack);
     assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY), "{}", host.log());
     let after_bad = told(&host);
-    assert_eq!(after_bad, 2, "told of the new files, and of the old ones again: {}", host.log());
+    assert_eq!(after_bad, 3, "told of the new files, and of the old ones again: {}", host.log());
     let status = host.status();
     assert_eq!((status.good.unwrap().commit, status.bad[0].commit.as_str()), (good, bad.as_str()));
     // What a check says may hold a secret.
@@ -114,7 +114,7 @@ fn what_validate_refuses_was_never_there() {
     host.start();
     let conf = host.declared("/etc/app/app.conf");
     let check = format!(
-        "  - name: app\n    reloadOn: [\"/etc/app/**\"]\n    validate: [grep, -q, \"^user=sam$\", \"{}\"]\n    commands: {{status: [\"true\"]}}\n",
+        "  - name: app\n    reloadOn: [\"/etc/app/**\"]\n    validate: [grep, -q, \"^user=sam$\", \"{}\"]\n    commands: {{reload: [\"true\"], status: [\"true\"]}}\n",
         conf.display()
     );
     host.write("web/host.yaml", &declared(FILES, &check));

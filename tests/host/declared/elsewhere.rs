@@ -48,7 +48,7 @@ async fn what_is_used_is_fetched_and_nothing_else() {
         (made["/a"].as_deref(), made["/b"].as_deref(), made["/c"].as_deref()),
         (Some("fetched"), Some("fetched/v"), None)
     );
-    assert_eq!(problems(&desired), ["ExternalSecret edge/broken: the store says no (x.yaml:9)"]);
+    assert_eq!(problems(&desired), ["ExternalSecret edge/broken: the store says no (x.yaml:8)"]);
     assert_eq!(desired.refresh.map(|time| time.as_secs()), Some(60));
 }
 

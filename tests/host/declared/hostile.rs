@@ -14,7 +14,8 @@ async fn no_path_leads_out_of_the_repository_and_no_link_is_followed() {
     let world = World::new();
     let outside = tempfile::tempdir().unwrap();
     std::fs::write(outside.path().join("secret"), "canary").unwrap();
-    let up = "../".repeat(20);
+    let up = "/..".repeat(20);
+    let up = up.trim_start_matches('/');
     let spec = format!(
         "
   files:

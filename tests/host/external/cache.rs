@@ -21,7 +21,6 @@ async fn kept(identity: Identity) -> Host {
 
 fn have(host: &mut Host) {
     let value = json!({"password": CANARY}).to_string();
-    host.seal("file", &[("identity", &host.identity.to_text().unwrap())]);
     host.store("fake", json!({"fake": {"data": [{"key": "db", "value": value}]}}));
     host.external_secret("db", takes("fake", "db", "1h"));
 }
@@ -70,19 +69,20 @@ async fn a_file_of_another_host_object_or_key_is_no_value() {
     });
     refused(&stranger.pass(&mut external).await);
 
-    // The same key and another name, the file under the name that this host would give it.
-    let mut renamed = host.external();
-    assert_eq!(only(&host.pass(&mut renamed).await, "password"), Some(CANARY));
+    // The same key and another host, the file under the name that this host gives it.
     host.name = "camelot";
+    have(&mut host);
+    host.pass(&mut host.external()).await;
+    let theirs = files(host.state.path()).into_iter().find(|(other, _)| *other != path).unwrap().0;
+    lose(&mut host);
+    assert_eq!(only(&host.pass(&mut host.external()).await, "password"), Some(CANARY));
+    std::fs::write(&theirs, &bytes).unwrap();
     refused(&host.pass(&mut host.external()).await);
-    let other = kept(Identity::generate_hybrid().unwrap()).await;
+    std::fs::remove_file(&theirs).unwrap();
     host.name = "frodo";
-    let theirs = files(other.state.path()).remove(0).1;
-    std::fs::write(&path, theirs).unwrap();
-    refused(&host.pass(&mut host.external()).await);
+    assert_eq!(only(&host.pass(&mut host.external()).await, "password"), Some(CANARY));
 
     // Another object's value under this one's name.
-    std::fs::write(&path, &bytes).unwrap();
     host.external_secret("web", takes("fake", "web", "1h"));
     host.remove("ExternalSecret", "db");
     let fake = json!({"web": "w"}).to_string();

@@ -201,6 +201,6 @@ async fn what_a_host_does_not_have_is_said() {
     );
     host.external_secret("db", takes("absent", "db", "1h"));
     let answered = host.pass(&mut external).await;
-    let expected = format!("there is no secret \"nothing\" in namespace \"{GROUP}\"");
+    let expected = format!("there is no SealedSecret \"nothing\" in namespace \"{GROUP}\"");
     assert!(refused(&answered).contains(&expected), "{}", refused(&answered));
 }

@@ -94,7 +94,7 @@ async fn half_a_bundle_is_refused_and_the_whole_one_is_taken() {
     for length in [0, 5, whole.len() / 3, whole.len() - 1] {
         fs::write(&file, &whole[..length]).unwrap();
         let error = repository.fetch().await.unwrap_err();
-        assert!(!matches!(error, FetchError::Clone(_)), "{length} bytes: {error}");
+        assert!(matches!(error, FetchError::HalfBundle { .. }), "{length} bytes: {error}");
         assert_eq!(repository.tip(), Some(first.clone()));
     }
     fs::write(&file, whole).unwrap();

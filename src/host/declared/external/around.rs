@@ -194,8 +194,8 @@ impl Around {
             }
             (None, Some(target)) => Ok(take(&target.data)),
             (None, None) => Err(format!(
-                "there is no secret {name:?} in namespace {namespace:?}: a host has the SealedSecrets and \
-                 ExternalSecrets of its own namespaces, as the repository says"
+                "there is no SealedSecret {name:?} in namespace {namespace:?}: a host has those of its own groups, as \
+                 the repository says"
             )),
         }
     }

@@ -79,6 +79,8 @@ pub struct External {
     /// What the last pass was asked for, each with its version.
     current: HashMap<Full, String>,
     versions: RandomState,
+    /// Whether the disk stays as it is.
+    is_trial: bool,
 }
 
 impl External {
@@ -88,12 +90,27 @@ impl External {
         let Settings { host, keyring, state, file_stores, meter } = settings;
         let cache = state.map(|state| Arc::new(Cache::new(state.join(FOLDER), host.clone())));
         let (known, current, versions) = (HashMap::new(), HashMap::new(), RandomState::new());
-        Self { host, keyring, cache, file_stores, sessions: Sessions::new(meter), known, current, versions }
+        Self {
+            host,
+            keyring,
+            cache,
+            file_stores,
+            sessions: Sessions::new(meter),
+            known,
+            current,
+            versions,
+            is_trial: false,
+        }
     }
 
     /// Takes other keys from now on.
     pub fn set_keyring(&mut self, keyring: Arc<Keyring>) {
         self.keyring = keyring;
+    }
+
+    /// Writes nothing from now on: for a look at what would be.
+    pub const fn leave_disk(&mut self) {
+        self.is_trial = true;
     }
 
     /// Forgets what the last pass was not asked for, in memory and on the disk. To be called once its commit has proven
@@ -107,7 +124,7 @@ impl External {
             }
         }
         self.current = current;
-        if let Some(cache) = self.cache.clone() {
+        if let Some(cache) = self.cache.clone().filter(|_| !self.is_trial) {
             let of = |(full, known): (&Full, &Known)| {
                 known.on_disk().map(|version| (full.clone(), version.to_owned())).collect::<Vec<_>>()
             };
@@ -186,7 +203,8 @@ impl External {
 
     /// Keeps on the disk what is not there as it is in memory.
     async fn store(&mut self, fulls: &[Full]) {
-        let Some((cache, recipient)) = self.cache.clone().zip(self.keyring.active().cloned()) else { return };
+        let cache = self.cache.clone().filter(|_| !self.is_trial);
+        let Some((cache, recipient)) = cache.zip(self.keyring.active().cloned()) else { return };
         let known = fulls.iter().filter_map(|full| self.known.get(full).map(|known| (full, known)));
         let (mut stored, mut removed) = (Vec::new(), Vec::new());
         for (full, known) in known {

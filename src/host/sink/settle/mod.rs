@@ -13,7 +13,6 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::AtFlags;
-use rustix::io::Errno;
 
 use super::error::Error;
 use super::file;
@@ -39,6 +38,9 @@ pub struct Settled {
     /// What could not be done; the rest was.
     pub problems: Vec<Problem>,
 }
+
+/// Folders that are open at a time, below the usual limit of open files.
+const MOST_OPEN: usize = 64;
 
 /// Settles one generation.
 pub(super) struct Settler<'a> {
@@ -94,7 +96,11 @@ impl<'a> Settler<'a> {
                 self.ledger.set(&path, Claim { stage: Stage::Leaving, ..claim });
             }
         }
-        self.ledger.save()
+        let saved = self.ledger.save();
+        if saved.is_err() {
+            self.ledger.revert();
+        }
+        saved
     }
 
     /// Does it.
@@ -112,10 +118,7 @@ impl<'a> Settler<'a> {
                 self.settled.problems.push(problem(path, &why));
             }
         }
-        for (path, folder) in &self.touched {
-            let synced = self.settings.probe.around("folder", || run::sync_folder(folder.as_fd()));
-            synced.map_err(Error::when("write", path))?;
-        }
+        self.sync()?;
         self.ledger.save()?;
         Ok(self.settled)
     }
@@ -128,7 +131,10 @@ impl<'a> Settler<'a> {
 
     fn before(&mut self, path: &Path) -> Before {
         let Ok(spot) = self.walker.find(path) else { return Before::Nothing };
-        let Some(folder) = spot.fd() else { return Before::Nothing };
+        let Some(folder) = spot.fd() else {
+            self.claim_folders(&spot, path);
+            return Before::Nothing;
+        };
         match look(folder, &spot.name) {
             Ok(Found::Link(target)) if target == self.run.link_target(path) => Before::Nothing,
             Ok(Found::Link(_) | Found::File(_)) if exists(folder, &backup(&spot.name)) => Before::SomethingWithoutRoom,
@@ -137,16 +143,38 @@ impl<'a> Settler<'a> {
         }
     }
 
+    /// Says that the folders that are missing above a path will be ours; whether that is news.
+    fn claim_folders(&mut self, spot: &Spot, path: &Path) -> bool {
+        let missing = path.ancestors().skip(1).take(spot.folder.missing.len());
+        let mut news = false;
+        for folder in missing {
+            news |= self.ledger.add_folder(folder);
+        }
+        news
+    }
+
     fn has_backup(&mut self, path: &Path) -> bool {
         let found = self.walker.find_ours(path);
         found.is_ok_and(|spot| spot.fd().is_some_and(|folder| exists(folder, &backup(&spot.name))))
     }
 
-    /// Remembers to make what was renamed in a folder last.
-    fn touch(&mut self, spot: &Spot) -> Result<(), Errno> {
+    /// Remembers to make what was renamed in a folder last: copies, which a boot may need, and removals, which the
+    /// ledger forgets. A link that is lost is made again.
+    fn touch(&mut self, spot: &Spot) -> std::io::Result<()> {
         if !self.touched.contains_key(&spot.folder.real) {
+            if self.touched.len() >= MOST_OPEN {
+                self.sync().map_err(std::io::Error::other)?;
+            }
             let again = rustix::io::fcntl_dupfd_cloexec(&spot.folder.fd, 0)?;
             self.touched.insert(spot.folder.real.clone(), again);
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        for (path, folder) in std::mem::take(&mut self.touched) {
+            let synced = self.settings.probe.around("folder", || run::sync_folder(folder.as_fd()));
+            synced.map_err(Error::when("write", &path))?;
         }
         Ok(())
     }

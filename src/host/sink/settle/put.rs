@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, Mode, RenameFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::super::file;
+use super::super::file::{self, Last};
 use super::super::ledger::{Claim, Stage};
 use super::super::manifest::Entry;
 use super::super::stage::explain;
@@ -63,7 +63,9 @@ impl Settler<'_> {
             drop(file::remove(folder, &temporary(&spot.name)));
         }
         made?;
-        self.touch(&spot).map_err(|error| io::Error::from(error).to_string())?;
+        if entry.place == Place::Copy {
+            self.touch(&spot).map_err(|error| error.to_string())?;
+        }
         self.ledger.set(path, Claim { stage: Stage::Placed, ..claim });
         self.settled.put.push(path.to_owned());
         Ok(())
@@ -108,7 +110,7 @@ impl Settler<'_> {
     ) -> io::Result<()> {
         let new = temporary(name);
         file::remove(folder, &new)?;
-        self.settings.probe.around("new copy", || file::create(folder, &new, entry.rights(), bytes, true))?;
+        file::create(folder, &new, entry.rights(), bytes, Last::OnDisk, self.settings.probe)?;
         let renamed = self.settings.probe.around("copy", || match nothing {
             true => rustix::fs::renameat_with(folder, &new, folder, name, RenameFlags::NOREPLACE),
             false => rustix::fs::renameat(folder, &new, folder, name),
@@ -135,6 +137,11 @@ impl Settler<'_> {
                 io::Error::from(error)
             )
         })?;
+        // The second name outlasts a loss of power before the first is taken from it.
+        self.settings
+            .probe
+            .around("folder", || super::super::run::sync_folder(folder))
+            .map_err(|error| error.to_string())?;
         self.settled.kept.push((path.to_owned(), path.with_file_name(&kept)));
         // Known to the ledger before anything replaces it.
         if let Some(claim) = self.ledger.claim(path).filter(|claim| !claim.before) {
@@ -146,17 +153,12 @@ impl Settler<'_> {
 
     /// Makes the folders that are missing above a path, and says that they are ours before they are there.
     fn make_folders(&mut self, spot: &Spot, path: &Path) -> Result<(), String> {
-        let missing = &spot.folder.missing;
-        let parents = path.ancestors().skip(1).take(missing.len()).map(Path::to_path_buf).collect::<Vec<_>>();
-        let mut new = false;
-        for parent in parents {
-            new |= self.ledger.add_folder(parent);
-        }
-        if new {
+        // Mostly that was said before the flip; what was removed meanwhile can make more of them necessary.
+        if self.claim_folders(spot, path) {
             self.ledger.save().map_err(|error| error.to_string())?;
         }
         let mut here = rustix::io::fcntl_dupfd_cloexec(&spot.folder.fd, 0).map_err(told)?;
-        for name in missing {
+        for name in &spot.folder.missing {
             let made = self.settings.probe.around("make folder", || super::run::make_folder(here.as_fd(), name, 0o755));
             here = match made {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
