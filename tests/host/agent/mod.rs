@@ -159,6 +159,27 @@ fn one_bad_value_keeps_its_last_good_file_and_the_others_go_on() {
 }
 
 #[test]
+fn a_key_that_comes_later_opens_what_did_not() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    let new = bulla::seal::Identity::generate_x25519().unwrap();
+    let key = new.to_file_text(jiff::Timestamp::now()).unwrap();
+    let old = std::mem::replace(&mut host.identity, new);
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "for-the-new-key"), ("user", "sam")]));
+    host.identity = old;
+    host.commit("Sealed to the next key");
+    assert_eq!(host.ask(&Request::Sync).status.condition, Condition::Degraded);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+    let path = host.path("host.key");
+    let both = format!("{}\n{}", fs::read_to_string(&path).unwrap(), key.as_str());
+    fs::write(&path, both).unwrap();
+    let answer = host.ask(&Request::Sync);
+    assert_eq!(answer.status.condition, Condition::InSync, "{}", answer.message);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some("for-the-new-key"));
+}
+
+#[test]
 fn changes_by_hand_are_put_back_and_what_is_declared_no_more_is_gone() {
     let mut host = Host::new("");
     first(&host, "true");
