@@ -94,7 +94,9 @@ pub enum FetchError {
         missing: Vec<CommitId>,
     },
     /// A file that is not a whole bundle.
-    #[error("{url} is not a whole bundle: wait until the copy has ended, or make it anew (`git bundle verify FILE`): {text}")]
+    #[error(
+        "{url} is not a whole bundle: wait until the copy has ended, or make it anew (`git bundle verify FILE`): {text}"
+    )]
     HalfBundle {
         /// Where.
         url: String,

@@ -69,13 +69,13 @@ impl Machine {
         fs::write(self.run().join("systemd/system").join(name), text).unwrap();
     }
 
-    /// Its systemd, over its private socket (by way of one that may be used from outside).
+    /// Its systemd, over its bus.
     pub(crate) async fn manager(&self) -> Manager {
         Manager::connect(&self.settings()).await
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        Settings { sockets: Some(self.run().join("outside")), ..Settings::new(ManagerKind::Systemd) }
+        Settings { sockets: Some(self.run()), ..Settings::new(ManagerKind::Systemd) }
     }
 
     /// Its systemd by `systemctl`, which runs inside.

@@ -17,7 +17,8 @@ fn findings(files: &[(&str, &str)]) -> Vec<String> {
     for (path, text) in files {
         write(folder.path(), path, text);
     }
-    let done = check(&[folder.path().to_path_buf()], &Options::default()).unwrap();
+    let done = check(&[folder.path().to_path_buf()], &Options::default()).unwrap_or_default();
+    assert!(done.counts.files > 0, "nothing was looked at");
     let ours = done.findings.iter().filter(|found| found.rule.id.starts_with("host"));
     ours.map(|found| {
         let (line, column) = (found.line.unwrap_or_default(), found.column.unwrap_or_default());
