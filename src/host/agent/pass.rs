@@ -108,10 +108,12 @@ impl Agent {
                 }
             }
         }
-        // After a reboot, or a flip that was cut off: the last good commit is to be there in any case.
+        // After a reboot, or a flip that was cut off: the last good commit is to be there in any case, and its services
+        // know of it.
         let Some(good) = good else { return };
         // What could not be made before may be possible now: a key or a user came.
-        if in_use.as_ref() != Some(&good) || !self.status.problems.is_empty() {
+        let is_whole = self.status.problems.is_empty() && self.untold.is_empty();
+        if in_use.as_ref() != Some(&good) || !is_whole {
             let why = if in_use.is_none() { Why::Boot } else { Why::Again };
             self.take_again(&good, why).await;
         }

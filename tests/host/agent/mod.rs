@@ -1,6 +1,7 @@
 //! The agent as a whole: its own process, a real repository, real files.
 
 mod bench;
+mod kill;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

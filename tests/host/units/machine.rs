@@ -14,6 +14,9 @@ use bulla::host::units::{Manager, Settings};
 use crate::servers::leash::{End, Leash};
 use crate::servers::servers;
 
+/// How a program is started inside.
+const INSIDE: [&str; 7] = ["nsenter", "-t", "PID", "-m", "-p", "-C", "--"];
+
 /// A machine, gone when it is dropped.
 pub(crate) struct Machine {
     leash: Leash,
@@ -24,7 +27,16 @@ pub(crate) struct Machine {
 impl Machine {
     /// Starts it, with these units, and waits until its systemd answers.
     pub(crate) async fn start(units: &[(&str, &str)]) -> Self {
-        let folder = tempfile::Builder::new().prefix("bulla-test-").tempdir().unwrap();
+        Self::begin(tempfile::Builder::new().prefix("bulla-test-").tempdir().unwrap(), units, None).await
+    }
+
+    /// The same with a `/run` in memory, and with what is in the folders `etc`, `var`, `sbin` and `srv` of `furniture`.
+    pub(crate) async fn furnished(units: &[(&str, &str)], furniture: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("bulla-test-").tempdir_in("/dev/shm").unwrap();
+        Self::begin(folder, units, Some(furniture)).await
+    }
+
+    async fn begin(folder: tempfile::TempDir, units: &[(&str, &str)], furniture: Option<&Path>) -> Self {
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("run/systemd/system")).unwrap();
         fs::create_dir(at("root")).unwrap();
@@ -32,7 +44,7 @@ impl Machine {
             fs::write(at("run/systemd/system").join(name), text).unwrap();
         }
         let mut command = Command::new(servers::script("machine"));
-        command.args([at("run"), at("root")]);
+        command.args([at("run"), at("root")]).args(furniture);
         let end = End { grace: Duration::from_secs(5), remove: None };
         let leash = Leash::spawn("machine", &command, &at("log"), end);
         let mut machine = Self { leash, log: at("log"), folder };
@@ -69,8 +81,22 @@ impl Machine {
     /// Its systemd by `systemctl`, which runs inside.
     pub(crate) async fn by_systemctl(&self) -> Manager {
         let pid = self.init().to_string();
-        let inside = ["nsenter", "-t", &pid, "-m", "-p", "-C", "--", "systemctl"].map(str::to_owned).to_vec();
+        let inside = [&INSIDE[..], &["systemctl"]].concat().iter().map(|word| word.replace("PID", &pid)).collect();
         Manager::connect(&Settings { systemctl: inside, bus: false, ..self.settings() }).await
+    }
+
+    /// A program inside.
+    pub(crate) fn command(&self, argv: &[&str]) -> Command {
+        let pid = self.init().to_string();
+        let mut words = INSIDE.iter().map(|word| word.replace("PID", &pid));
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args(argv);
+        command
+    }
+
+    /// A file inside.
+    pub(crate) fn inside(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.init()))
     }
 
     /// Its systemd's process, seen from here: the one whose `/run` is ours.
