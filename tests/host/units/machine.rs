@@ -108,7 +108,7 @@ impl Machine {
         let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         numbers
             .filter(|pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "systemd\n"))
-            .find(|pid| id(&PathBuf::from(format!("/proc/{pid}/root/run"))) == ours)
+            .find(|pid| id(&Path::new("/proc").join(pid.to_string()).join("root").join("run")) == ours)
             .unwrap_or_else(|| panic!("no systemd of this machine:\n{}", self.said()))
     }
 
