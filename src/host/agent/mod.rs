@@ -103,6 +103,8 @@ pub struct Agent {
     status: Status,
     /// The services of the generation in use: they are told when it is gone back to.
     services: Vec<Service>,
+    /// The commit that this agent itself has read: what it asks for besides files is in memory only.
+    known: Option<CommitId>,
     /// Changes of files that services were not told of yet: an earlier agent was killed between the flip and that.
     untold: Vec<units::Change>,
     /// A tip that may be taken although it is no descendant of the last good commit.
@@ -171,6 +173,7 @@ impl Agent {
             state,
             status,
             services: Vec::new(),
+            known: None,
             untold,
             accepted: None,
             refresh: None,

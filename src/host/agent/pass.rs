@@ -108,12 +108,13 @@ impl Agent {
                 }
             }
         }
-        // After a reboot, or a flip that was cut off: the last good commit is to be there in any case, and its services
-        // know of it.
         let Some(good) = good else { return };
+        // After a reboot, or a flip that was cut off: the last good commit is to be there in any case.
+        let is_there = in_use.as_ref() == Some(&good);
         // What could not be made before may be possible now: a key or a user came.
         let is_whole = self.status.problems.is_empty() && self.untold.is_empty();
-        if in_use.as_ref() != Some(&good) || !is_whole {
+        // After a start it is read once more: credentials, services and when values are due again are in memory only.
+        if !is_there || !is_whole || self.known.as_ref() != Some(&good) {
             let why = if in_use.is_none() { Why::Boot } else { Why::Again };
             self.take_again(&good, why).await;
         }

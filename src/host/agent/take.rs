@@ -13,7 +13,7 @@ use super::words::{told, view};
 use super::{Agent, Good};
 use crate::host::command::Scrubber;
 use crate::host::declared::declare;
-use crate::host::desired::{Desired, Problem};
+use crate::host::desired::{Desired, Problem, Service};
 use crate::host::gate::{self, Isolation};
 use crate::host::repository::CommitId;
 use crate::host::sink::{Flipped, Manifest, Staged};
@@ -163,8 +163,12 @@ impl Agent {
                 return Taken::Refused(format!("{refused}; and the files cannot go back: {}", super::chain(&error)));
             }
         };
-        // Those who were told of the new files are told of the old ones; what ended over it starts again.
-        let asked = Asked { services: &self.services, units: &[], changes: &changes, credentials: &credentials };
+        // Those who were told of the new files are told of the old ones, also those that only the new commit has, or that
+        // this agent has not read of yet; what ended over it starts again.
+        let mut services = self.services.clone();
+        let is_new = |service: &Service| self.services.iter().all(|known| known.name != service.name);
+        services.extend(desired.services.into_iter().filter(is_new));
+        let asked = Asked { services: &services, units: &[], changes: &changes, credentials: &credentials };
         let undone = self.manager.carry_out(&units::plan(&asked), true, &scrubber).await;
         self.note_untold(Vec::new());
         let failed = undone.failures.first().map(super::chain_of);
@@ -177,6 +181,7 @@ impl Agent {
     async fn arrived(&mut self, commit: &CommitId, desired: Desired, problems: Vec<Problem>) {
         self.note_untold(Vec::new());
         self.services = desired.services;
+        self.known = Some(commit.clone());
         self.status.problems = problems;
         self.status.services = self.look_at_services().await;
         let manifest = self.with_sink(|sink| sink.current().clone()).await;

@@ -109,6 +109,33 @@ fn a_commit_that_is_not_well_is_gone_back_from_and_not_tried_again_and_a_revert_
 }
 
 #[test]
+fn an_agent_that_was_started_anew_knows_what_is_wrong_and_whom_to_tell() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    // One file that cannot be made.
+    host.write("web/more.yaml", "apiVersion: bulla.dev/v1alpha1\nkind: Host\nmetadata: {name: more, namespace: web}\nspec:\n  files:\n  - {path: /etc/more, secret: {name: absent, key: k}}\n");
+    host.commit("A file of nothing");
+    assert_eq!(host.ask(&Request::Sync).status.condition, Condition::Degraded);
+    let before = host.status();
+    host.kill();
+    host.start();
+    let after = host.status();
+    assert_eq!((after.condition, after.problems, after.services), (before.condition, before.problems, before.services));
+    assert_eq!(after.generation, before.generation);
+    let told_before = told(&host);
+    // A bad commit, taken by an agent that has read nothing else.
+    host.kill();
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "bad"), ("user", "sam")]));
+    host.write("web/host.yaml", &declared(FILES, &service(&host, "false")));
+    let bad = host.commit("Broken");
+    assert!(!host.controller(&["--once"]).status.success());
+    assert_eq!(host.status().bad[0].commit, bad);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+    assert_eq!(told(&host), told_before + 2, "told of the new files, and of the old ones again");
+}
+
+#[test]
 fn what_validate_refuses_was_never_there() {
     let mut host = Host::new("");
     first(&host, "true");
