@@ -239,7 +239,8 @@ impl Config {
         let access = &self.repository.access;
         let files = [&access.password_file, &access.ssh_key, &access.known_hosts, &access.ca_file];
         let signatures = self.repository.signatures.as_ref();
-        let signers = signatures.map(|signatures| [&signatures.allowed_signers, &signatures.revoked, &signatures.gpg_home]);
+        let signers =
+            signatures.map(|signatures| [&signatures.allowed_signers, &signatures.revoked, &signatures.gpg_home]);
         let hook = self.hook.as_ref().map(|hook| &hook.secret_file);
         let notify = self.notify.as_ref();
         let all = [&self.state, &self.run].into_iter().chain(&self.identities);

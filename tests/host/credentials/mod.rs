@@ -109,7 +109,8 @@ except PermissionError:
 "#;
     let at = socket.clone();
     // Not a wrapper in the home of root, which nobody else may run.
-    let found = std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+    let found =
+        std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
     let own = String::from_utf8(found.stdout).unwrap().trim().to_owned();
     let python = if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3".to_owned() } else { own };
     let ask = move |user: u32, number: &str| {
