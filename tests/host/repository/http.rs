@@ -69,6 +69,9 @@ fn answer(
         }
         head.push(line.trim().to_owned());
     }
+    if head.is_empty() {
+        return Ok(());
+    }
     heard.lock().unwrap().push(head.join("\n"));
     let header = |name: &str| {
         let found =
