@@ -109,7 +109,7 @@ impl Host {
         self.command(flags).output().unwrap()
     }
 
-    fn command(&self, flags: &[&str]) -> Command {
+    pub(crate) fn command(&self, flags: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bulla-controller"));
         command.arg("host").arg("--config").arg(self.path("host.yaml")).args(flags).stdin(Stdio::null());
         command
