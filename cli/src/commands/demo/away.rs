@@ -49,7 +49,10 @@ pub(super) fn rotate(stage: &Stage, host: &mut Host) -> Outcome {
 }
 
 pub(super) fn stick(stage: &Stage) -> Outcome {
-    stage.step("The bad day, without network", "frodo burnt down; there is a stick with the repository, and the key in the safe")?;
+    stage.step(
+        "The bad day, without network",
+        "frodo burnt down; there is a stick with the repository, and the key in the safe",
+    )?;
     stage.git_typed(&["bundle", "create", "../infra.bundle", "main"])?;
     let settings = format!(
         "name: camelot\ngroups: [web]\nidentities: [../recovery.key]\nrepository: {{url: ../infra.bundle}}\n{}",

@@ -84,7 +84,7 @@ impl Stage {
     /// Begins a step.
     pub(super) fn step(&self, title: &str, about: &str) -> Outcome {
         self.steps.set(self.steps.get() + 1);
-        output::print(&format!("\n{HEAD}{}. {title}{HEAD:#} {DIM}{about}{DIM:#}\n", self.steps.get()))
+        output::print(&format!("\n{HEAD}{}. {title}:{HEAD:#} {DIM}{about}{DIM:#}\n", self.steps.get()))
     }
 
     /// Says what happened.
