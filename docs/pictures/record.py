@@ -56,7 +56,7 @@ def settle(text):
     text = re.sub(r"bulla-demo-[A-Za-z0-9]{4}\b", "bulla-demo", text)
     given = set()
     for digits in (40, 16, 12, 8):
-        for found in re.findall(rf"\b[0-9a-f]{{{digits}}}\b", text):
+        for found in re.findall(rf"(?:(?<=\x1b\[\dm)|\b)[0-9a-f]{{{digits}}}\b", text):
             if found.isdigit() or found in given or found not in text:
                 continue
             name = hashlib.sha256(b"%d" % len(given)).hexdigest()
@@ -67,6 +67,7 @@ def settle(text):
                     given.add(name[:part])
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8080", text)
     text = re.sub(r"after \d+ ms", "after 104 ms", text)
+    text = re.sub(r"\(\d\.\d\d s\)", "(0.03 s)", text)
     text = re.sub(r"\(asked \d+ s ago\)", "(asked 0 s ago)", text)
     text = re.sub(r"since \d+ s ago", "since 0 s ago", text)
     return re.sub(r"\b20\d\d-\d\d-\d\d\b", "2026-11-21", text)
