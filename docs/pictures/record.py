@@ -8,6 +8,8 @@ printed, slowed down to be read, and the picture scrolls. Folders, ids and keys 
 changed, so that two recordings differ only where the program does. Only Python is needed.
 """
 
+import fcntl
+import hashlib
 import html
 import os
 import pathlib
@@ -15,6 +17,7 @@ import pty
 import re
 import struct
 import sys
+import termios
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -34,9 +37,6 @@ def record(command):
         os.environ.update(TERM="xterm-256color", COLUMNS=str(COLUMNS))
         os.environ.pop("NO_COLOR", None)
         os.execvp(command[0], command)
-    import fcntl
-    import termios
-
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     said = b""
     while True:
@@ -54,16 +54,20 @@ def record(command):
 def settle(text):
     """Names for what is by chance: folders, keys, commits, ports, times."""
     text = re.sub(r"bulla-demo-[A-Za-z0-9]{4}\b", "bulla-demo", text)
-    for pattern in (r"\b[0-9a-f]{40}\b", r"\b[0-9a-f]{16}\b", r"\b[0-9a-f]{12}\b", r"\b[0-9a-f]{8}\b"):
-        seen = {}
-        for found in re.findall(pattern, text):
-            if not found.isdigit():
-                seen.setdefault(found, None)
-        for number, found in enumerate(seen, 1):
-            # The beginning of a longer one stays the beginning of it.
-            text = text.replace(found, ("%x" % (number * 0x9E3779B97F4A7C15F39CC0605CEDC834)).rjust(40, "5")[-len(found):])
+    given = set()
+    for digits in (40, 16, 12, 8):
+        for found in re.findall(rf"(?:(?<=\x1b\[\dm)|\b)[0-9a-f]{{{digits}}}\b", text):
+            if found.isdigit() or found in given or found not in text:
+                continue
+            name = hashlib.sha256(b"%d" % len(given)).hexdigest()
+            # The beginning of an id stays the beginning of it.
+            for part in (digits, 12, 8):
+                if part <= digits:
+                    text = text.replace(found[:part], name[:part])
+                    given.add(name[:part])
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8080", text)
     text = re.sub(r"after \d+ ms", "after 104 ms", text)
+    text = re.sub(r"\(\d\.\d\d s\)", "(0.03 s)", text)
     text = re.sub(r"\(asked \d+ s ago\)", "(asked 0 s ago)", text)
     text = re.sub(r"since \d+ s ago", "since 0 s ago", text)
     return re.sub(r"\b20\d\d-\d\d-\d\d\b", "2026-11-21", text)

@@ -32,7 +32,8 @@ impl App {
     pub(super) fn start(configuration: &Path, reloads: &Path) -> Outcome<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).or_usage("listening on 127.0.0.1")?;
         let app = Self { address: listener.local_addr()?, reloads: reloads.to_path_buf(), loaded: Arc::default() };
-        let (loaded, reloads, configuration) = (Arc::clone(&app.loaded), reloads.to_path_buf(), configuration.to_path_buf());
+        let (loaded, reloads, configuration) =
+            (Arc::clone(&app.loaded), reloads.to_path_buf(), configuration.to_path_buf());
         std::thread::Builder::new().name("application".to_owned()).spawn(move || {
             for stream in listener.incoming().flatten() {
                 let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);

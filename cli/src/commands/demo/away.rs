@@ -35,17 +35,24 @@ pub(super) fn rotate(stage: &Stage, host: &mut Host) -> Outcome {
         "the host has the new key's commit; no value changed, so no file did and nobody was told",
     )?;
     let drill = ["host", "drill", "--host", "frodo", "--group", "web", "--identity"];
-    let with = |key| stage.bulla_says(&[&drill[..], &[key]].concat());
+    let with = |key| {
+        let said = stage.bulla_says(&[&drill[..], &[key]].concat())?;
+        stage.show(said.text.lines().next().unwrap_or_default())?;
+        Ok::<_, crate::failure::Failure>(said)
+    };
     let (new, old) = (with("../frodo/host-2.key")?, with("../frodo/host.key")?);
     let recovered = stage.bulla_quietly(&["open", FILE, "--identity", "../recovery.key", "--key", "password"], "")?;
     stage.check(
         new.done && !old.done && recovered == SECOND,
-        "the new key alone makes every file of the host, the old one none; the recovery key still opens",
+        "the new key alone opens what the host needs, the old one nothing; the recovery key still opens",
     )
 }
 
 pub(super) fn stick(stage: &Stage) -> Outcome {
-    stage.step("The bad day, without network", "frodo burnt down; there is a stick with the repository, and the key in the safe")?;
+    stage.step(
+        "The bad day, without network",
+        "frodo burnt down; there is a stick with the repository, and the key in the safe",
+    )?;
     stage.git_typed(&["bundle", "create", "../infra.bundle", "main"])?;
     let settings = format!(
         "name: camelot\ngroups: [web]\nidentities: [../recovery.key]\nrepository: {{url: ../infra.bundle}}\n{}",

@@ -27,13 +27,18 @@ fn has(host: &Host, password: &str, token: &str) -> Outcome<bool> {
 }
 
 pub(super) fn arrive(stage: &Stage, host: &mut Host, commit: &str) -> Outcome {
-    stage.step("The agent starts", "elsewhere `systemctl enable --now bulla-host`; here its code runs in this process")?;
+    stage.step(
+        "The agent starts",
+        "elsewhere `systemctl enable --now bulla-host`; here its code runs in this process",
+    )?;
     host.start()?;
     stage.show(&stage.bulla(&["host", "status", "--files"], "")?)?;
     let path = host.declared(APP);
     stage.say(&format!("{APP} → {}", fs::read_link(&path)?.display()))?;
     if !stage.is_in_memory() {
-        stage.say("(there is no memory here that everybody may write to: files are on the disk, which a host refuses)")?;
+        stage.say(
+            "(there is no memory here that everybody may write to: files are on the disk, which a host refuses)",
+        )?;
     }
     let mode = |path: &str| Ok::<_, std::io::Error>(fs::metadata(host.declared(path))?.permissions().mode() & 0o7777);
     let modes = [mode(APP)?, mode(PASSWORD)?];

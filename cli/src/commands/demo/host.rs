@@ -19,6 +19,8 @@ use crate::output::{self, Access};
 pub(super) const SETTINGS: &str = "frodo/host.yaml";
 /// How long anything may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// As much as the first thread of a program has: in builds without optimisation the agent needs more than other threads do.
+const STACK: usize = 8 << 20;
 
 /// A host, with an application on it.
 pub(super) struct Host {
@@ -68,7 +70,7 @@ impl Host {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let runtime = cluster::runtime()?;
-        let thread = std::thread::Builder::new().name("agent".to_owned());
+        let thread = std::thread::Builder::new().name("agent".to_owned()).stack_size(STACK);
         let thread = thread.spawn(move || runtime.block_on(agent::follow(config, &file, None, stopped)))?;
         self.agent = Some(Agent { stop, thread });
         let end = Instant::now() + PATIENCE;

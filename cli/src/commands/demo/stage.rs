@@ -35,11 +35,12 @@ pub(super) struct Said {
 impl Stage {
     /// Makes the folders and an empty repository.
     pub(super) fn set() -> Outcome<Self> {
-        let made = || tempfile::Builder::new().prefix("bulla-demo-").rand_bytes(4);
-        let folder = made().tempdir()?;
+        let mut made = tempfile::Builder::new();
+        made.prefix("bulla-demo-").rand_bytes(4);
+        let folder = made.tempdir()?;
         let root = fs::canonicalize(folder.path())?;
         let memory = Some(Path::new(MEMORY)).filter(|memory| is_memory(memory));
-        let memory = memory.and_then(|memory| made().tempdir_in(memory).ok());
+        let memory = memory.and_then(|memory| made.tempdir_in(memory).ok());
         let run = memory.as_ref().map_or_else(|| root.join("run"), |memory| memory.path().to_path_buf());
         let folders = RefCell::new([Some(folder), memory].into_iter().flatten().collect());
         let stage = Self { folders, root, run, program: std::env::current_exe()?, steps: Cell::new(0) };
@@ -83,7 +84,7 @@ impl Stage {
     /// Begins a step.
     pub(super) fn step(&self, title: &str, about: &str) -> Outcome {
         self.steps.set(self.steps.get() + 1);
-        output::print(&format!("\n{HEAD}{}. {title}{HEAD:#} {DIM}{about}{DIM:#}\n", self.steps.get()))
+        output::print(&format!("\n{HEAD}{}. {title}:{HEAD:#} {DIM}{about}{DIM:#}\n", self.steps.get()))
     }
 
     /// Says what happened.
@@ -136,8 +137,7 @@ impl Stage {
 
     /// Runs Git in the repository, shown as it would be typed.
     pub(super) fn git_typed(&self, arguments: &[&str]) -> Outcome<String> {
-        let quoted: Vec<_> = arguments.iter().map(|it| if it.contains(' ') { format!("\"{it}\"") } else { (*it).into() });
-        self.typed(&format!("git {}", quoted.collect::<Vec<_>>().join(" ")))?;
+        self.typed(&format!("git {}", arguments.join(" ")))?;
         self.git(arguments)
     }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::config;
 use crate::args::{HostStatusArguments, Report};
-use crate::failure::{Failure, OrFail as _, Outcome, refuse, usage};
+use crate::failure::{Failure, Outcome, refuse, usage};
 use crate::output::{self, BAD, DIM, GOOD, HEAD, WARN};
 
 /// An agent that said nothing for so many seconds hangs or is gone.
