@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::take::Taken;
 use super::{Agent, Error};
 use crate::host::config::Config;
 use crate::host::desired::Problem;
@@ -53,6 +54,9 @@ impl Agent {
         preview.changes = coming.staged.changes().to_vec();
         preview.problems.clone_from(&coming.problems);
         preview.steps = coming.plan.steps.iter().map(ToString::to_string).collect();
-        self.validate(&coming).await
+        match self.validate(&coming).await {
+            Ok(()) | Err(Taken::Done(_)) => Ok(()),
+            Err(Taken::Refused(why) | Taken::Failed(why)) => Err(why),
+        }
     }
 }

@@ -61,6 +61,7 @@ pub async fn follow(
 ) -> Result<(), Error> {
     let mut agent = Agent::open(config, file).await?;
     agent.accepted = accept_rewrite;
+    agent.status.follows = true;
     let mut tasks = JoinSet::new();
     let (asked, mut requests) = mpsc::channel(16);
     let pushed = Arc::new(Notify::new());
@@ -262,12 +263,16 @@ impl Agent {
         let Ok(commit) = previous.commit.parse::<CommitId>() else {
             return self.no("the commit before is not known any more".to_owned());
         };
+        // First of all, so that a kill does not lead forward again.
+        self.state.condemn(present.as_str(), "it was gone back from by hand".to_owned(), Timestamp::now());
+        self.save();
         self.take_again(&commit, Why::Again).await;
         if self.good().as_ref() != Some(&commit) {
+            self.state.bad.retain(|bad| bad.commit != present.as_str());
+            self.save();
             let why = self.status.refused.clone().unwrap_or_default();
             return self.no(format!("commit {} cannot be gone back to: {why}", commit.short()));
         }
-        self.state.condemn(present.as_str(), "it was gone back from by hand".to_owned(), Timestamp::now());
         self.state.previous = None;
         self.save();
         self.settle_condition();

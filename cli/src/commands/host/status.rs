@@ -32,12 +32,21 @@ pub(super) fn run(arguments: &HostStatusArguments) -> Outcome {
         Report::Json => output::print_json(&status)?,
         Report::Text => output::print(&text(&status, arguments.files))?,
     }
+    if status.follows && !runs(status.pid) {
+        return Err(refuse!("the agent that said so does not run any more: start bulla-host.service"));
+    }
     match status.condition {
         Condition::InSync => Ok(()),
         Condition::Starting | Condition::Degraded | Condition::Behind | Condition::RolledBack => {
             Err(refuse!("the host is not as its repository says: {}", status.message))
         }
     }
+}
+
+/// Whether the agent's process is there; another one may have its number by now.
+fn runs(pid: u32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| name.starts_with("bulla"))
 }
 
 const fn style(condition: Condition) -> Style {
@@ -89,6 +98,9 @@ fn write_text(out: &mut String, status: &Status, with_files: bool) -> std::fmt::
     }
     for service in &status.services {
         writeln!(out, "  service     {} {DIM}{}{DIM:#} {}", service.name, service.unit, service.state)?;
+    }
+    for drifted in &status.drifted {
+        writeln!(out, "  by hand     {WARN}{drifted}{WARN:#}")?;
     }
     if status.drifts > 0 {
         let last = status.last_drift.as_deref().unwrap_or_default();
