@@ -140,11 +140,10 @@ impl Server {
         loop {
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             match self.listener.accept().await {
-                Ok((stream, from)) => {
+                Ok((stream, _)) => {
                     let credentials = self.credentials.clone();
-                    let from = from.as_abstract_name().map(<[u8]>::to_vec);
                     tokio::spawn(async move {
-                        let answered = timeout(PATIENCE, answer(stream, from.as_deref(), &credentials)).await;
+                        let answered = timeout(PATIENCE, answer(stream, &credentials)).await;
                         if !matches!(answered, Ok(Ok(()))) {
                             tracing::warn!("a credential was asked for, and its answer not taken");
                         }
@@ -161,14 +160,16 @@ impl Server {
     }
 }
 
-async fn answer(mut stream: UnixStream, from: Option<&[u8]>, credentials: &Credentials) -> io::Result<()> {
+async fn answer(mut stream: UnixStream, credentials: &Credentials) -> io::Result<()> {
+    // Asked for anew: an accepted connection's address lacks its abstract name in tokio.
+    let from = stream.peer_addr()?;
     let peer = stream.peer_cred()?;
     let own = rustix::process::geteuid().as_raw();
     if peer.uid() != 0 && peer.uid() != own {
         tracing::warn!(uid = peer.uid(), pid = peer.pid(), "somebody else asked for a credential: not answered");
         return Ok(());
     }
-    let Some(Question { unit, name }) = from.and_then(question) else {
+    let Some(Question { unit, name }) = from.as_abstract_name().and_then(question) else {
         tracing::warn!(pid = peer.pid(), "a credential was asked for from an address that is not systemd's");
         return Ok(());
     };

@@ -12,6 +12,8 @@
 mod agent; // the program itself, which has both modes
 mod credentials;
 mod declared;
+#[cfg(feature = "kubernetes")]
+mod example;
 mod external;
 mod gate;
 mod packaging;

@@ -58,9 +58,11 @@ fn systemd_takes_every_unit_without_a_word() {
     // And says so where one is wrong.
     let file = root.path().join("usr/lib/systemd/system/bulla-host.service");
     let text = fs::read_to_string(&file).unwrap();
-    for (right, wrong) in
-        [("WatchdogSec=", "WatchdogSecs="), ("Type=notify", "Type=notifies"), ("/usr/bin/bulla", "bulla")]
-    {
+    for (right, wrong) in [
+        ("WatchdogSec=", "WatchdogSecs="),
+        ("Type=notify", "Type=notifies"),
+        ("ExecStart=/usr/bin/", "ExecStart=/nowhere/"),
+    ] {
         fs::write(&file, text.replace(right, wrong)).unwrap();
         assert!(verify(root.path(), "bulla-host.service").is_err(), "{wrong} is not seen");
     }

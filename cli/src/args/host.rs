@@ -26,7 +26,7 @@ pub(crate) enum HostVerb {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct HostPlace {
     /// The agent's settings
-    #[arg(long, env = "BULLA_HOST_CONFIG", default_value = bulla::host::config::FILE, value_name = "FILE")]
+    #[arg(long, env = "BULLA_HOST_CONFIG", default_value_os_t = bulla::host::config::default_file(), value_name = "FILE")]
     pub(crate) config: PathBuf,
 }
 

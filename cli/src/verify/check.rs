@@ -17,7 +17,7 @@ use super::file::{self, Seen};
 use super::known::{self, Keyring, Policy};
 use super::kustomize::{self, Build, Names, Sources, shown};
 use super::plan::{Plan, Task, resolved};
-use super::{duplicates, encoding, landing, rules};
+use super::{duplicates, encoding, host, landing, rules};
 use crate::external::Landed;
 use crate::failure::Outcome;
 use crate::files::{Files, is_manifest};
@@ -88,6 +88,18 @@ pub(super) struct Shared<'a> {
     pub(super) names: Names,
     /// Texts that count instead of what the files hold.
     texts: Texts,
+}
+
+impl Shared<'_> {
+    /// The text that counts instead of what a file holds.
+    pub(super) fn text(&self, path: &Path) -> Option<String> {
+        if self.texts.is_empty() {
+            return None;
+        }
+        let is_it = |known: &&PathBuf| std::path::absolute(known).is_ok_and(|known| known == path);
+        let known = self.texts.keys().find(is_it)?;
+        self.texts.get(known).map(|text| text.as_str().to_owned())
+    }
 }
 
 /// Texts by file.
@@ -179,14 +191,17 @@ fn run(plan: Plan, shared: &Shared<'_>) -> Check {
     let mut external = External::default();
     let mut written = Vec::new();
     let mut sources = Sources::new();
+    let (mut named_by_hosts, mut made) = (Vec::new(), Vec::new());
     for (task, mut seen) in tasks.into_iter().zip(seen) {
         if let (false, Some(resolved)) = (seen.sources.is_empty(), task.resolved) {
             sources.insert(resolved, std::mem::take(&mut seen.sources));
         }
         external.add(std::mem::take(&mut seen.documents), seen.stdin.take(), task.look.is_pulled_in);
+        made.append(&mut seen.made);
         if !task.look.is_checked {
             continue;
         }
+        named_by_hosts.append(&mut seen.named_by_hosts);
         check.checked.insert(called(&task.path));
         check.counts.files += usize::from(seen.is_ours);
         check.counts.sealed_secrets += seen.sealed_secrets;
@@ -196,6 +211,7 @@ fn run(plan: Plan, shared: &Shared<'_>) -> Check {
         written.append(&mut seen.written);
     }
     check.findings.extend(duplicates::in_folders(&written));
+    check.findings.extend(host::missing(&named_by_hosts, &made));
     drop(written);
     check.counts.kustomizations = roots.len();
     let built = roots.into_par_iter().map(|root| {

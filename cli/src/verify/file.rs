@@ -13,7 +13,7 @@ use super::duplicates::Written;
 use super::judge::{self, Judge, Landing};
 use super::kustomize::{Kind, Source, Target};
 use super::sealed::{self, Sealed};
-use super::{leak, rules, template, values};
+use super::{host, leak, rules, template, values};
 use crate::document::DocumentError;
 use crate::external::{Documents, Take};
 use crate::findings::{Finding, Note};
@@ -56,6 +56,9 @@ pub(super) struct Seen {
     pub(super) written: Vec<Written>,
     /// Its objects, for builds.
     pub(super) sources: Vec<Source>,
+    /// Secrets that its Host documents name, and those that its objects make.
+    pub(super) named_by_hosts: Vec<host::Reference>,
+    pub(super) made: Vec<host::Made>,
     /// The text of standard input, which cannot be read again.
     pub(super) stdin: Option<Zeroizing<String>>,
 }
@@ -66,7 +69,8 @@ pub(super) fn look(path: &Path, named: &str, text: &str, shared: &Shared<'_>, lo
     let unfilled = unfilled(text);
     let text = unfilled.as_deref().map_or(text, String::as_str);
     let is_external = mentions(text, &EXTERNAL_KINDS);
-    seen.is_ours = mentions(text, &KINDS);
+    let is_host = text.contains("bulla.dev/") && mentions(text, &["Host"]);
+    seen.is_ours = is_host || mentions(text, &KINDS);
     if !seen.is_ours && !is_external && !look.patches_secrets && !is_worth_a_look(text) {
         return seen;
     }
@@ -174,8 +178,12 @@ impl Reader<'_> {
         for object in outline.all().filter(|view| view.is_map() && !view.is_alias()) {
             if sealed::is_one(object) {
                 self.seen.is_ours = true;
+                self.made(object);
                 self.sealed(object, &judge);
+            } else if host::is_one(object) {
+                self.host(object);
             } else if let Some(kind) = external_kind(object) {
+                self.made(object);
                 self.keep(kind, Arc::new(Sealed::read(object)));
             }
         }
@@ -183,6 +191,18 @@ impl Reader<'_> {
         self.seen.values += count;
         self.seen.findings.extend(findings);
         self.embedded(outline, text, &judge);
+    }
+
+    fn made(&mut self, object: View<'_, '_>) {
+        let ruled = self.rule.as_ref().and_then(|rule| rule.namespace.as_deref());
+        self.seen.made.extend(host::Made::of(object, self.shared.namespace.or(ruled)));
+    }
+
+    fn host(&mut self, object: View<'_, '_>) {
+        let is_there = |path: &Path| host::find(path, &|path| self.shared.text(path));
+        let (findings, references) = host::check(object, self.path, self.named, &is_there);
+        self.seen.findings.extend(findings);
+        self.seen.named_by_hosts.extend(references);
     }
 
     /// Manifests and values in a text of the file: an inline patch, the values of a release, a ConfigMap.

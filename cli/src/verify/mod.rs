@@ -17,6 +17,7 @@
 //! | `landing` | what is wrong because of where a kustomization makes values land |
 //! | `duplicates` | objects that write the same Secret |
 //! | `external` | ExternalSecrets and stores |
+//! | `host` | Host documents |
 //!
 //! Files are looked at in parallel and not kept: what stays of one is what it says wrong, and, where a kustomization
 //! pulls it in, the names and headers of its values. Plain Secrets are found by [`crate::leaks`].
@@ -26,6 +27,7 @@ mod duplicates;
 mod encoding;
 mod external;
 mod file;
+mod host;
 mod judge;
 mod known;
 mod kustomize;

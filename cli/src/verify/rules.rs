@@ -3,7 +3,7 @@
 use crate::findings::{Level, Rule};
 
 /// Every rule, in the order of the documentation.
-pub(crate) static RULES: [&Rule; 22] = [
+pub(crate) static RULES: [&Rule; 25] = [
     &PLAIN_SECRET,
     &SYNTAX,
     &SEALED_VALUE,
@@ -22,6 +22,9 @@ pub(crate) static RULES: [&Rule; 22] = [
     &EXTERNAL_SECRET,
     &MISSING_STORE,
     &MISSING_KEY,
+    &HOST,
+    &HOST_FILE,
+    &HOST_SECRET,
     &DUPLICATE,
     &KUSTOMIZATION,
     &BULLA_YAML,
@@ -182,6 +185,32 @@ pub(crate) static MISSING_KEY: Rule = Rule {
     why: "The store lists its entries in the manifest, and this is none of them: the Secret does not come to be, or \
           lacks a value.",
     mend: "correct remoteRef.key, or add the entry to the store",
+};
+
+pub(crate) static HOST: Rule = Rule {
+    id: "host",
+    level: Level::Error,
+    summary: "a Host document that the agent would not take as it is",
+    why: "A field that nobody knows, a value of a wrong shape, or a rule that is broken: the agent leaves out the entry, \
+          keeps its old file and reports the host as degraded.",
+    mend: "correct the field that is named; editors know the schema crds/schema/host.json",
+};
+
+pub(crate) static HOST_FILE: Rule = Rule {
+    id: "host-file",
+    level: Level::Error,
+    summary: "a template or file of a Host document that is missing, or a template that does not parse",
+    why: "The file cannot be made on the host: it keeps what it has, or does not come to be.",
+    mend: "add the file, or correct the path (beside the document; with a leading / from the root) or the template",
+};
+
+pub(crate) static HOST_SECRET: Rule = Rule {
+    id: "host-secret",
+    level: Level::Warning,
+    summary: "a Host document that names a secret, or a key of it, which no file makes",
+    why: "The agent takes secrets from the commit alone. If it is not among files that were left out of this check, the \
+          file of the host does not come to be.",
+    mend: "correct name, namespace or key, or check the files with the secret too",
 };
 
 pub(crate) static DUPLICATE: Rule = Rule {

@@ -203,3 +203,45 @@ fn a_value_of_a_wrong_shape_is_refused_by_schema_and_reader_wherever_it_is() {
     }
     assert!(count > 200, "{count}");
 }
+
+/// The Host documents of a text: of a manifest, or of the examples in a page.
+fn written(text: &str) -> Vec<Value> {
+    let is_page = text.contains("```yaml");
+    let blocks: Vec<&str> = if is_page {
+        text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+    } else {
+        vec![text]
+    };
+    let documents = blocks.into_iter().flat_map(|block| block.split("\n---"));
+    let read = documents.filter(|text| text.contains("kind: Host\n")).map(|text| serde_saphyr::from_str(text).unwrap());
+    read.filter(is_host).collect()
+}
+
+fn manifests(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            manifests(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_documents_that_people_are_shown_are_accepted_by_schema_and_reader() {
+    let editor = Editor::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = vec![root.join("docs/host.md")];
+    manifests(&root.join("deploy/examples"), &mut files);
+    let mut count = 0;
+    for file in files {
+        for document in written(&std::fs::read_to_string(&file).unwrap()) {
+            assert!(editor.accepts(&document), "{}", file.display());
+            let host = Host::read(document).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            assert_eq!(validate(&host), [], "{}", file.display());
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}

@@ -13,6 +13,7 @@
 //! | `control` | how `bulla host` talks to it |
 //! | `listeners` | HTTP: the push hook, metrics |
 //! | `metrics` | the status in Prometheus' words |
+//! | `untold` | changes of files that services were not told of yet |
 //! | `words` | from the words of one part to those of the next |
 //! | `notify` | a webhook is told when something goes wrong, and when it is well again |
 
@@ -28,6 +29,7 @@ mod run;
 mod state;
 mod status;
 mod take;
+mod untold;
 mod words;
 
 use std::path::Path;
@@ -101,6 +103,10 @@ pub struct Agent {
     status: Status,
     /// The services of the generation in use: they are told when it is gone back to.
     services: Vec<Service>,
+    /// The commit that this agent itself has read: what it asks for besides files is in memory only.
+    known: Option<CommitId>,
+    /// Changes of files that services were not told of yet: an earlier agent was killed between the flip and that.
+    untold: Vec<units::Change>,
     /// A tip that may be taken although it is no descendant of the last good commit.
     accepted: Option<CommitId>,
     /// When values from elsewhere are due.
@@ -141,6 +147,7 @@ impl Agent {
         let credentials = Credentials::default();
         let (state, problem) = State::load(&config.state).map_err(Error::io("cannot read the agent's state"))?;
         problem.iter().for_each(|problem| warn!("{problem}"));
+        let untold = untold::read(&config.run);
         let who = Who { name: config.name.clone(), groups: config.groups.clone(), folders: folders(&config) };
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -166,6 +173,8 @@ impl Agent {
             state,
             status,
             services: Vec::new(),
+            known: None,
+            untold,
             accepted: None,
             refresh: None,
             config,

@@ -1,5 +1,7 @@
 //! One look at the repository: fetch, judge, take.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use tracing::{info, warn};
 
@@ -21,6 +23,7 @@ impl Agent {
     /// Fetches, and brings the host to the tip where that is possible; else it stays as it is. How it went is in the
     /// status.
     pub(super) async fn pass(&mut self, ask: Ask) {
+        self.read_keys();
         let tip = match ask {
             Ask::Nobody => self.good(),
             Ask::Remote => self.fetch().await,
@@ -28,6 +31,17 @@ impl Agent {
         self.bring(tip).await;
         self.settle_condition();
         self.publish();
+    }
+
+    /// Keys may have been renewed since: they are small files. While they cannot be read, those that are known go on.
+    fn read_keys(&mut self) {
+        match self.config.keyring() {
+            Ok(keyring) => {
+                self.keyring = Arc::new(keyring);
+                self.external.set_keyring(Arc::clone(&self.keyring));
+            }
+            Err(error) => warn!(error = super::chain(&error), "keys cannot be read again"),
+        }
     }
 
     async fn fetch(&mut self) -> Option<CommitId> {
@@ -94,9 +108,13 @@ impl Agent {
                 }
             }
         }
-        // After a reboot, or a flip that was cut off: the last good commit is to be there in any case.
         let Some(good) = good else { return };
-        if in_use.as_ref() != Some(&good) {
+        // After a reboot, or a flip that was cut off: the last good commit is to be there in any case.
+        let is_there = in_use.as_ref() == Some(&good);
+        // What could not be made before may be possible now: a key or a user came.
+        let is_whole = self.status.problems.is_empty() && self.untold.is_empty();
+        // After a start it is read once more: credentials, services and when values are due again are in memory only.
+        if !is_there || !is_whole || self.known.as_ref() != Some(&good) {
             let why = if in_use.is_none() { Why::Boot } else { Why::Again };
             self.take_again(&good, why).await;
         }

@@ -187,8 +187,9 @@ impl Agent {
     async fn finish_interrupted(&mut self) {
         let manifest = self.with_sink(|sink| sink.current().clone()).await;
         self.show(&manifest);
-        if let Some(trying) = self.state.trying.take() {
-            warn!(commit = trying.commit, "was being tried when the agent went away: it is tried again");
+        if let Some(trying) = &self.state.trying {
+            warn!(commit = trying.commit, "was being tried when the agent went away");
+            self.state.interrupt(Timestamp::now());
             self.save();
         }
     }

@@ -26,6 +26,18 @@ pub struct State {
     pub trying: Option<Good>,
     /// Commits that did not prove well; they are not tried again.
     pub bad: Vec<Bad>,
+    /// The commit that was being tried when the agent, or the machine, went away.
+    pub interrupted: Option<Interrupted>,
+}
+
+/// A commit that was being tried when the agent, or the machine, went away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Interrupted {
+    /// Its id.
+    pub commit: String,
+    /// How often in a row.
+    pub times: u32,
 }
 
 /// A commit, and since when.
@@ -90,6 +102,21 @@ impl State {
         self.bad.iter().find(|bad| bad.commit == commit)
     }
 
+    /// Notes that the agent, or the machine, went away while a commit was being tried. One that was tried so three times
+    /// is bad: it may be what takes the machine down.
+    pub fn interrupt(&mut self, at: Timestamp) {
+        const ENOUGH: u32 = 3;
+        let Some(Good { commit, .. }) = self.trying.take() else { return };
+        let before = self.interrupted.take().filter(|interrupted| interrupted.commit == commit);
+        let times = before.map_or(0, |interrupted| interrupted.times) + 1;
+        if times >= ENOUGH {
+            let why = format!("the agent or the machine went away {times} times while it was being tried");
+            self.condemn(&commit, why, at);
+        } else {
+            self.interrupted = Some(Interrupted { commit, times });
+        }
+    }
+
     /// Notes that a commit did not prove well.
     pub fn condemn(&mut self, commit: &str, why: String, at: Timestamp) {
         self.bad.retain(|bad| bad.commit != commit);
@@ -102,6 +129,7 @@ impl State {
     /// Notes that a commit proved well.
     pub fn approve(&mut self, commit: &str, at: Timestamp) {
         self.trying = None;
+        self.interrupted = None;
         self.bad.retain(|bad| bad.commit != commit);
         if self.good.as_ref().is_none_or(|good| good.commit != commit) {
             self.previous = self.good.replace(Good { commit: commit.to_owned(), since: at });
@@ -168,6 +196,21 @@ mod tests {
         assert_eq!(state, State::default());
         assert!(problem.unwrap().contains("state.json.broken"));
         assert!(folder.path().join("state.json.broken").exists());
+    }
+
+    #[test]
+    fn what_takes_the_machine_down_three_times_is_bad() {
+        let mut state = State::default();
+        for times in 1..=3 {
+            assert!(state.why_bad("a").is_none());
+            state.trying = Some(super::Good { commit: "a".to_owned(), since: at(1) });
+            state.interrupt(at(times));
+        }
+        assert!(state.why_bad("a").unwrap().why.contains("3 times"));
+        // Another commit begins anew.
+        state.trying = Some(super::Good { commit: "b".to_owned(), since: at(1) });
+        state.interrupt(at(4));
+        assert!(state.why_bad("b").is_none() && state.trying.is_none());
     }
 
     #[test]

@@ -8,11 +8,12 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::status::{FileStatus, ServiceStatus};
+use super::untold;
 use super::words::{told, view};
 use super::{Agent, Good};
 use crate::host::command::Scrubber;
 use crate::host::declared::declare;
-use crate::host::desired::{Desired, Problem};
+use crate::host::desired::{Desired, Problem, Service};
 use crate::host::gate::{self, Isolation};
 use crate::host::repository::CommitId;
 use crate::host::sink::{Flipped, Manifest, Staged};
@@ -76,7 +77,7 @@ impl Agent {
         let staged = staged.map_err(|error| super::chain(&error))?;
         let mut problems = std::mem::take(&mut desired.problems);
         problems.extend_from_slice(staged.problems());
-        let changes = told(staged.changes());
+        let changes = untold::with(told(staged.changes()), &self.untold);
         let credentials = self.credentials.changed(&desired.credentials);
         let asked =
             Asked { services: &desired.services, units: &desired.units, changes: &changes, credentials: &credentials };
@@ -123,7 +124,9 @@ impl Agent {
     }
 
     async fn flip(&mut self, commit: &CommitId, why: Why, coming: Coming) -> Taken {
-        let Coming { mut desired, mut problems, staged, plan, scrubber, .. } = coming;
+        let Coming { mut desired, mut problems, staged, changes, plan, scrubber } = coming;
+        // From here on until all are told, a kill leaves services with files that are no more.
+        self.note_untold(changes);
         let flipped = match self.with_sink(move |sink| sink.flip(staged)).await {
             Ok(flipped) => flipped,
             Err(error) => return Taken::Failed(super::chain(&error)),
@@ -154,14 +157,20 @@ impl Agent {
         warn!(commit = commit.short(), why = refused, "going back");
         let credentials = self.credentials.restore(former);
         let changes = match self.with_sink(move |sink| sink.back_to(from)).await {
-            Ok(back) => told(&back.changes),
+            // Also what an agent before this one did not tell.
+            Ok(back) => untold::with(told(&back.changes), &self.untold),
             Err(error) => {
                 return Taken::Refused(format!("{refused}; and the files cannot go back: {}", super::chain(&error)));
             }
         };
-        // Those who were told of the new files are told of the old ones; what ended over it starts again.
-        let asked = Asked { services: &self.services, units: &[], changes: &changes, credentials: &credentials };
+        // Those who were told of the new files are told of the old ones, also those that only the new commit has, or that
+        // this agent has not read of yet; what ended over it starts again.
+        let mut services = self.services.clone();
+        let is_new = |service: &Service| self.services.iter().all(|known| known.name != service.name);
+        services.extend(desired.services.into_iter().filter(is_new));
+        let asked = Asked { services: &services, units: &[], changes: &changes, credentials: &credentials };
         let undone = self.manager.carry_out(&units::plan(&asked), true, &scrubber).await;
+        self.note_untold(Vec::new());
         let failed = undone.failures.first().map(super::chain_of);
         Taken::Refused(
             failed.map_or_else(|| refused.clone(), |failed| format!("{refused}; after going back: {failed}")),
@@ -170,7 +179,9 @@ impl Agent {
 
     /// The host has the commit: what is said about it.
     async fn arrived(&mut self, commit: &CommitId, desired: Desired, problems: Vec<Problem>) {
+        self.note_untold(Vec::new());
         self.services = desired.services;
+        self.known = Some(commit.clone());
         self.status.problems = problems;
         self.status.services = self.look_at_services().await;
         let manifest = self.with_sink(|sink| sink.current().clone()).await;

@@ -12,8 +12,6 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::FusedFuture as _;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
@@ -132,22 +130,26 @@ impl<'a> Command<'a> {
         let mut kept = Tail::default();
         let ended = {
             let mut group = Group(Some(&mut child));
-            let reading = kept.read(&mut output).fuse();
+            let reading = kept.read(&mut output);
             tokio::pin!(reading);
+            let mut all = false;
             let ended = timeout(self.limit, async {
                 // Whoever fills the pipe must be read from, or it never ends.
                 tokio::select! {
                     ended = group.ended() => ended,
-                    () = &mut reading => group.ended().await,
+                    () = &mut reading => {
+                        all = true;
+                        group.ended().await
+                    }
                 }
             })
             .await;
             match ended {
                 Ok(ended) => {
                     group.0 = None;
-                    // What was left running may have the pipe: then the rest is not ours.
-                    if !reading.is_terminated() {
-                        tokio::select! { () = &mut reading => (), () = sleep(LINGER) => () }
+                    // Done already, or what was left running has the pipe: then the rest is not ours.
+                    if !all && timeout(LINGER, &mut reading).await.is_err() {
+                        tracing::debug!(program, "left something running");
                     }
                     Some(ended.map_err(not_started)?)
                 }

@@ -14,8 +14,23 @@ use serde::Deserialize;
 pub use self::read::ConfigError;
 use self::read::{duration, duration_or_none};
 
-/// Where the settings are unless something else is said.
-pub const FILE: &str = "/etc/bulla/host.yaml";
+/// Where the settings are unless something else is said: `/etc/bulla/host.yaml`, and `$XDG_CONFIG_HOME/bulla/host.yaml`
+/// for whoever is not root.
+#[must_use]
+pub fn default_file() -> PathBuf {
+    own("XDG_CONFIG_HOME", ".config")
+        .map_or_else(|| PathBuf::from("/etc/bulla"), |folder| folder.join("bulla"))
+        .join("host.yaml")
+}
+
+/// A folder of the user's own, as the XDG Base Directory Specification has it; nothing for root.
+fn own(variable: &str, below_home: &str) -> Option<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))
+}
 
 /// The settings of a host's agent.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -31,10 +46,11 @@ pub struct Config {
     pub identities: Vec<PathBuf>,
     /// What it follows.
     pub repository: RepositorySettings,
-    /// What must survive a reboot: the clone, the last good commit, values from elsewhere (encrypted).
+    /// What must survive a reboot: the clone, the last good commit, values from elsewhere (encrypted)
+    /// [default: `/var/lib/bulla`; for whoever is not root `$XDG_STATE_HOME/bulla`].
     #[serde(default = "Config::default_state")]
     pub state: PathBuf,
-    /// Where files are, on tmpfs.
+    /// Where files are, on tmpfs [default: `/run/bulla`; for whoever is not root `$XDG_RUNTIME_DIR/bulla`].
     #[serde(default = "Config::default_run")]
     pub run: PathBuf,
     /// Declared paths are below it.
@@ -212,11 +228,11 @@ pub struct Notify {
 
 impl Config {
     fn default_state() -> PathBuf {
-        PathBuf::from("/var/lib/bulla")
+        own("XDG_STATE_HOME", ".local/state").map_or_else(|| PathBuf::from("/var/lib/bulla"), |own| own.join("bulla"))
     }
 
     fn default_run() -> PathBuf {
-        PathBuf::from("/run/bulla")
+        own("XDG_RUNTIME_DIR", ".local/run").map_or_else(|| PathBuf::from("/run/bulla"), |own| own.join("bulla"))
     }
 
     fn default_root() -> PathBuf {
@@ -239,7 +255,8 @@ impl Config {
         let access = &self.repository.access;
         let files = [&access.password_file, &access.ssh_key, &access.known_hosts, &access.ca_file];
         let signatures = self.repository.signatures.as_ref();
-        let signers = signatures.map(|signatures| [&signatures.allowed_signers, &signatures.revoked, &signatures.gpg_home]);
+        let signers =
+            signatures.map(|signatures| [&signatures.allowed_signers, &signatures.revoked, &signatures.gpg_home]);
         let hook = self.hook.as_ref().map(|hook| &hook.secret_file);
         let notify = self.notify.as_ref();
         let all = [&self.state, &self.run].into_iter().chain(&self.identities);

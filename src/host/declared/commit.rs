@@ -39,6 +39,8 @@ pub(super) struct Commit {
     pub(super) config_maps: BTreeMap<Full, BTreeMap<String, String>>,
     /// Secrets that name no namespace, and where they are: for whoever looks for one of that name.
     pub(super) homeless: BTreeMap<String, String>,
+    /// Names of what ClusterExternalSecrets make in clusters, and where these are: likewise.
+    pub(super) of_clusters: BTreeMap<String, String>,
     pub(super) problems: Vec<Problem>,
     pub(super) keep: Keep,
 }
@@ -182,6 +184,12 @@ impl Commit {
                 Ok(object) => self.cluster_stores.push(Declared { object, file: path.to_owned(), line }),
                 Err(_) => self.problem("a ClusterSecretStore", path, line, "cannot be read"),
             },
+            ("external-secrets.io", "ClusterExternalSecret") => {
+                let names = ["/metadata/name", "/spec/externalSecretName", "/spec/externalSecretSpec/target/name"];
+                let names = names.iter().filter_map(|pointer| object.pointer(pointer)?.as_str());
+                let at = format!("{}:{line}", shown(path));
+                self.of_clusters.extend(names.map(|name| (name.to_owned(), at.clone())));
+            }
             ("", "ConfigMap") => self.config_map(&object, who),
             _ => {}
         }

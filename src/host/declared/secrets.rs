@@ -166,7 +166,11 @@ fn origin(
         ([], Some(only)) if fetched.is_empty() => Ok(Some(only)),
         ([], None) => {
             let homeless = commit.homeless.get(&full.1);
-            let hint = homeless.map(|at| format!("; the one at {at} has no metadata.namespace")).unwrap_or_default();
+            let homeless = homeless.map(|at| format!("; the one at {at} has no metadata.namespace"));
+            let of_clusters = commit.of_clusters.get(&full.1).map(|at| {
+                format!("; the ClusterExternalSecret at {at} is for clusters: a host takes an ExternalSecret of its namespace")
+            });
+            let hint = homeless.or(of_clusters).unwrap_or_default();
             problem(format!("no SealedSecret or ExternalSecret of this commit makes it{hint}"), None)
         }
         (sealed, last) => {

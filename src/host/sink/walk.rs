@@ -22,8 +22,14 @@ use super::settings::Policy;
 const MAX_NAME: usize = 230;
 /// The longest path, as the kernel has it, in bytes.
 const MAX_PATH: usize = 4095;
+/// The most names in a path: each is an open folder while it is made.
+const MAX_DEPTH: usize = 64;
 /// Links that are followed on one way, as the kernel has it.
 const MAX_LINKS: usize = 40;
+
+/// What a name is followed by while it is made anew, and what that was before us is kept as.
+const NEW: &str = ".bulla-new";
+const BEFORE: &str = ".before-bulla";
 
 /// Opens nothing but the place: enough to work below it, and asks for no right to read it.
 pub(super) const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -243,6 +249,12 @@ pub(super) fn check_shape(path: &Path, longest_prefix: usize) -> Result<(), Stri
             MAX_PATH.saturating_sub(longest_prefix)
         ));
     }
+    if text.split('/').skip(1).count() > MAX_DEPTH {
+        return Err(format!("its path has more than {MAX_DEPTH} names"));
+    }
+    if text.split('/').any(|name| name.starts_with('.') && (name.ends_with(NEW) || name.ends_with(BEFORE))) {
+        return Err(format!("names that end with {NEW} or {BEFORE} are the agent's own"));
+    }
     match text.split('/').find(|name| name.len() > MAX_NAME) {
         Some(name) => Err(format!("its path has a name of {} bytes, at most {MAX_NAME}", name.len())),
         None => Ok(()),
@@ -251,16 +263,16 @@ pub(super) fn check_shape(path: &Path, longest_prefix: usize) -> Result<(), Stri
 
 /// What stands beside a declared file while it is replaced.
 pub(super) fn temporary(name: &OsStr) -> OsString {
-    beside(name, b".bulla-new")
+    beside(name, NEW)
 }
 
 /// What was there before a declared file. Hidden, so that `include sites-enabled/*` and its like pass over it.
 pub(super) fn backup(name: &OsStr) -> OsString {
-    beside(name, b".before-bulla")
+    beside(name, BEFORE)
 }
 
-fn beside(name: &OsStr, suffix: &[u8]) -> OsString {
-    OsString::from_vec([b".", name.as_bytes(), suffix].concat())
+fn beside(name: &OsStr, suffix: &str) -> OsString {
+    OsString::from_vec([b".", name.as_bytes(), suffix.as_bytes()].concat())
 }
 
 /// What is at a path.
@@ -338,7 +350,23 @@ mod tests {
         }
         let long = format!("/{}", "x".repeat(231));
         let deep = "/abc".repeat(1000);
-        for path in ["", "/", "a", "/a/", "/a//b", "/a/./b", "/a/../b", "/a\0b", "../a", &long, &deep] {
+        let steps = "/a".repeat(65);
+        for path in [
+            &steps,
+            "/etc/.a.bulla-new",
+            "/etc/.a.before-bulla",
+            "",
+            "/",
+            "a",
+            "/a/",
+            "/a//b",
+            "/a/./b",
+            "/a/../b",
+            "/a\0b",
+            "../a",
+            &long,
+            &deep,
+        ] {
             assert!(check_shape(Path::new(path), 100).is_err(), "{path}");
         }
     }

@@ -24,6 +24,8 @@ pub struct Watch {
     unwatched: Vec<(PathBuf, io::Error)>,
     quiet: Duration,
     longest: Duration,
+    /// The first and the last change that were seen and not told.
+    seen: Option<(Instant, Instant)>,
 }
 
 impl Watch {
@@ -55,7 +57,7 @@ impl Watch {
             reason = "its successor is unsafe for those who lend a descriptor; this one is given away"
         )]
         let fd = AsyncFd::new(fd)?;
-        Ok(Self { fd, names, unwatched, quiet, longest })
+        Ok(Self { fd, names, unwatched, quiet, longest, seen: None })
     }
 
     /// The folders that are not watched, and why: they are missing, or the user's limit of watches is reached.
@@ -64,22 +66,30 @@ impl Watch {
         &self.unwatched
     }
 
-    /// Waits until something changed. Can be dropped at any time; what came meanwhile is told the next time, or not at
-    /// all if it was read already.
+    /// Waits until something changed. It can be dropped at any time: what was seen by then is told the next time.
     ///
     /// # Errors
     /// If the kernel takes no question any more: make a new one.
     pub async fn changed(&mut self) -> io::Result<()> {
-        while !self.read().await? {}
-        let longest = Instant::now() + self.longest;
         loop {
-            let quiet = (Instant::now() + self.quiet).min(longest);
+            let Some((first, last)) = self.seen else {
+                if self.read().await? {
+                    let now = Instant::now();
+                    self.seen = Some((now, now));
+                }
+                continue;
+            };
+            let until = (last + self.quiet).min(first + self.longest);
             tokio::select! {
-                () = sleep_until(quiet) => return Ok(()),
-                more = self.read() => { more?; }
-            }
-            if Instant::now() >= longest {
-                return Ok(());
+                () = sleep_until(until) => {
+                    self.seen = None;
+                    return Ok(());
+                }
+                more = self.read() => {
+                    if more? {
+                        self.seen = Some((first, Instant::now()));
+                    }
+                }
             }
         }
     }

@@ -1,4 +1,7 @@
-//! systemd over D-Bus: directly on its private socket, where root may talk to it without a bus, or on the bus.
+//! systemd over D-Bus.
+//!
+//! On a bus only: what systemd says on its private socket names a sender that zbus takes for a malformed name. `systemctl`
+//! uses that socket where there is no bus.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,21 +47,16 @@ impl Bus {
             return Ok(connection.clone());
         }
         *kept = None;
-        let private = (self.sockets.join("systemd/private"), true);
-        let bus =
-            (if self.user { self.sockets.join("bus") } else { self.sockets.join("dbus/system_bus_socket") }, false);
-        let mut problems = Vec::new();
-        for (socket, direct) in [private, bus] {
-            match timeout(ANSWER, connect(&socket, direct)).await {
-                Ok(Ok(connection)) => {
-                    *kept = Some(connection.clone());
-                    return Ok(connection);
-                }
-                Ok(Err(error)) => problems.push(format!("{}: {error}", socket.display())),
-                Err(_elapsed) => problems.push(format!("{}: no answer", socket.display())),
+        let socket = self.sockets.join(if self.user { "bus" } else { "dbus/system_bus_socket" });
+        let why = match timeout(ANSWER, connect(&socket)).await {
+            Ok(Ok(connection)) => {
+                *kept = Some(connection.clone());
+                return Ok(connection);
             }
-        }
-        Err(Why::Bus(problems.join("; ")))
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => "no answer".to_owned(),
+        };
+        Err(Why::Bus(format!("{}: {why}", socket.display())))
     }
 
     pub(super) async fn act(&self, unit: &str, act: Act, limit: Duration) -> Result<(), Why> {
@@ -109,15 +107,11 @@ impl Bus {
     }
 }
 
-async fn connect(socket: &Path, direct: bool) -> zbus::Result<Connection> {
+async fn connect(socket: &Path) -> zbus::Result<Connection> {
     let stream = tokio::net::UnixStream::connect(socket).await.and_then(tokio::net::UnixStream::into_std)?;
-    let builder = connection::Builder::unix_stream(stream);
-    let builder = if direct { builder.p2p() } else { builder };
-    let connection = builder.build().await?;
-    if !direct {
-        // On a bus it tells of its jobs only who asked.
-        connection.call_method(Some(NAME), PATH, Some(MANAGER), "Subscribe", &()).await?;
-    }
+    let connection = connection::Builder::unix_stream(stream).build().await?;
+    // It tells of its jobs only who asked.
+    connection.call_method(Some(NAME), PATH, Some(MANAGER), "Subscribe", &()).await?;
     Ok(connection)
 }
 
@@ -191,8 +185,7 @@ async fn call<B>(
 where
     B: serde::Serialize + zbus::zvariant::DynamicType,
 {
-    let destination = connection.is_bus().then_some(NAME);
-    let call = connection.call_method(destination, path, Some(interface), method, body);
+    let call = connection.call_method(Some(NAME), path, Some(interface), method, body);
     match timeout(limit, call).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(why(error)),

@@ -18,7 +18,7 @@ Examples:
 Exit codes with --once and --dry-run: 0 the host is as its repository says, 1 it is not (see the log), 2 it cannot begin.")]
 pub struct HostArguments {
     /// The agent's settings.
-    #[arg(long, env = "BULLA_HOST_CONFIG", default_value = crate::host::config::FILE, value_name = "FILE")]
+    #[arg(long, env = "BULLA_HOST_CONFIG", default_value_os_t = crate::host::config::default_file(), value_name = "FILE")]
     pub config: PathBuf,
     /// One pass, then end.
     #[arg(long)]

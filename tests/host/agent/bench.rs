@@ -95,7 +95,8 @@ impl Host {
              spec:\n  encryptedData:\n"
         );
         for (key, value) in values {
-            let binding = Binding::new(Scope::Strict, Place { namespace: "web", name, key }, jiff::civil::date(2026, 11, 21));
+            let binding =
+                Binding::new(Scope::Strict, Place { namespace: "web", name, key }, jiff::civil::date(2026, 11, 21));
             let to = [self.identity.recipient().clone()];
             let sealed = seal::seal(&to, &Plaintext::from((*value).to_owned()), &binding).unwrap();
             text.push_str(&format!("    {key}: {sealed}\n"));
@@ -108,7 +109,7 @@ impl Host {
         self.command(flags).output().unwrap()
     }
 
-    fn command(&self, flags: &[&str]) -> Command {
+    pub(crate) fn command(&self, flags: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bulla-controller"));
         command.arg("host").arg("--config").arg(self.path("host.yaml")).args(flags).stdin(Stdio::null());
         command

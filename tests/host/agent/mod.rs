@@ -1,6 +1,7 @@
 //! The agent as a whole: its own process, a real repository, real files.
 
 mod bench;
+mod kill;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -108,6 +109,33 @@ fn a_commit_that_is_not_well_is_gone_back_from_and_not_tried_again_and_a_revert_
 }
 
 #[test]
+fn an_agent_that_was_started_anew_knows_what_is_wrong_and_whom_to_tell() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    // One file that cannot be made.
+    host.write("web/more.yaml", "apiVersion: bulla.dev/v1alpha1\nkind: Host\nmetadata: {name: more, namespace: web}\nspec:\n  files:\n  - {path: /etc/more, secret: {name: absent, key: k}}\n");
+    host.commit("A file of nothing");
+    assert_eq!(host.ask(&Request::Sync).status.condition, Condition::Degraded);
+    let before = host.status();
+    host.kill();
+    host.start();
+    let after = host.status();
+    assert_eq!((after.condition, after.problems, after.services), (before.condition, before.problems, before.services));
+    assert_eq!(after.generation, before.generation);
+    let told_before = told(&host);
+    // A bad commit, taken by an agent that has read nothing else.
+    host.kill();
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "bad"), ("user", "sam")]));
+    host.write("web/host.yaml", &declared(FILES, &service(&host, "false")));
+    let bad = host.commit("Broken");
+    assert!(!host.controller(&["--once"]).status.success());
+    assert_eq!(host.status().bad[0].commit, bad);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+    assert_eq!(told(&host), told_before + 2, "told of the new files, and of the old ones again");
+}
+
+#[test]
 fn what_validate_refuses_was_never_there() {
     let mut host = Host::new("");
     first(&host, "true");
@@ -156,6 +184,27 @@ fn one_bad_value_keeps_its_last_good_file_and_the_others_go_on() {
     assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
     let stale: Vec<bool> = host.status().files.iter().map(|file| file.is_stale).collect();
     assert_eq!(stale.iter().filter(|stale| **stale).count(), 2, "{:?}", host.status().files);
+}
+
+#[test]
+fn a_key_that_comes_later_opens_what_did_not() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    let new = bulla::seal::Identity::generate_x25519().unwrap();
+    let key = new.to_file_text(jiff::Timestamp::now()).unwrap();
+    let old = std::mem::replace(&mut host.identity, new);
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "for-the-new-key"), ("user", "sam")]));
+    host.identity = old;
+    host.commit("Sealed to the next key");
+    assert_eq!(host.ask(&Request::Sync).status.condition, Condition::Degraded);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+    let path = host.path("host.key");
+    let both = format!("{}\n{}", fs::read_to_string(&path).unwrap(), key.as_str());
+    fs::write(&path, both).unwrap();
+    let answer = host.ask(&Request::Sync);
+    assert_eq!(answer.status.condition, Condition::InSync, "{}", answer.message);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some("for-the-new-key"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use bulla::host::desired::{Credential, Unit};
 use bulla::host::units::{Active, Asked, CarriedOut, Manager, plan};
 use bulla::secret::Plaintext;
 
-use crate::units::machine::Machine;
+use crate::units::machine::{Machine, wanting};
 
 const CANARY: &str = "canary-credential-5d1f";
 
@@ -49,6 +49,9 @@ async fn read_when_done(folder: &Path, name: &str) -> (String, String) {
 #[tokio::test]
 async fn systemd_gets_a_credential_for_the_unit_that_may_have_it_and_no_file_has_it() {
     let (token, other) = (unit("token"), unit("other"));
+    if wanting().is_some() {
+        return;
+    }
     let machine = Machine::start(&[("app.service", &token), ("thief.service", &token), ("odd.service", &other)]).await;
     let manager = machine.manager().await;
     let credentials = Credentials::default();
@@ -107,10 +110,16 @@ try:
 except PermissionError:
     print("no")
 "#;
-    let ask = |user: u32, number: &str| {
+    let at = socket.clone();
+    // Not a wrapper in the home of root, which nobody else may run.
+    let found =
+        std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+    let own = String::from_utf8(found.stdout).unwrap().trim().to_owned();
+    let python = if Path::new("/usr/bin/python3").exists() { "/usr/bin/python3".to_owned() } else { own };
+    let ask = move |user: u32, number: &str| {
         let mut command = std::process::Command::new("setpriv");
         let id = user.to_string();
-        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "python3", "-c", script]).arg(&socket);
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", &python, "-c", script]).arg(&at);
         let output = command.arg(format!("{number}{}", std::process::id())).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -3,5 +3,6 @@
 mod elsewhere;
 mod hostile;
 mod local;
+mod random;
 mod whole;
 mod world;

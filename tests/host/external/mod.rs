@@ -15,7 +15,7 @@ use bulla::host::declared::external::{External, Settings};
 use bulla::host::declared::{Answered, Answers as _, Declared, Folder, Full, Wanted};
 use bulla::resource;
 use bulla::seal::{Binding, Identity, KeyState, Keyring, Place, Scope, seal};
-use bulla::secret::{Plaintext, Target, Values};
+use bulla::secret::{Plaintext, Target};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -154,3 +154,35 @@ fn a_temporary_name_that_somebody_put_there_first_is_not_written_through() {
         assert!(!world.is_link("/etc/a") && !world.path("/etc/.a.bulla-new").is_symlink());
     });
 }
+
+#[test]
+fn whoever_swaps_folders_for_links_all_the_time_gets_nothing_through_them() {
+    inside("attacks::whoever_swaps_folders_for_links_all_the_time_gets_nothing_through_them", |world| {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        fs::create_dir_all(world.path("/home/app/conf")).unwrap();
+        chown(world.path("/home/app"), Some(1), Some(1)).unwrap();
+        symlink("/etc", world.path("/home/app/evil")).unwrap();
+        std::os::unix::fs::lchown(world.path("/home/app/evil"), Some(1), Some(1)).unwrap();
+        let (conf, evil) = (world.path("/home/app/conf"), world.path("/home/app/evil"));
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    renameat_with(CWD, &conf, CWD, &evil, RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            let mut sink = world.open();
+            let mut placed = 0;
+            for round in 0..200 {
+                let word = round.to_string();
+                let files =
+                    vec![link("/home/app/conf/a", &word), copy("/home/app/conf/b", &word), link("/srv/c", &word)];
+                let (flipped, _) = try_apply(&mut sink, if round % 3 == 2 { Vec::new() } else { files });
+                placed += flipped.settled.put.len();
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(placed > 0, "some came through to the real folder");
+        });
+        assert_eq!(fs::read_dir(world.path("/etc")).unwrap().count(), 0);
+    });
+}

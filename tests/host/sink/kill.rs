@@ -252,6 +252,7 @@ fn a_loss_of_power_and_another_commit_after_the_boot_end_at_that_commit() {
                 .unwrap();
             world.boot();
             let mut sink = world.open();
+            nothing_is_left(world, at);
             apply(&mut sink, new(), "new");
             assert_eq!(state(world), end, "point {at}");
             nothing_is_left(world, at);

@@ -10,7 +10,7 @@ fn a_thousand_files_are_staged_flipped_changed_and_removed() {
         };
         let mut sink = world.open();
         let clock = std::time::Instant::now();
-        let mut lap = |what: &str, since: &mut std::time::Duration| {
+        let lap = |what: &str, since: &mut std::time::Duration| {
             println!("{what}: {:?}", clock.elapsed() - *since);
             *since = clock.elapsed();
         };

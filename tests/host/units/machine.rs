@@ -1,7 +1,8 @@
 //! A small machine with a systemd of its own (`tests/servers/machine`), for one test.
 //!
-//! Nothing of the real machine can be written from inside. Root and a cgroup2 that can be written are needed; without
-//! them these tests fail and say so.
+//! Nothing of the real machine can be written from inside. Root, a cgroup2 that can be written, systemd and dbus-daemon
+//! are needed. Where one of these is wanting the tests say so, and the path by commands is what was tested
+//! (`tests/host/agent`); what goes wrong on a machine that has them is a failure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,35 @@ use bulla::host::units::{Manager, Settings};
 use crate::servers::leash::{End, Leash};
 use crate::servers::servers;
 
+/// How a program is started inside.
+const INSIDE: [&str; 7] = ["nsenter", "-t", "PID", "-m", "-p", "-C", "--"];
+
+/// What this machine lacks for one of these, if it does.
+pub(crate) fn wanting() -> Option<&'static str> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let cgroup2 = mounts.lines().find_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        words.next().filter(|_| words.next() == Some("cgroup2"))
+    });
+    let is_writable = |hierarchy: &str| {
+        let probe = Path::new(hierarchy).join(format!("bulla-test-probe-{}-{:?}", std::process::id(), std::thread::current().id()));
+        fs::create_dir(&probe).and_then(|()| fs::remove_dir(&probe)).is_ok()
+    };
+    let wanting = if !rustix::process::geteuid().is_root() {
+        "root"
+    } else if !cgroup2.is_some_and(is_writable) {
+        "a cgroup2 that can be written"
+    } else if !Path::new("/usr/lib/systemd/systemd").exists() {
+        "systemd"
+    } else if !Path::new("/usr/bin/dbus-daemon").exists() {
+        "dbus-daemon"
+    } else {
+        return None;
+    };
+    eprintln!("NOT RUN with a systemd: this machine lacks {wanting}");
+    Some(wanting)
+}
+
 /// A machine, gone when it is dropped.
 pub(crate) struct Machine {
     leash: Leash,
@@ -24,7 +54,16 @@ pub(crate) struct Machine {
 impl Machine {
     /// Starts it, with these units, and waits until its systemd answers.
     pub(crate) async fn start(units: &[(&str, &str)]) -> Self {
-        let folder = tempfile::Builder::new().prefix("bulla-test-").tempdir().unwrap();
+        Self::begin(tempfile::Builder::new().prefix("bulla-test-").tempdir().unwrap(), units, None).await
+    }
+
+    /// The same with a `/run` in memory, and with what is in the folders `etc`, `var`, `sbin` and `srv` of `furniture`.
+    pub(crate) async fn furnished(units: &[(&str, &str)], furniture: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("bulla-test-").tempdir_in("/dev/shm").unwrap();
+        Self::begin(folder, units, Some(furniture)).await
+    }
+
+    async fn begin(folder: tempfile::TempDir, units: &[(&str, &str)], furniture: Option<&Path>) -> Self {
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("run/systemd/system")).unwrap();
         fs::create_dir(at("root")).unwrap();
@@ -32,7 +71,7 @@ impl Machine {
             fs::write(at("run/systemd/system").join(name), text).unwrap();
         }
         let mut command = Command::new(servers::script("machine"));
-        command.args([at("run"), at("root")]);
+        command.args([at("run"), at("root")]).args(furniture);
         let end = End { grace: Duration::from_secs(5), remove: None };
         let leash = Leash::spawn("machine", &command, &at("log"), end);
         let mut machine = Self { leash, log: at("log"), folder };
@@ -57,7 +96,7 @@ impl Machine {
         fs::write(self.run().join("systemd/system").join(name), text).unwrap();
     }
 
-    /// Its systemd, over its private socket.
+    /// Its systemd, over its bus.
     pub(crate) async fn manager(&self) -> Manager {
         Manager::connect(&self.settings()).await
     }
@@ -69,8 +108,22 @@ impl Machine {
     /// Its systemd by `systemctl`, which runs inside.
     pub(crate) async fn by_systemctl(&self) -> Manager {
         let pid = self.init().to_string();
-        let inside = ["nsenter", "-t", &pid, "-m", "-p", "-C", "--", "systemctl"].map(str::to_owned).to_vec();
+        let inside = [&INSIDE[..], &["systemctl"]].concat().iter().map(|word| word.replace("PID", &pid)).collect();
         Manager::connect(&Settings { systemctl: inside, bus: false, ..self.settings() }).await
+    }
+
+    /// A program inside.
+    pub(crate) fn command(&self, argv: &[&str]) -> Command {
+        let pid = self.init().to_string();
+        let mut words = INSIDE.iter().map(|word| word.replace("PID", &pid));
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args(argv);
+        command
+    }
+
+    /// A file inside.
+    pub(crate) fn inside(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.init()))
     }
 
     /// Its systemd's process, seen from here: the one whose `/run` is ours.
@@ -82,7 +135,7 @@ impl Machine {
         let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         numbers
             .filter(|pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "systemd\n"))
-            .find(|pid| id(&PathBuf::from(format!("/proc/{pid}/root/run"))) == ours)
+            .find(|pid| id(&Path::new("/proc").join(pid.to_string()).join("root").join("run")) == ours)
             .unwrap_or_else(|| panic!("no systemd of this machine:\n{}", self.said()))
     }
 

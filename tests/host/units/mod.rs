@@ -1,5 +1,4 @@
 //! Service managers: a real systemd, started for the test in a machine of its own.
 
-mod bus;
 pub(crate) mod machine;
 mod systemd;

@@ -30,7 +30,11 @@ struct Enrolled {
 pub(super) fn run(arguments: &EnrollArguments) -> Outcome {
     let settings = &arguments.place.config;
     let folder = settings.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).or_usage(format!("making {}", folder.display()))?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(folder)
+        .or_usage(format!("making {}", folder.display()))?;
     let made_settings = !settings.exists();
     if made_settings {
         let url = arguments.url.as_deref().ok_or_else(|| {
@@ -83,7 +87,9 @@ fn settings_text(arguments: &EnrollArguments, url: &str) -> String {
     }
     text.push_str("identities: [host.key]\nrepository:\n");
     text.push_str(&format!("  url: {}\n  branch: {}\n", quoted(url), quoted(&arguments.branch)));
-    text.push_str("  poll: 60s\n#  access: {passwordFile: git.token}\n#  signatures: {allowedSigners: allowed_signers}\n");
+    text.push_str(
+        "  poll: 60s\n#  access: {passwordFile: git.token}\n#  signatures: {allowedSigners: allowed_signers}\n",
+    );
     text.push_str("#allow: {paths: [\"/etc/nginx/**\"], units: [nginx.service]}\n");
     text
 }
@@ -95,7 +101,9 @@ fn text(enrolled: &Enrolled) -> String {
     let rules: String = namespaces
         .iter()
         .map(|namespace| {
-            format!("  - path: \"hosts/{namespace}/**\"\n    namespace: {namespace}\n    recipients:\n    - {recipient}\n")
+            format!(
+                "  - path: \"hosts/{namespace}/**\"\n    namespace: {namespace}\n    recipients:\n    - {recipient}\n"
+            )
         })
         .collect();
     format!(

@@ -1,6 +1,7 @@
 //! `bulla verify` over whole repositories: where values land, which keys open them, how findings are told.
 
 mod changes;
+mod example;
 mod keys;
 mod kustomize;
 mod random;

@@ -54,7 +54,7 @@ impl Settler<'_> {
             (false, _) => probe.around("remove", || rustix::fs::unlinkat(folder, &spot.name, AtFlags::empty())),
         };
         left.map_err(|error| format!("it is declared no more and cannot be removed: {}", std::io::Error::from(error)))?;
-        self.touch(&spot).map_err(|error| std::io::Error::from(error).to_string())?;
+        self.touch(&spot).map_err(|error| error.to_string())?;
         if has_kept {
             self.settled.restored.push(path.to_owned());
         } else {

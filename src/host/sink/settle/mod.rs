@@ -13,7 +13,6 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::AtFlags;
-use rustix::io::Errno;
 
 use super::error::Error;
 use super::file;
@@ -39,6 +38,9 @@ pub struct Settled {
     /// What could not be done; the rest was.
     pub problems: Vec<Problem>,
 }
+
+/// Folders that are open at a time, below the usual limit of open files.
+const MOST_OPEN: usize = 64;
 
 /// Settles one generation.
 pub(super) struct Settler<'a> {
@@ -116,10 +118,7 @@ impl<'a> Settler<'a> {
                 self.settled.problems.push(problem(path, &why));
             }
         }
-        for (path, folder) in &self.touched {
-            let synced = self.settings.probe.around("folder", || run::sync_folder(folder.as_fd()));
-            synced.map_err(Error::when("write", path))?;
-        }
+        self.sync()?;
         self.ledger.save()?;
         Ok(self.settled)
     }
@@ -161,10 +160,21 @@ impl<'a> Settler<'a> {
 
     /// Remembers to make what was renamed in a folder last: copies, which a boot may need, and removals, which the
     /// ledger forgets. A link that is lost is made again.
-    fn touch(&mut self, spot: &Spot) -> Result<(), Errno> {
+    fn touch(&mut self, spot: &Spot) -> std::io::Result<()> {
         if !self.touched.contains_key(&spot.folder.real) {
+            if self.touched.len() >= MOST_OPEN {
+                self.sync().map_err(std::io::Error::other)?;
+            }
             let again = rustix::io::fcntl_dupfd_cloexec(&spot.folder.fd, 0)?;
             self.touched.insert(spot.folder.real.clone(), again);
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        for (path, folder) in std::mem::take(&mut self.touched) {
+            let synced = self.settings.probe.around("folder", || run::sync_folder(folder.as_fd()));
+            synced.map_err(Error::when("write", &path))?;
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ impl Settler<'_> {
         }
         made?;
         if entry.place == Place::Copy {
-            self.touch(&spot).map_err(told)?;
+            self.touch(&spot).map_err(|error| error.to_string())?;
         }
         self.ledger.set(path, Claim { stage: Stage::Placed, ..claim });
         self.settled.put.push(path.to_owned());

@@ -26,7 +26,8 @@ fn words(words: &[&str], variables: &[(&str, &str)]) -> (Vec<String>, Vec<Notice
 /// What is run in the end.
 fn run(given: &[&str], variables: &[(&str, &str)]) -> Box<RunArguments> {
     let Wish::Read(words, notices) = wish(given, variables).unwrap() else { panic!("a version") };
-    let Verb::Run(run) = Arguments::read(words, notices).unwrap_or_else(|error| panic!("{given:?}: {error}")).command;
+    let read = Arguments::read(words, notices).unwrap_or_else(|error| panic!("{given:?}: {error}"));
+    let Verb::Run(run) = read.command else { panic!("{given:?} does not run the controller") };
     run
 }
 
