@@ -46,9 +46,10 @@ pub(super) fn arrive(stage: &Stage, host: &mut Host, commit: &str) -> Outcome {
         host.is_at(commit)? && has(host, FIRST, external::FIRST)? && modes == [0o400, 0o440],
         "both files are byte for byte what was sealed, with their modes; the application works with them",
     )?;
+    let place = if stage.is_in_memory() { "not on a disk" } else { "in the run folder" };
     stage.check(
         host.app.reloads() == 1 && path.is_symlink() && path.canonicalize()?.starts_with(stage.run_folder()),
-        "it was told once, and what it reads is not on a disk",
+        &format!("it was told once, and what it reads is {place}"),
     )
 }
 
