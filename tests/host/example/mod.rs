@@ -169,7 +169,7 @@ fn as_it_is_declared(host: &Host) {
     // What was there before is beside it.
     let nginx = fs::read_dir(host.machine.inside("/etc/nginx")).unwrap();
     let names: Vec<_> = nginx.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(names.iter().any(|name| name.starts_with("nginx.conf.")), "{names:?}");
+    assert!(names.iter().any(|name| name == ".nginx.conf.before-bulla"), "{names:?}");
 
     // The drop-in counts, and systemd has nothing to say against it.
     assert_eq!(host.says(&["systemctl", "show", "-P", "LimitNOFILE", "nginx.service"]), "65536");
