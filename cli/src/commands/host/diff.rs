@@ -39,16 +39,16 @@ fn text(preview: &Preview) -> String {
                 aspects.iter().map(|aspect| format!("{aspect:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
             }
         };
-        let _ = writeln!(out, "  {WARN}~{WARN:#} {} {DIM}{what}{DIM:#}", change.path.display());
+        writeln!(out, "  {WARN}~{WARN:#} {} {DIM}{what}{DIM:#}", change.path.display()).ok();
     }
     for step in &preview.steps {
-        let _ = writeln!(out, "  {GOOD}→{GOOD:#} {step}");
+        writeln!(out, "  {GOOD}→{GOOD:#} {step}").ok();
     }
     for problem in &preview.problems {
-        let _ = writeln!(out, "  {BAD}✗{BAD:#} {problem}");
+        writeln!(out, "  {BAD}✗{BAD:#} {problem}").ok();
     }
     if preview.changes.is_empty() && preview.steps.is_empty() {
-        let _ = writeln!(out, "  {DIM}nothing would change{DIM:#}");
+        writeln!(out, "  {DIM}nothing would change{DIM:#}").ok();
     }
     out
 }

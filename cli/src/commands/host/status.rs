@@ -60,7 +60,7 @@ const fn style(condition: Condition) -> Style {
 fn text(status: &Status, with_files: bool) -> String {
     let mut out = String::new();
     // Writing to a String does not fail.
-    let _ = write_text(&mut out, status, with_files);
+    write_text(&mut out, status, with_files).ok();
     out
 }
 
