@@ -155,10 +155,12 @@ pub struct Signatures {
 pub struct Allow {
     /// Globs of the paths that may be declared [default: everything but `/proc`, `/sys`, `/dev` and the agent's own].
     pub paths: Option<Vec<String>>,
-    /// Globs of the units that may be told, started and stopped [default: all].
+    /// Globs of the units that may be told, started and stopped, and have files and credentials [default: all]. A file
+    /// below a folder of systemd is of the unit that its name, or its folder `UNIT.d`, says.
     pub units: Option<Vec<String>>,
-    /// Whether commands of the repository run: `validate`, `commands` and `health.command`, and what runs commands,
-    /// cron jobs and unit files [default: they do].
+    /// Whether commands of the repository run: `validate`, `commands` and `health.command`, and what runs commands:
+    /// cron jobs, unit files, and any file where the machine takes commands, units, libraries or logins from
+    /// [default: they do]. If not, no unit is enabled, started or stopped either, and `paths` must be named.
     pub commands: Option<bool>,
 }
 
