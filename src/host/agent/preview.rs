@@ -33,7 +33,7 @@ pub struct Preview {
 /// See [`Error`]. An agent that runs holds the run folder: then this says so.
 pub async fn dry_run(config: Config, file: &Path) -> Result<Preview, Error> {
     let mut agent = Agent::open(config, file).await?;
-    agent.external.leave_disk();
+    agent.external.leave_disk(true);
     let good = agent.state.good.as_ref().map(|good| good.commit.clone());
     let mut preview = Preview { good, ..Preview::default() };
     preview.refused = agent.look(&mut preview).await.err();

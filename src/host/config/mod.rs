@@ -162,6 +162,11 @@ pub struct Allow {
     /// cron jobs, unit files, and any file where the machine takes commands, units, libraries or logins from
     /// [default: they do]. If not, no unit is enabled, started or stopped either, and `paths` must be named.
     pub commands: Option<bool>,
+    /// Stores that ExternalSecrets may ask: globs of the addresses of `vault` and `openBao`, and the words `aws` (with
+    /// credentials in the store), `aws-ambient` (without: the machine's own role), `file` and `fake` [default: all if
+    /// nothing else of `allow` is set, or else `file` and `fake`]. Who may commit may have every sealed value of the
+    /// host's groups sent to a store that is admitted.
+    pub stores: Option<Vec<String>>,
 }
 
 /// Who starts and stops services.
