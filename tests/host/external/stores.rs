@@ -273,7 +273,9 @@ async fn a_store_that_the_settings_do_not_admit_is_never_connected_to() {
         }
     };
     tokio::select! {
-        answered = host.pass(&mut external) => assert!(listener.accept().is_ok(), "{}", refused(&answered)),
+        answered = host.pass(&mut external) => {
+            assert!(listener.accept().is_ok(), "{:?}", answered.targets[0].as_ref().err());
+        }
         () = connected => {}
     }
 }

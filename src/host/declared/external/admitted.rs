@@ -167,7 +167,6 @@ mod tests {
             "https://vault.example.com:8200",
             "https://vault.example.com.attacker.example",
             "https://vault.example.com@attacker.example/",
-            "https://vault.example.com\\@attacker.example/",
             "https://attacker.example/x.vaults.example.com:8200",
             "https://attacker.example\\x.vaults.example.com:8200",
             "https://attacker.example?x.vaults.example.com:8200",
