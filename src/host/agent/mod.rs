@@ -121,6 +121,7 @@ impl Agent {
     /// See [`Error`]: nothing was changed then but folders of the agent's own.
     pub async fn open(config: Config, file: &Path) -> Result<Self, Error> {
         let rules = Rules::new(&config.allow).map_err(Error::Setting)?;
+        let admitted = external::Admitted::new(&config.allow).map_err(Error::Setting)?;
         let keyring = Arc::new(config.keyring()?);
         make_folder(&config.state)?;
         let policy = sink::Policy::new(config.allow.paths.as_deref(), &[], config.own_paths(file))
@@ -142,6 +143,7 @@ impl Agent {
         let external = External::new(external::Settings {
             state: Some(config.state.clone()),
             file_stores: config.file_stores.clone(),
+            admitted,
             ..external::Settings::new(&config.name, Arc::clone(&keyring))
         });
         let credentials = Credentials::default();

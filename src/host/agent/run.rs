@@ -240,6 +240,12 @@ impl Agent {
                 }
                 Err(_) => self.no(format!("{commit:?} is no commit id: it takes all 40 or 64 digits")),
             },
+            Request::Preview => {
+                let preview = self.preview().await;
+                let message = preview.refused.clone().unwrap_or_else(|| "nothing was taken".to_owned());
+                let done = preview.refused.is_none();
+                Answer { done, message, preview: Some(Box::new(preview)), ..self.said() }
+            }
         };
         // Who asked may be gone.
         drop(asked.answer.send(answer));
@@ -248,11 +254,11 @@ impl Agent {
     /// How the host is, as an answer.
     fn said(&self) -> Answer {
         let done = matches!(self.status.condition, Condition::InSync | Condition::Degraded);
-        Answer { done, message: self.status.message.clone(), status: Box::new(self.status.clone()) }
+        Answer { done, message: self.status.message.clone(), status: Box::new(self.status.clone()), preview: None }
     }
 
     fn no(&self, message: String) -> Answer {
-        Answer { done: false, message, status: Box::new(self.status.clone()) }
+        Answer { done: false, message, status: Box::new(self.status.clone()), preview: None }
     }
 
     /// Back to the commit before; the present one is remembered as bad.
@@ -278,6 +284,6 @@ impl Agent {
         self.settle_condition();
         self.publish();
         let message = format!("back at commit {}; {} is not tried again", commit.short(), present.short());
-        Answer { done: true, message, status: Box::new(self.status.clone()) }
+        Answer { done: true, message, status: Box::new(self.status.clone()), preview: None }
     }
 }

@@ -300,6 +300,64 @@ fn a_dry_run_says_what_would_be_and_does_nothing() {
 }
 
 #[test]
+fn the_running_agent_says_what_a_commit_would_change_and_does_none_of_it() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    let (before, told_before) = (host.status(), told(&host));
+    let preview = *host.ask(&Request::Preview).preview.unwrap();
+    assert_eq!((preview.changes.len(), preview.steps.len(), preview.refused), (0, 0, None));
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "another-token"), ("user", "sam")]));
+    let coming = host.commit("Another token");
+    let answer = host.ask(&Request::Preview);
+    assert!(answer.done, "{}", answer.message);
+    let preview = *answer.preview.unwrap();
+    assert_eq!((preview.good, preview.commit), (before.good.clone().map(|good| good.commit), coming.clone()));
+    let paths: Vec<_> = preview.changes.iter().map(|change| change.path.display().to_string()).collect();
+    assert_eq!(paths, ["/etc/app/app.conf", "/etc/app/token"]);
+    assert_eq!(preview.steps, ["reload app"]);
+    let after = host.status();
+    assert_eq!((after.good, after.generation), (before.good, before.generation), "{}", host.log());
+    assert_eq!((host.read("/etc/app/token").as_deref(), told(&host)), (Some(CANARY), told_before));
+    // And it is taken as ever.
+    assert!(host.ask(&Request::Sync).done, "{}", host.log());
+    assert_eq!(host.status().good.unwrap().commit, coming);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some("another-token"));
+    // What would not be taken.
+    host.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    let answer = host.ask(&Request::Preview);
+    assert!(!answer.done && answer.preview.unwrap().refused.is_some(), "{}", answer.message);
+}
+
+#[test]
+fn allow_holds_against_plain_files_units_and_credentials_of_a_commit() {
+    let allow = "allow: {paths: [\"/etc/**\"], commands: false, units: [\"app*\"]}\n";
+    let mut host = Host::new(allow);
+    host.write("web/app.yaml", &host.sealed("app", &[("token", CANARY), ("user", "sam")]));
+    let evil = "  - {path: /etc/cron.d/evil, inline: x}\n  - {path: /etc/systemd/system/sshd.service.d/evil.conf, inline: x}\n";
+    let more = "  credentials:\n  - {name: token, unit: ssh.service, secret: {name: app, key: token}}\n  \
+                units:\n  - {name: debug-shell.service, inline: x, enable: true, start: true}\n";
+    host.write("web/host.yaml", &declared(&format!("{FILES}{evil}"), more).replace("  services:\n", ""));
+    host.commit("More than it may");
+    host.start();
+    let status = host.status();
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY), "{}", host.log());
+    for path in ["/etc/cron.d", "/etc/systemd"] {
+        assert!(fs::symlink_metadata(host.declared(path)).is_err(), "{path}");
+    }
+    let mut said: Vec<_> = status.problems.iter().map(|problem| problem.object.as_str()).collect();
+    said.sort_unstable();
+    let expected = [
+        "/etc/cron.d/evil",
+        "/etc/systemd/system/debug-shell.service",
+        "/etc/systemd/system/sshd.service.d/evil.conf",
+        "credential token of ssh.service",
+        "unit debug-shell.service",
+    ];
+    assert_eq!((said, status.condition), (expected.to_vec(), Condition::Degraded), "{}", host.log());
+}
+
+#[test]
 fn settings_that_cannot_be_are_told_with_code_2_and_a_disk_is_refused() {
     let host = Host::new("keeps: 3\n");
     let run = host.controller(&["--once"]);
