@@ -32,7 +32,8 @@ impl Agent {
             Ask::Nobody => self.good(),
             Ask::Remote => self.fetch().await,
         };
-        self.bring(tip).await;
+        // Boxed: a commit's way is long, and stacks of threads are short.
+        Box::pin(self.bring(tip)).await;
         self.settle_condition();
         self.publish();
     }
@@ -108,7 +109,7 @@ impl Agent {
         let is_new = good.as_ref() != Some(&tip);
         let may_be_taken = is_new && self.may_be_taken(&tip).await;
         if may_be_taken {
-            match self.take(&tip, Why::New).await {
+            match Box::pin(self.take(&tip, Why::New)).await {
                 Taken::Done(changed) => {
                     info!(commit = tip.short(), changed, "in use");
                     self.accepted = None;
@@ -158,7 +159,7 @@ impl Agent {
 
     /// The commit in use once more: values from elsewhere are due, or files were changed by hand.
     pub(super) async fn take_again(&mut self, commit: &CommitId, why: Why) {
-        match self.take(commit, why).await {
+        match Box::pin(self.take(commit, why)).await {
             Taken::Done(changed) => info!(commit = commit.short(), changed, "as it should be"),
             Taken::Refused(why) | Taken::Failed(why) => {
                 warn!(commit = commit.short(), why, "not as it should be");
