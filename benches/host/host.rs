@@ -78,7 +78,10 @@ impl Host {
             let place = Place { namespace: "web", name: &name, key: &key };
             let binding = Binding::new(Scope::Strict, place, jiff::civil::date(2026, 11, 21));
             let plain = Plaintext::from(format!("{text}-{number}-{value}"));
-            sealed.push_str(&format!("    {key}: {}\n", seal::seal(&[self.identity.recipient().clone()], &plain, &binding)?));
+            sealed.push_str(&format!(
+                "    {key}: {}\n",
+                seal::seal(&[self.identity.recipient().clone()], &plain, &binding)?
+            ));
             document.push_str(&format!("  - {{path: /etc/{name}/{key}, secret: {{name: {name}, key: {key}}}}}\n"));
         }
         Ok(fs::write(self.path(&format!("infra/web/{name}.yaml")), sealed + &document)?)

@@ -72,7 +72,9 @@ fn main() -> anyhow::Result<ExitCode> {
     ];
     let rows: Vec<Vec<String>> = rows
         .iter()
-        .map(|(what, time, floor)| vec![(*what).to_owned(), milliseconds(*time), floor.map_or_else(String::new, milliseconds)])
+        .map(|(what, time, floor)| {
+            vec![(*what).to_owned(), milliseconds(*time), floor.map_or_else(String::new, milliseconds)]
+        })
         .collect();
     shared::report(&format!(
         "{} SealedSecrets with {} values each, hybrid keys; a declared file for each value. The floor of the first is \

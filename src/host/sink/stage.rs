@@ -17,7 +17,7 @@ use super::ledger::Ledger;
 use super::manifest::{Entry, Manifest, digest};
 use super::owner::Owners;
 use super::run::{self, Run};
-use super::settings::Settings;
+use super::settings::{Probe, Settings};
 use super::walk::{Walker, check_shape};
 use super::{file, settle};
 use crate::host::desired::{Content, File, Keep, Place, Problem};
@@ -255,8 +255,8 @@ impl Stager<'_> {
         let below = path.strip_prefix("/").ok()?;
         numbers.into_iter().find_map(|number| {
             let files = self.run.files(number).ok()?;
-            let (_, bytes) = file::read(files.as_fd(), below.as_os_str()).ok()?;
-            wanted.is_of(&self.run.key, path, &bytes).then_some(bytes)
+            let (_, bytes) = file::read(files.as_fd(), below.as_os_str(), wanted.size).ok()?;
+            bytes.filter(|bytes| wanted.is_of(&self.run.key, path, bytes))
         })
     }
 
@@ -341,7 +341,7 @@ impl Tree {
 }
 
 fn make_or_open(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
-    match run::make_folder(parent, name, FOLDER) {
+    match run::make_folder(parent, name, FOLDER, Probe::default()) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Ok(rustix::fs::openat(parent, name, super::walk::PLACE, rustix::fs::Mode::empty())?)
         }

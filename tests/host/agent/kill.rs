@@ -17,7 +17,9 @@ const FILES: usize = 12;
 
 /// Every third file is a copy, the others are links.
 fn document(host: &Host) -> String {
-    let mut text = "apiVersion: bulla.dev/v1alpha1\nkind: Host\nmetadata: {name: app, namespace: web}\nspec:\n  files:\n".to_owned();
+    let mut text =
+        "apiVersion: bulla.dev/v1alpha1\nkind: Host\nmetadata: {name: app, namespace: web}\nspec:\n  files:\n"
+            .to_owned();
     for number in 0..FILES {
         let place = if number % 3 == 2 { "copy" } else { "link" };
         text.push_str(&format!(
@@ -86,7 +88,11 @@ fn a_kill_at_any_moment_leaves_the_old_or_the_new_commit_and_a_service_that_know
         assert_eq!(links.len(), 1, "{links:?}");
         let link = links.first().unwrap();
         assert!(*link == new || *link == good.1, "{link}: neither {new} nor {}", good.1);
-        if *link == new { after_flip += 1 } else { before_flip += 1 }
+        if *link == new {
+            after_flip += 1
+        } else {
+            before_flip += 1
+        }
         not_remembered += usize::from(remembered(&host) != *link);
 
         // Killed again while it recovers.
@@ -117,5 +123,7 @@ fn a_kill_at_any_moment_leaves_the_old_or_the_new_commit_and_a_service_that_know
         }
     }
     assert!(before_flip >= 3 && after_flip >= 3, "the moments are too much alike: {before_flip}, {after_flip}");
-    println!("killed {before_flip} times before the flip, {after_flip} times after it; {not_remembered} times the service did not know");
+    println!(
+        "killed {before_flip} times before the flip, {after_flip} times after it; {not_remembered} times the service did not know"
+    );
 }

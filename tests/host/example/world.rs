@@ -35,7 +35,8 @@ const NGINX: &str = "[Service]\nType=forking\nPIDFile=/run/nginx.pid\nExecStartP
                      ExecStop=-/usr/local/sbin/nginx -s quit\nTimeoutStopSec=5\nKillMode=mixed\n\
                      StateDirectory=nginx\nLogsDirectory=nginx\n";
 /// What nginx is like before Bulla comes.
-const STOCK: &str = "pid /run/nginx.pid;\nevents {}\nhttp {\n  server { listen unix:/run/stock.sock; return 404; }\n}\n";
+const STOCK: &str =
+    "pid /run/nginx.pid;\nevents {}\nhttp {\n  server { listen unix:/run/stock.sock; return 404; }\n}\n";
 
 /// The example, running.
 pub(crate) struct World {
@@ -107,7 +108,8 @@ impl World {
     /// What the README has the reader seal; the certificate.
     fn seal_everything(&self, to: &[Recipient], secret_id: &str) -> String {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["proxy.example.com".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate =
+            CertificateParams::new(vec!["proxy.example.com".to_owned()]).unwrap().self_signed(&key).unwrap();
         let hashed = Command::new("openssl").args(["passwd", "-apr1", PASSWORD]).output().unwrap();
         assert!(hashed.status.success(), "{hashed:?}");
         let users = format!("sam:{}", String::from_utf8(hashed.stdout).unwrap());
@@ -172,10 +174,14 @@ impl World {
 
     /// Both agents ask the repository, at the same time; what they say.
     pub(crate) async fn sync(&self) -> Vec<agent::Answer> {
-        let asked: Vec<_> = self.hosts.iter().map(|host| {
-            let run = host.run();
-            tokio::task::spawn_blocking(move || agent::ask(&run, &Request::Sync))
-        }).collect();
+        let asked: Vec<_> = self
+            .hosts
+            .iter()
+            .map(|host| {
+                let run = host.run();
+                tokio::task::spawn_blocking(move || agent::ask(&run, &Request::Sync))
+            })
+            .collect();
         let mut answers = Vec::new();
         for (host, asked) in self.hosts.iter().zip(asked) {
             answers.push(asked.await.unwrap().unwrap_or_else(|error| panic!("{error}\n{}", host.log())));
@@ -214,7 +220,10 @@ impl World {
         let agent = agent.replace("/usr/bin/bulla-controller", "/usr/local/sbin/bulla-controller");
         // A device takes mknod, which the machine may not do.
         let agent = agent.replace("\nPrivateDevices=yes", "\nPrivateDevices=no");
-        let agent = agent.replace("[Service]\n", "[Service]\nStandardOutput=append:/run/agent.log\nStandardError=append:/run/agent.log\n");
+        let agent = agent.replace(
+            "[Service]\n",
+            "[Service]\nStandardOutput=append:/run/agent.log\nStandardError=append:/run/agent.log\n",
+        );
         let units = [("nginx.service", NGINX), ("bulla-host.service", agent.as_str())];
         let machine = Machine::furnished(&units, &furniture).await;
         for unit in ["nginx.service", "bulla-host.service"] {

@@ -186,3 +186,33 @@ fn whoever_swaps_folders_for_links_all_the_time_gets_nothing_through_them() {
         assert_eq!(fs::read_dir(world.path("/etc")).unwrap().count(), 0);
     });
 }
+
+/// Exchanges a folder that was just made for a link to what its owner may not touch.
+fn exchange(step: &'static str) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    static PASSED: AtomicUsize = AtomicUsize::new(0);
+    // Before it, then after it.
+    if step == "make folder" && PASSED.fetch_add(1, Ordering::SeqCst) == 1 {
+        let home = World::at(std::env::var_os("BULLA_TEST_SINK").unwrap().into()).path("/home/app");
+        renameat_with(CWD, home.join("conf"), CWD, home.join("evil"), RenameFlags::EXCHANGE).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_that_was_just_made_and_is_exchanged_for_a_link_opens_nothing_to_others() {
+    inside("attacks::a_folder_that_was_just_made_and_is_exchanged_for_a_link_opens_nothing_to_others", |world| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let probe = bulla::host::sink::Probe::calling(exchange);
+        fs::create_dir_all(world.path("/home/app")).unwrap();
+        chown(world.path("/home/app"), Some(1), Some(1)).unwrap();
+        world.put("/etc/shadow", "theirs");
+        fs::set_permissions(world.path("/etc/shadow"), fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(world.path("/etc/shadow"), world.path("/home/app/evil")).unwrap();
+        let mut sink = World { probe, ..World::at(world.base.clone()) }.open();
+        let (_, problems) = try_apply(&mut sink, vec![link("/home/app/conf/key", "1"), link("/etc/b", "1")]);
+        assert!(problems.len() == 1 && problems[0].contains("something else in its place"), "{problems:?}");
+        assert_eq!((world.rights("/etc/shadow").2, world.read("/etc/b")), (0o600, "1".to_owned()));
+    });
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bulla::host::sink::{Drift, Watch};
 
-use super::world::{apply, copy, inside, last_good, link, map, stage, told};
+use super::world::{apply, copy, inside, last_good, link, map, stage, told, try_apply};
 
 fn kinds(drift: &[Drift]) -> Vec<String> {
     let words = drift.iter().map(|drift| match drift {
@@ -87,6 +87,32 @@ fn an_edit_of_the_file_on_tmpfs_itself_is_found_and_staged_again() {
             map([("/etc/a", "bytes"), ("/etc/b", "mode"), ("/etc/c", "bytes"), ("/etc/d", "bytes")])
         );
         assert_eq!((sink.drift().unwrap(), world.read("/etc/a")), (Vec::new(), "good".to_owned()));
+    });
+}
+
+#[test]
+fn a_file_that_its_owner_made_larger_than_any_memory_is_a_change_and_is_not_read() {
+    inside("drift::a_file_that_its_owner_made_larger_than_any_memory_is_a_change_and_is_not_read", |world| {
+        let files = || vec![link("/etc/a", "good"), link("/etc/b", "good"), copy("/etc/c", "good")];
+        let mut sink = world.open();
+        apply(&mut sink, vec![link("/etc/a", "good"), link("/etc/b", "good")]);
+        apply(&mut sink, files());
+        // Holes: a tmpfs takes them, and so do most disks, each as far as it can count.
+        let grow = |path: std::path::PathBuf, size| {
+            fs::OpenOptions::new().write(true).open(path).unwrap().set_len(size).unwrap();
+        };
+        let copied = world.run().join("generations/2/files/etc/c");
+        grow(world.path("/etc/a"), 1 << 62);
+        grow(copied, 1 << 62);
+        grow(world.path("/etc/c"), 1 << 40);
+        assert_eq!(kinds(&sink.drift().unwrap()).len(), 3);
+        assert!(sink.repair().unwrap().stage_again);
+        let files = vec![last_good(link("/etc/a", "")), link("/etc/b", "good"), copy("/etc/c", "good")];
+        let (_, problems) = try_apply(&mut sink, files);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!((world.read("/etc/a"), world.read("/etc/c")), ("good".to_owned(), "good".to_owned()));
+        grow(world.run().join("generations/1/files/etc/a"), 1 << 62);
+        assert!(matches!(sink.back_to(1), Err(bulla::host::sink::Error::Damaged { .. })));
     });
 }
 

@@ -26,7 +26,11 @@ pub(crate) fn wanting() -> Option<&'static str> {
         words.next().filter(|_| words.next() == Some("cgroup2"))
     });
     let is_writable = |hierarchy: &str| {
-        let probe = Path::new(hierarchy).join(format!("bulla-test-probe-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let probe = Path::new(hierarchy).join(format!(
+            "bulla-test-probe-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
         fs::create_dir(&probe).and_then(|()| fs::remove_dir(&probe)).is_ok()
     };
     let wanting = if !rustix::process::geteuid().is_root() {

@@ -20,9 +20,12 @@ fn the_example_of_two_hosts_has_no_findings_and_one_with_a_misspelt_word_has() {
         }
     }
     let to = Identity::generate_hybrid().unwrap().recipient().to_string();
-    for (name, keys) in
-        [("tls", &["tls.crt", "tls.key"][..]), ("users", &["users"]), ("approle", &["secret-id"]), ("backup", &["passphrase"])]
-    {
+    for (name, keys) in [
+        ("tls", &["tls.crt", "tls.key"][..]),
+        ("users", &["users"]),
+        ("approle", &["secret-id"]),
+        ("backup", &["passphrase"]),
+    ] {
         let values = keys.iter().map(|key| (*key, sealed(&[&to], Scope::Strict, "web", name, key))).collect::<Vec<_>>();
         let values = values.iter().map(|(key, value)| (*key, value.as_str())).collect::<Vec<_>>();
         bench.write(&format!("hosts/web/{name}.yaml"), &manifest(name, "  namespace: web\n", &values));
