@@ -105,6 +105,35 @@ fn links_do_not_lead_around_the_policy_nor_into_the_agents_own_folders() {
 }
 
 #[test]
+fn what_may_be_written_is_held_against_the_path_that_links_lead_to() {
+    inside("attacks::what_may_be_written_is_held_against_the_path_that_links_lead_to", |world| {
+        for folder in ["/etc/app", "/usr/lib/mods", "/etc/app/real"] {
+            fs::create_dir_all(world.path(folder)).unwrap();
+        }
+        symlink("/usr/lib/mods", world.path("/etc/app/modules")).unwrap();
+        symlink("real", world.path("/etc/app/inner")).unwrap();
+        let policy = Policy::new(Some(&["/etc/app/**".to_owned()]), &[], Vec::new()).unwrap();
+        let mut sink = World { policy, ..World::at(world.base.clone()) }.open();
+        let paths = ["/etc/app/modules/evil.so", "/etc/app/modules/new/evil.so", "/etc/app/inner/a", "/etc/app/new/a"];
+        let (flipped, problems) = try_apply(&mut sink, paths.iter().map(|path| link(path, "x")).collect());
+        assert_eq!(told(&flipped), map([("/etc/app/inner/a", "added"), ("/etc/app/new/a", "added")]));
+        let both = |problem: &&String| {
+            problem.contains("/etc/app/modules/")
+                && problem.contains("/usr/lib/mods/")
+                && problem.contains("allow.paths")
+        };
+        assert_eq!((problems.len(), problems.iter().filter(both).count()), (2, 2), "{problems:?}");
+        assert_eq!(fs::read_dir(world.path("/usr/lib/mods")).unwrap().count(), 0);
+
+        // A folder that becomes a link later is drift, and nothing goes through it.
+        fs::rename(world.path("/etc/app/new"), world.path("/etc/app/old")).unwrap();
+        symlink("/usr/lib/mods", world.path("/etc/app/new")).unwrap();
+        assert_eq!((sink.drift().unwrap().len(), sink.repair().unwrap().settled.problems.len()), (1, 1));
+        assert_eq!(fs::read_dir(world.path("/usr/lib/mods")).unwrap().count(), 0);
+    });
+}
+
+#[test]
 fn folders_fifos_devices_sockets_and_mount_points_are_never_replaced() {
     inside("attacks::folders_fifos_devices_sockets_and_mount_points_are_never_replaced", |world| {
         fs::create_dir(world.path("/etc/folder")).unwrap();
