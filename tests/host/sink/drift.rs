@@ -152,6 +152,35 @@ fn a_current_that_leads_elsewhere_is_put_back() {
 }
 
 #[test]
+fn folders_that_come_later_are_watched_and_one_that_goes_away_asks_for_a_new_watch() {
+    inside("drift::folders_that_come_later_are_watched_and_one_that_goes_away_asks_for_a_new_watch", |world| {
+        let mut sink = world.open();
+        apply(&mut sink, vec![link("/etc/a", "good"), copy("/srv/app/b", "good")]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (quiet, long) = (Duration::from_millis(50), Duration::from_secs(20));
+            let watch = |sink: &bulla::host::sink::Sink| {
+                let watch = Watch::new(sink.watch_list(), quiet, Duration::from_secs(1)).unwrap();
+                watch.trying_again(Duration::from_millis(300))
+            };
+            let mut first = watch(&sink);
+            fs::remove_dir_all(world.path("/srv/app")).unwrap();
+            let told = tokio::time::timeout(long, first.changed()).await.expect("it is told");
+            assert!(told.is_err(), "the watch looks at a folder that is gone");
+
+            let mut second = watch(&sink);
+            assert_eq!(second.unwatched().len(), 1);
+            assert_eq!(second.unwatched()[0].0, world.path("/srv/app"));
+            sink.repair().unwrap();
+            tokio::time::timeout(long, second.changed()).await.expect("it is there again").unwrap();
+            assert!(second.unwatched().is_empty());
+            fs::write(world.path("/srv/app/b"), "by hand").unwrap();
+            tokio::time::timeout(long, second.changed()).await.expect("an edit in it is told").unwrap();
+        });
+    });
+}
+
+#[test]
 fn edits_are_told_at_once_and_other_files_of_the_folder_are_not() {
     inside("drift::edits_are_told_at_once_and_other_files_of_the_folder_are_not", |world| {
         let mut sink = world.open();
