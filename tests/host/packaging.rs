@@ -90,6 +90,16 @@ fn the_units_keep_the_files_of_services_while_the_agent_is_away() {
 }
 
 #[test]
+fn the_units_take_a_bounded_part_of_the_memory_and_nothing_of_the_swap() {
+    for unit in ["systemd/bulla-host.service", "systemd/bulla-host-boot.service", "systemd/user/bulla-host.service"] {
+        let text = fs::read_to_string(deploy(unit)).unwrap();
+        for line in ["MemoryMax=512M", "MemorySwapMax=0"] {
+            assert!(text.lines().any(|it| it == line), "{unit} has no {line}");
+        }
+    }
+}
+
+#[test]
 fn the_scripts_of_other_service_managers_are_read_by_a_shell() {
     for script in ["openrc/bulla-host", "runit/bulla-host/run", "runit/bulla-host/log/run"] {
         let file = deploy(script);

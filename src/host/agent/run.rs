@@ -199,7 +199,14 @@ impl Agent {
     async fn watch(&self) -> Option<Watch> {
         let list = self.with_sink(|sink| sink.watch_list()).await;
         match Watch::new(list, QUIET.0, QUIET.1) {
-            Ok(watch) => Some(watch),
+            Ok(watch) => {
+                let every = self.config.drift.every;
+                if let [(folder, error), ..] = watch.unwatched().as_slice() {
+                    let (folder, count) = (folder.display(), watch.unwatched().len());
+                    warn!(%folder, %error, count, "folders cannot be watched: changes by hand there are found only every {every:?}");
+                }
+                Some(watch.trying_again(every))
+            }
             Err(error) => {
                 warn!(%error, "changes by hand are found only every {:?}", self.config.drift.every);
                 None
