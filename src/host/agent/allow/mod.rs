@@ -99,15 +99,8 @@ impl Rules {
     /// Why a file is not written, whatever its path.
     fn refusal(&self, file: &File) -> Option<&'static str> {
         let units = places::units(&file.path, file.role == Role::Unit);
-        let is_of_others =
-            if self.units.is_some() && (file.role == Role::Credential || places::is_credential(&file.path)) {
-                // `UNIT.NAME`, and both may hold dots.
-                let name = file.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                !name.match_indices('.').filter_map(|(at, _)| name.get(..at)).any(|unit| self.admits(unit))
-            } else {
-                !units.iter().all(|unit| self.admits(unit))
-            };
-        if is_of_others {
+        let is_credential = file.role == Role::Credential || places::is_credential(&file.path);
+        if !units.iter().all(|unit| self.admits(unit)) || (is_credential && !self.admits_credential(file)) {
             return Some(NOT_THIS_UNIT);
         }
         if self.commands {
@@ -117,6 +110,13 @@ impl Rules {
             Role::Unit | Role::Cron => Some(NO_COMMANDS),
             Role::File | Role::Credential => places::is_taken_from(&file.path).then_some(NO_PLACE),
         }
+    }
+
+    /// Whether `UNIT.NAME` is of a unit that is admitted; both may hold dots.
+    fn admits_credential(&self, file: &File) -> bool {
+        let name = file.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let mut units = name.match_indices('.').filter_map(|(at, _)| name.get(..at));
+        self.units.is_none() || units.any(|unit| self.admits(unit))
     }
 
     fn is_admitted_path(&self, file: &File) -> bool {
