@@ -42,7 +42,7 @@ fn what_the_demo_leaves_for_a_look_has_no_plaintext_on_the_disk() {
     let (_, kept) = run.err.trim().rsplit_once("left for a look: ").unwrap();
     let folders: Vec<&str> = kept.split(" and ").collect();
     assert_eq!(place(&run.out).as_deref(), Some(folders[0]));
-    let app = Path::new(folders[0]).join("frodo/root/etc/app/app.conf");
+    let app = Path::new(folders[0]).join("frodo/root").join("etc/app/app.conf");
     let configuration = fs::read_to_string(&app).unwrap();
     assert!(configuration.contains("tr0ub4dor") && configuration.contains("sk-live"), "{configuration}");
     if let Some(memory) = folders.get(1) {
