@@ -18,7 +18,6 @@ pub(crate) mod moto;
 pub(crate) mod ports;
 #[path = "../support/proxy.rs"]
 pub(crate) mod proxy;
-#[expect(clippy::module_inception, reason = "the module of tests/support has that name")]
 #[path = "../support/servers.rs"]
 pub(crate) mod servers;
 #[path = "../support/vault.rs"]
