@@ -158,7 +158,9 @@ impl Stager<'_> {
         // What is kept was within the limit when it was declared.
         let mut folders = Folders::default();
         kept.iter().for_each(|path| folders.add(path));
-        let beyond: BTreeSet<&PathBuf> = declared.iter().filter(|path| !folders.fit(path)).collect();
+        // What cannot be declared at all is refused for that, and its length is not worth counting.
+        let beyond = declared.iter().filter(|path| check_shape(path, 0).is_ok() && !folders.fit(path));
+        let beyond: BTreeSet<&PathBuf> = beyond.collect();
         let mut tree = Tree { files: files_folder, open: Vec::new() };
         let mut owners = Owners::new();
         for file in files {
