@@ -8,7 +8,7 @@
 //! | `providers` | edge: where remote secrets live; AWS, Vault, other clusters, files |
 //! | `resource` | from an API object to the Secret that it asks for: what `controllers` and `host` share |
 //! | `stores` | edge: from a store's settings to a provider, and what an ExternalSecret asks of it: likewise shared |
-//! | `host` | edge: a machine without Kubernetes; manifests from a folder, files as targets |
+//! | `host` | edge: a machine without Kubernetes: follows a Git repository, writes files |
 //! | `controllers` | edge: Kubernetes; SealedSecrets in, Secrets out |
 //! | `server` | edge: HTTP; health, metrics, public keys, kubeseal's verify and rotate |
 //! | `audit` | the audit log: who opened, wrote or re-sealed what with which key |

@@ -27,11 +27,6 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// A memory that knows nothing, learns nothing and makes no digests.
-    pub(crate) fn none() -> Self {
-        Self { folder: None, key: None, made_from: HashMap::new(), order: Vec::new(), changed: false }
-    }
-
     /// Opens the memory in `$XDG_STATE_HOME/bulla` (or `~/.local/state/bulla`).
     pub(crate) fn open() -> Self {
         let folder = std::env::var_os("XDG_STATE_HOME")

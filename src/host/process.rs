@@ -260,9 +260,10 @@ async fn read_last(pipe: &pipe::Receiver, most: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// That of the pipe.
 pub async fn read_some(pipe: &pipe::Receiver, to: &mut Vec<u8>) -> io::Result<usize> {
-    let mut piece = [0; 16 << 10];
     loop {
         pipe.readable().await?;
+        // Not across the wait: it would be in every future that reads.
+        let mut piece = [0; 16 << 10];
         match pipe.try_read(&mut piece) {
             Ok(read) => {
                 to.extend_from_slice(&piece[..read]);

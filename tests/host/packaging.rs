@@ -58,9 +58,11 @@ fn systemd_takes_every_unit_without_a_word() {
     // And says so where one is wrong.
     let file = root.path().join("usr/lib/systemd/system/bulla-host.service");
     let text = fs::read_to_string(&file).unwrap();
-    for (right, wrong) in
-        [("WatchdogSec=", "WatchdogSecs="), ("Type=notify", "Type=notifies"), ("/usr/bin/bulla", "bulla")]
-    {
+    for (right, wrong) in [
+        ("WatchdogSec=", "WatchdogSecs="),
+        ("Type=notify", "Type=notifies"),
+        ("ExecStart=/usr/bin/", "ExecStart=/nowhere/"),
+    ] {
         fs::write(&file, text.replace(right, wrong)).unwrap();
         assert!(verify(root.path(), "bulla-host.service").is_err(), "{wrong} is not seen");
     }
@@ -82,6 +84,16 @@ fn the_units_keep_the_files_of_services_while_the_agent_is_away() {
     for unit in ["systemd/bulla-host.service", "systemd/bulla-host-boot.service", "systemd/user/bulla-host.service"] {
         let text = fs::read_to_string(deploy(unit)).unwrap();
         for line in ["RuntimeDirectory=bulla", "RuntimeDirectoryPreserve=yes", "StateDirectory=bulla", "LimitCORE=0"] {
+            assert!(text.lines().any(|it| it == line), "{unit} has no {line}");
+        }
+    }
+}
+
+#[test]
+fn the_units_take_a_bounded_part_of_the_memory_and_nothing_of_the_swap() {
+    for unit in ["systemd/bulla-host.service", "systemd/bulla-host-boot.service", "systemd/user/bulla-host.service"] {
+        let text = fs::read_to_string(deploy(unit)).unwrap();
+        for line in ["MemoryMax=512M", "MemorySwapMax=0"] {
             assert!(text.lines().any(|it| it == line), "{unit} has no {line}");
         }
     }

@@ -1,6 +1,10 @@
 //! The part of the test bed that needs no Kubernetes.
 
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    clippy::module_inception,
+    reason = "a part of it is used, and files keep the names that they have there"
+)]
 
 #[path = "../support/audit.rs"]
 pub(crate) mod audit;

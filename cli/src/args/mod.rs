@@ -56,7 +56,7 @@ const STYLES: Styles = Styles::styled()
 Exit codes: 0 done, 1 refused or findings, 2 usage or environment.
 Called kubectl-bulla and found on the PATH, it is the plugin `kubectl bulla`.
 
-New here? `bulla demo` shows the whole path in a temporary folder.")]
+New here? `bulla demo` shows the whole path in a temporary folder, in seconds.")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -103,7 +103,7 @@ pub(crate) enum Verb {
     Status(StatusArguments),
     /// Wait until SealedSecrets and ExternalSecrets are in sync and their Secrets are there
     Wait(WaitArguments),
-    /// See the whole path work in a temporary folder: seal, commit, open, refuse, rotate
+    /// See a machine follow a repository, in a temporary folder: seal, commit, change, roll back, rotate
     Demo(DemoArguments),
     /// Print shell completions
     #[command(after_help = "Example:\n  bulla completions bash > ~/.local/share/bash-completion/completions/bulla")]
@@ -325,7 +325,7 @@ pub(crate) struct PlanArguments {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bulla demo\n  bulla demo --kubeconfig ~/.kube/config    the same through a real API server"
+    after_help = "Examples:\n  bulla demo\n  bulla demo --keep                         and leave it all for a look\n  bulla demo --kubeconfig ~/.kube/config    and go on through a real API server"
 )]
 pub(crate) struct DemoArguments {
     /// Go through the API server of this kubeconfig too, in namespaces that are made for it and removed

@@ -22,4 +22,4 @@ pub(crate) use self::editor::Editor;
 pub(crate) use self::keeper::keep;
 pub(crate) use self::object::{Changes, Object, Sought};
 pub(crate) use self::session::{Ended, Session};
-pub(crate) use self::storage::{Folder, Memory};
+pub(crate) use self::storage::{Folder, Memory, is_memory};

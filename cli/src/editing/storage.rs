@@ -162,7 +162,8 @@ fn sweep(root: &Path) {
     }
 }
 
-fn is_memory(path: &Path) -> bool {
+/// Whether what is written there is in memory only.
+pub(crate) fn is_memory(path: &Path) -> bool {
     #[expect(clippy::cast_sign_loss, reason = "a magic number")]
     rustix::fs::statfs(path).is_ok_and(|system| [TMPFS, RAMFS].contains(&(system.f_type as u64)))
 }

@@ -6,6 +6,7 @@ use bulla::controllers::{self, ControllerConfig, Namespaces};
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Bench, SECRET};
+use crate::story;
 use crate::support::apiserver::ApiServer;
 use crate::support::tools;
 
@@ -14,7 +15,7 @@ fn the_demo_checks_out_through_an_api_server() {
     let api = ApiServer::start();
     let kubeconfig = api.kubeconfig().display().to_string();
     let run = Bench::new().run(&["demo", "--kubeconfig", &kubeconfig]).exits(0);
-    assert_eq!(run.out.matches('✓').count(), 19, "{}", run.out);
+    assert_eq!(story::checks(&run.out), story::CHECKS + 8, "{}", run.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
+use super::preview::Preview;
 use super::status::Status;
 
 const SOCKET: &str = "control.sock";
@@ -40,6 +41,8 @@ pub enum Request {
         /// The tip.
         commit: String,
     },
+    /// Look at the newest commit, and take nothing of it.
+    Preview,
 }
 
 /// What came of it.
@@ -52,6 +55,9 @@ pub struct Answer {
     pub message: String,
     /// How the host is now.
     pub status: Box<Status>,
+    /// What would be done, to [`Request::Preview`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Box<Preview>>,
 }
 
 /// A request and where its answer goes.

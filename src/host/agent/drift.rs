@@ -22,13 +22,27 @@ impl Agent {
                 return;
             }
         };
-        let Some(first) = found.first() else { return };
-        for drift in &found {
-            warn!(repaired = repair, "changed by hand: {}", sentence(drift));
+        let before = std::mem::take(&mut self.status.drifted);
+        if found.is_empty() {
+            if !before.is_empty() {
+                self.settle_condition();
+                self.publish();
+            }
+            return;
         }
-        self.status.drifts += found.len() as u64;
-        self.status.last_drift = Some(sentence(first));
+        let sentences: Vec<String> = found.iter().map(sentence).collect();
+        // What is not put back is found each time, and told once.
+        let new: Vec<&String> = sentences.iter().filter(|sentence| !before.contains(sentence)).collect();
+        for sentence in &new {
+            warn!(repaired = repair, "changed by hand: {sentence}");
+        }
+        self.status.drifts += new.len() as u64;
+        self.status.last_drift = sentences.first().cloned();
+        if !repair {
+            self.status.drifted = sentences;
+        }
         if let Some(Repaired { settled, stage_again }) = repaired {
+            self.status.drifted = settled.problems.iter().map(ToString::to_string).collect();
             for problem in &settled.problems {
                 warn!("{problem}");
             }

@@ -93,7 +93,7 @@ pub struct Agent {
     rules: Rules,
     who: Who,
     keyring: Arc<Keyring>,
-    repository: Repository,
+    repository: Arc<Repository>,
     sink: Arc<Mutex<Sink>>,
     manager: Manager,
     external: External,
@@ -121,6 +121,7 @@ impl Agent {
     /// See [`Error`]: nothing was changed then but folders of the agent's own.
     pub async fn open(config: Config, file: &Path) -> Result<Self, Error> {
         let rules = Rules::new(&config.allow).map_err(Error::Setting)?;
+        let admitted = external::Admitted::new(&config.allow).map_err(Error::Setting)?;
         let keyring = Arc::new(config.keyring()?);
         make_folder(&config.state)?;
         let policy = sink::Policy::new(config.allow.paths.as_deref(), &[], config.own_paths(file))
@@ -137,16 +138,23 @@ impl Agent {
         let (sink, settled) = blocking(move || Sink::open(settings)).await?;
         sink.warnings().iter().for_each(|warning| warn!("{warning}"));
         settled.problems.iter().for_each(|problem| warn!("{problem}"));
-        let repository = Repository::open(repository_settings(&config)?).await?;
+        let repository = Arc::new(Repository::open(repository_settings(&config)?).await?);
         let manager = Manager::connect(&units::Settings::new(config.manager)).await;
         let external = External::new(external::Settings {
             state: Some(config.state.clone()),
             file_stores: config.file_stores.clone(),
+            admitted,
             ..external::Settings::new(&config.name, Arc::clone(&keyring))
         });
         let credentials = Credentials::default();
-        let (state, problem) = State::load(&config.state).map_err(Error::io("cannot read the agent's state"))?;
+        let (mut state, problem) = State::load(&config.state).map_err(Error::io("cannot read the agent's state"))?;
         problem.iter().for_each(|problem| warn!("{problem}"));
+        if state.good.is_none()
+            && let Some(good) = repository.remembered().await
+        {
+            // Without the state, the clone knows what the host had: what comes must descend from it.
+            state.good = Some(Good { commit: good.to_string(), since: Timestamp::now() });
+        }
         let untold = untold::read(&config.run);
         let who = Who { name: config.name.clone(), groups: config.groups.clone(), folders: folders(&config) };
         let status = Status {

@@ -1,6 +1,7 @@
 //! One look at the repository: fetch, judge, take.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{info, warn};
@@ -8,7 +9,10 @@ use tracing::{info, warn};
 use super::Agent;
 use super::status::Condition;
 use super::take::{Taken, Why};
-use crate::host::repository::CommitId;
+use crate::host::repository::{CommitId, FetchError};
+
+/// After this time of a fetch something else is looked at, and again.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether the repository is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +32,8 @@ impl Agent {
             Ask::Nobody => self.good(),
             Ask::Remote => self.fetch().await,
         };
-        self.bring(tip).await;
+        // Boxed: a commit's way is long, and stacks of threads are short.
+        Box::pin(self.bring(tip)).await;
         self.settle_condition();
         self.publish();
     }
@@ -45,7 +50,7 @@ impl Agent {
     }
 
     async fn fetch(&mut self) -> Option<CommitId> {
-        match self.repository.fetch().await {
+        match self.fetch_and_look().await {
             Ok(tip) => {
                 self.status.fetched = Some(Timestamp::now());
                 self.status.fetch_error = None;
@@ -60,13 +65,26 @@ impl Agent {
         }
     }
 
+    /// Fetches; while the server takes its time, changes by hand are put back all the same.
+    async fn fetch_and_look(&mut self) -> Result<CommitId, FetchError> {
+        let repository = Arc::clone(&self.repository);
+        let fetch = async move { repository.fetch().await };
+        tokio::pin!(fetch);
+        loop {
+            match tokio::time::timeout(PATIENCE, &mut fetch).await {
+                Ok(fetched) => return fetched,
+                Err(_slow) => self.look_for_drift().await,
+            }
+        }
+    }
+
     /// The last good commit.
     pub(super) fn good(&self) -> Option<CommitId> {
         self.state.good.as_ref().and_then(|good| good.commit.parse().ok())
     }
 
     /// The commit of the generation in use.
-    async fn in_use(&self) -> Option<CommitId> {
+    pub(super) async fn in_use(&self) -> Option<CommitId> {
         let commit = self.with_sink(|sink| sink.current().commit.clone()).await;
         commit.and_then(|commit| commit.parse().ok())
     }
@@ -76,19 +94,22 @@ impl Agent {
     /// # Errors
     /// Why not, and what to do.
     pub(super) async fn judge(&self, tip: &CommitId) -> Result<(), String> {
-        let accepted = self.accepted.as_ref() == Some(tip);
-        let last = self.good().filter(|_| !accepted);
-        self.repository.judge(last.as_ref(), tip).await.map_err(|refused| super::chain(&refused))
+        let (good, accepted) = (self.good(), self.accepted.as_ref() == Some(tip));
+        let judged = match &good {
+            Some(good) if accepted => self.repository.judge_rewrite(good, tip).await,
+            last => self.repository.judge(last.as_ref(), tip).await,
+        };
+        judged.map_err(|refused| super::chain(&refused))
     }
 
     async fn bring(&mut self, tip: Option<CommitId>) {
-        let (good, in_use) = (self.good(), self.in_use().await);
+        let good = self.good();
         let Some(tip) = tip.or_else(|| good.clone()) else { return };
         self.status.refused = None;
         let is_new = good.as_ref() != Some(&tip);
         let may_be_taken = is_new && self.may_be_taken(&tip).await;
         if may_be_taken {
-            match self.take(&tip, Why::New).await {
+            match Box::pin(self.take(&tip, Why::New)).await {
                 Taken::Done(changed) => {
                     info!(commit = tip.short(), changed, "in use");
                     self.accepted = None;
@@ -110,6 +131,7 @@ impl Agent {
         }
         let Some(good) = good else { return };
         // After a reboot, or a flip that was cut off: the last good commit is to be there in any case.
+        let in_use = self.in_use().await;
         let is_there = in_use.as_ref() == Some(&good);
         // What could not be made before may be possible now: a key or a user came.
         let is_whole = self.status.problems.is_empty() && self.untold.is_empty();
@@ -137,7 +159,7 @@ impl Agent {
 
     /// The commit in use once more: values from elsewhere are due, or files were changed by hand.
     pub(super) async fn take_again(&mut self, commit: &CommitId, why: Why) {
-        match self.take(commit, why).await {
+        match Box::pin(self.take(commit, why)).await {
             Taken::Done(changed) => info!(commit = commit.short(), changed, "as it should be"),
             Taken::Refused(why) | Taken::Failed(why) => {
                 warn!(commit = commit.short(), why, "not as it should be");
@@ -165,6 +187,8 @@ impl Agent {
                 others => format!(" (and {others} more)"),
             };
             (Condition::Degraded, format!("{problem}{others}"))
+        } else if let Some(drifted) = self.status.drifted.first() {
+            (Condition::Degraded, format!("changed by hand: {drifted}"))
         } else if let Some(good) = good {
             let files = self.status.files.len();
             (Condition::InSync, format!("commit {}, {files} file(s)", short(good)))

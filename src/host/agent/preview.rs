@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::take::Taken;
 use super::{Agent, Error};
 use crate::host::config::Config;
 use crate::host::desired::Problem;
 use crate::host::sink::Change;
 
 /// What would be done if the newest commit was taken.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preview {
     /// The commit that the host has.
@@ -27,21 +28,30 @@ pub struct Preview {
     pub refused: Option<String>,
 }
 
-/// Looks at the newest commit, and does nothing: a generation is staged and forgotten. `file` is where the settings are.
+/// Looks at the newest commit, and takes nothing of it: a generation is staged and forgotten. `file` is where the
+/// settings are. Its `validate` commands run, and stores are asked; what another agent left half done is finished.
 ///
 /// # Errors
-/// See [`Error`]. An agent that runs holds the run folder: then this says so.
+/// See [`Error`]. An agent that runs holds the run folder: then this says so, and that agent is to be asked
+/// ([`super::Request::Preview`]).
 pub async fn dry_run(config: Config, file: &Path) -> Result<Preview, Error> {
     let mut agent = Agent::open(config, file).await?;
-    agent.external.leave_disk();
-    let good = agent.state.good.as_ref().map(|good| good.commit.clone());
-    let mut preview = Preview { good, ..Preview::default() };
-    preview.refused = agent.look(&mut preview).await.err();
+    let preview = agent.preview().await;
     agent.external.close().await;
     Ok(preview)
 }
 
 impl Agent {
+    /// What would be done if the newest commit was taken.
+    pub(super) async fn preview(&mut self) -> Preview {
+        let good = self.state.good.as_ref().map(|good| good.commit.clone());
+        let mut preview = Preview { good, ..Preview::default() };
+        self.external.leave_disk(true);
+        preview.refused = self.look(&mut preview).await.err();
+        self.external.leave_disk(false);
+        preview
+    }
+
     async fn look(&mut self, preview: &mut Preview) -> Result<(), String> {
         let tip = self.repository.fetch().await.map_err(|error| super::chain(&error))?;
         preview.commit = tip.to_string();
@@ -53,6 +63,9 @@ impl Agent {
         preview.changes = coming.staged.changes().to_vec();
         preview.problems.clone_from(&coming.problems);
         preview.steps = coming.plan.steps.iter().map(ToString::to_string).collect();
-        self.validate(&coming).await
+        match self.validate(&coming).await {
+            Ok(()) | Err(Taken::Done(_)) => Ok(()),
+            Err(Taken::Refused(why) | Taken::Failed(why)) => Err(why),
+        }
     }
 }

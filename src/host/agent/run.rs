@@ -61,6 +61,7 @@ pub async fn follow(
 ) -> Result<(), Error> {
     let mut agent = Agent::open(config, file).await?;
     agent.accepted = accept_rewrite;
+    agent.status.follows = true;
     let mut tasks = JoinSet::new();
     let (asked, mut requests) = mpsc::channel(16);
     let pushed = Arc::new(Notify::new());
@@ -198,7 +199,14 @@ impl Agent {
     async fn watch(&self) -> Option<Watch> {
         let list = self.with_sink(|sink| sink.watch_list()).await;
         match Watch::new(list, QUIET.0, QUIET.1) {
-            Ok(watch) => Some(watch),
+            Ok(watch) => {
+                let every = self.config.drift.every;
+                if let [(folder, error), ..] = watch.unwatched().as_slice() {
+                    let (folder, count) = (folder.display(), watch.unwatched().len());
+                    warn!(%folder, %error, count, "folders cannot be watched: changes by hand there are found only every {every:?}");
+                }
+                Some(watch.trying_again(every))
+            }
             Err(error) => {
                 warn!(%error, "changes by hand are found only every {:?}", self.config.drift.every);
                 None
@@ -239,6 +247,12 @@ impl Agent {
                 }
                 Err(_) => self.no(format!("{commit:?} is no commit id: it takes all 40 or 64 digits")),
             },
+            Request::Preview => {
+                let preview = self.preview().await;
+                let message = preview.refused.clone().unwrap_or_else(|| "nothing was taken".to_owned());
+                let done = preview.refused.is_none();
+                Answer { done, message, preview: Some(Box::new(preview)), ..self.said() }
+            }
         };
         // Who asked may be gone.
         drop(asked.answer.send(answer));
@@ -247,11 +261,11 @@ impl Agent {
     /// How the host is, as an answer.
     fn said(&self) -> Answer {
         let done = matches!(self.status.condition, Condition::InSync | Condition::Degraded);
-        Answer { done, message: self.status.message.clone(), status: Box::new(self.status.clone()) }
+        Answer { done, message: self.status.message.clone(), status: Box::new(self.status.clone()), preview: None }
     }
 
     fn no(&self, message: String) -> Answer {
-        Answer { done: false, message, status: Box::new(self.status.clone()) }
+        Answer { done: false, message, status: Box::new(self.status.clone()), preview: None }
     }
 
     /// Back to the commit before; the present one is remembered as bad.
@@ -262,17 +276,21 @@ impl Agent {
         let Ok(commit) = previous.commit.parse::<CommitId>() else {
             return self.no("the commit before is not known any more".to_owned());
         };
+        // First of all, so that a kill does not lead forward again.
+        self.state.condemn(present.as_str(), "it was gone back from by hand".to_owned(), Timestamp::now());
+        self.save();
         self.take_again(&commit, Why::Again).await;
         if self.good().as_ref() != Some(&commit) {
+            self.state.bad.retain(|bad| bad.commit != present.as_str());
+            self.save();
             let why = self.status.refused.clone().unwrap_or_default();
             return self.no(format!("commit {} cannot be gone back to: {why}", commit.short()));
         }
-        self.state.condemn(present.as_str(), "it was gone back from by hand".to_owned(), Timestamp::now());
         self.state.previous = None;
         self.save();
         self.settle_condition();
         self.publish();
         let message = format!("back at commit {}; {} is not tried again", commit.short(), present.short());
-        Answer { done: true, message, status: Box::new(self.status.clone()) }
+        Answer { done: true, message, status: Box::new(self.status.clone()), preview: None }
     }
 }

@@ -87,6 +87,10 @@ pub struct Status {
     pub files: Vec<FileStatus>,
     /// Services and units, and how they are.
     pub services: Vec<ServiceStatus>,
+    /// Changes by hand that are not put back.
+    pub drifted: Vec<String>,
+    /// Whether an agent runs and follows; one pass is over when it is written.
+    pub follows: bool,
     /// Changes by hand that were found since the start.
     pub drifts: u64,
     /// The last of them.

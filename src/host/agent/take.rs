@@ -11,10 +11,10 @@ use super::status::{FileStatus, ServiceStatus};
 use super::untold;
 use super::words::{told, view};
 use super::{Agent, Good};
-use crate::host::command::Scrubber;
+use crate::host::command::{CommandError, Scrubber};
 use crate::host::declared::declare;
 use crate::host::desired::{Desired, Problem, Service};
-use crate::host::gate::{self, Isolation};
+use crate::host::gate::{self, Isolation, Refused};
 use crate::host::repository::CommitId;
 use crate::host::sink::{Flipped, Manifest, Staged};
 use crate::host::units::{self, Asked, Change, Plan};
@@ -90,11 +90,16 @@ impl Agent {
     ///
     /// # Errors
     /// Why one does not.
-    pub(super) async fn validate(&self, coming: &Coming) -> Result<(), String> {
+    pub(super) async fn validate(&self, coming: &Coming) -> Result<(), Taken> {
         let Coming { desired, staged, changes, scrubber, .. } = coming;
         let view = view(staged, &self.config.run, &self.config.root);
         let validated = gate::validate(&desired.services, changes, view, scrubber).await;
-        let validated = validated.map_err(|refusal| refusal.to_string())?;
+        let validated = validated.map_err(|refusal| {
+            // A command that could not be run says nothing about the files: it is tried again.
+            let is_said = |refused: &Refused| matches!(refused.why, CommandError::Failed { .. });
+            let is_refused = refusal.0.iter().any(is_said);
+            if is_refused { Taken::Refused(refusal.to_string()) } else { Taken::Failed(refusal.to_string()) }
+        })?;
         if validated.isolation == Some(Isolation::None) {
             warn!("validate commands cannot have a mount namespace here: they saw the files that are in use");
         }
@@ -110,15 +115,16 @@ impl Agent {
             Ok(coming) => coming,
             Err(error) => return Taken::Failed(error),
         };
-        let refresh = coming.desired.refresh;
-        self.refresh = refresh.map(|after| Instant::now() + after.max(Duration::from_secs(1)));
-        self.status.refresh = refresh.and_then(|after| Timestamp::now().checked_add(after).ok());
-        if let Err(refusal) = self.validate(&coming).await {
-            return Taken::Refused(refusal);
+        if let Err(taken) = self.validate(&coming).await {
+            return taken;
         }
         if why == Why::New {
             self.state.trying = Some(Good { commit: commit.to_string(), since: Timestamp::now() });
-            self.save();
+            if let Err(error) = self.state.save(&self.config.state) {
+                self.state.trying = None;
+                let folder = self.config.state.display();
+                return Taken::Failed(format!("what is being tried cannot be written to {folder}: {error}"));
+            }
         }
         self.flip(commit, why, coming).await
     }
@@ -127,6 +133,7 @@ impl Agent {
         let Coming { mut desired, mut problems, staged, changes, plan, scrubber } = coming;
         // From here on until all are told, a kill leaves services with files that are no more.
         self.note_untold(changes);
+        let before = self.in_use().await;
         let flipped = match self.with_sink(move |sink| sink.flip(staged)).await {
             Ok(flipped) => flipped,
             Err(error) => return Taken::Failed(super::chain(&error)),
@@ -148,8 +155,15 @@ impl Agent {
             self.arrived(commit, desired, problems).await;
             return Taken::Done(changed);
         };
-        if from == to || from == 0 {
-            // There is nothing to go back to, and a service that fails for now is better off with its files.
+        let good = self.good().filter(|good| good != commit);
+        if from == to && why == Why::New && good.is_some() {
+            // It was in use already, unproved: an agent before this one was killed over it; or only credentials and units are
+            // other ones. The good commit is taken next.
+            drop(self.credentials.restore(former));
+            return Taken::Refused(refused);
+        }
+        if from == to || from == 0 || before != good.or_else(|| Some(commit.clone())) {
+            // There is nothing proved to go back to, and a service that fails for now is better off with its files.
             problems.push(Problem { object: "services".to_owned(), at: None, message: refused });
             self.arrived(commit, desired, problems).await;
             return Taken::Done(changed);
@@ -178,12 +192,17 @@ impl Agent {
     }
 
     /// The host has the commit: what is said about it.
-    async fn arrived(&mut self, commit: &CommitId, desired: Desired, problems: Vec<Problem>) {
+    async fn arrived(&mut self, commit: &CommitId, desired: Desired, mut problems: Vec<Problem>) {
         self.note_untold(Vec::new());
+        self.refresh = desired.refresh.map(|after| Instant::now() + after.max(Duration::from_secs(1)));
+        self.status.refresh = desired.refresh.and_then(|after| Timestamp::now().checked_add(after).ok());
         self.services = desired.services;
         self.known = Some(commit.clone());
+        self.status.services = self.look_at_services(&mut problems).await;
+        for problem in problems.iter().filter(|problem| !self.status.problems.contains(problem)) {
+            warn!("{problem}");
+        }
         self.status.problems = problems;
-        self.status.services = self.look_at_services().await;
         let manifest = self.with_sink(|sink| sink.current().clone()).await;
         self.show(&manifest);
         self.state.approve(commit.as_str(), Timestamp::now());
@@ -210,11 +229,21 @@ impl Agent {
         self.status.files = files.collect();
     }
 
-    async fn look_at_services(&self) -> Vec<ServiceStatus> {
+    /// How the services are; one that is to be well and does not run is a problem.
+    async fn look_at_services(&self, problems: &mut Vec<Problem>) -> Vec<ServiceStatus> {
         let mut seen = Vec::with_capacity(self.services.len());
         for service in &self.services {
             let unit = units::name::of_service(service, self.manager.init());
             let state = self.manager.state(&unit, service.commands.as_ref()).await;
+            if service.health.is_some() && state.as_ref().is_ok_and(|state| !state.runs() && !state.ends) {
+                let message = "does not run, so its health was not looked at; start it, or declare it under `units` with \
+                               `start: true`";
+                problems.push(Problem {
+                    object: format!("service {}", service.name),
+                    at: None,
+                    message: message.to_owned(),
+                });
+            }
             let state = state.map_or_else(|failed| super::chain_of(&failed), |state| state.to_string());
             seen.push(ServiceStatus { name: service.name.clone(), unit, state });
         }

@@ -72,7 +72,7 @@ impl Agent {
 mod tests {
     use std::path::PathBuf;
 
-    use super::{FILE, read, with};
+    use super::{FILE, read, replace, with};
     use crate::host::desired::Role;
     use crate::host::units::{Change, What};
 
@@ -91,9 +91,10 @@ mod tests {
     fn a_note_that_is_none_is_passed_over() {
         let run = tempfile::tempdir().unwrap();
         assert!(read(run.path()).is_empty());
-        std::fs::write(run.path().join(FILE), "[{\"path\":").unwrap();
+        replace(&run.path().join(FILE), b"[{\"path\":", 0o600, false).unwrap();
         assert!(read(run.path()).is_empty());
-        std::fs::write(run.path().join(FILE), r#"[{"path":"/a","role":"file","what":"changed"}]"#).unwrap();
+        let old = br#"[{"path":"/a","role":"file","what":"changed"}]"#;
+        replace(&run.path().join(FILE), old, 0o600, false).unwrap();
         assert_eq!(read(run.path()), [change("/a", What::Changed)]);
     }
 }

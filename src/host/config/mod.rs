@@ -155,11 +155,18 @@ pub struct Signatures {
 pub struct Allow {
     /// Globs of the paths that may be declared [default: everything but `/proc`, `/sys`, `/dev` and the agent's own].
     pub paths: Option<Vec<String>>,
-    /// Globs of the units that may be told, started and stopped [default: all].
+    /// Globs of the units that may be told, started and stopped, and have files and credentials [default: all]. A file
+    /// below a folder of systemd is of the unit that its name, or its folder `UNIT.d`, says.
     pub units: Option<Vec<String>>,
-    /// Whether commands of the repository run: `validate`, `commands` and `health.command`, and what runs commands,
-    /// cron jobs and unit files [default: they do].
+    /// Whether commands of the repository run: `validate`, `commands` and `health.command`, and what runs commands:
+    /// cron jobs, unit files, and any file where the machine takes commands, units, libraries or logins from
+    /// [default: they do]. If not, no unit is enabled, started or stopped either, and `paths` must be named.
     pub commands: Option<bool>,
+    /// Stores that ExternalSecrets may ask: globs of the addresses of `vault` and `openBao`, and the words `aws` (with
+    /// credentials in the store), `aws-ambient` (without: the machine's own role), `file` and `fake` [default: all if
+    /// nothing else of `allow` is set, or else `file` and `fake`]. Who may commit may have every sealed value of the
+    /// host's groups sent to a store that is admitted.
+    pub stores: Option<Vec<String>>,
 }
 
 /// Who starts and stops services.

@@ -119,6 +119,11 @@ impl Config {
                 return Err(format!("repository.{field}: is empty or begins with -"));
             }
         }
+        if self.allow.commands == Some(false) && self.allow.paths.is_none() {
+            let mend = "name the paths that may be declared, such as [\"/etc/nginx/**\"]: with commands: false alone, a \
+                        file could still be where a program takes commands from";
+            return Err(format!("allow.paths: {mend}"));
+        }
         let signatures = self.repository.signatures.as_ref();
         if signatures.is_some_and(|given| given.allowed_signers.is_none() && given.gpg_home.is_none()) {
             return Err(
@@ -220,6 +225,7 @@ mod tests {
             (format!("{SMALL}groups: [../x]\n"), "groups"),
             (SMALL.replace("infra.git", "--upload-pack=x"), "repository.url"),
             (SMALL.replace("infra.git", "infra.git, signatures: {}"), "signatures"),
+            (format!("{SMALL}allow: {{commands: false}}\n"), "allow.paths: name the paths"),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");

@@ -12,8 +12,15 @@ use super::documents::{self, may_be_config_map, may_be_host};
 use super::{Declared, Entry, Full, Source, Who};
 use crate::host::desired::{Keep, Problem};
 
-/// Files larger than this are not manifests, in bytes.
-const MAX_MANIFEST: u64 = 16 << 20;
+/// The largest manifest, in bytes.
+const MAX_MANIFEST: u64 = 4 << 20;
+/// The largest in JSON, in bytes: unlike YAML it is read without a limit of nodes, and a node takes some 50 times the
+/// memory of its text.
+const MAX_JSON: usize = 1 << 20;
+/// JSON above this is data, in bytes.
+const MAX_DATA: u64 = 16 << 20;
+/// The most bytes that are read at once, and one file.
+const MAX_BATCH: u64 = 16 << 20;
 /// The most bytes of manifests.
 const MAX_TOTAL: u64 = 256 << 20;
 /// How many files are read at once.
@@ -55,11 +62,15 @@ pub(super) fn read(source: &dyn Source, who: &Who) -> Result<Commit, String> {
     let mut manifests = Vec::new();
     let mut total = 0;
     for entry in entries.iter().filter(|entry| entry.is_file && is_manifest(&entry.path)) {
-        if entry.size > MAX_MANIFEST {
+        if is_json(&entry.path) {
             // Data is often JSON; a manifest of this size never is.
-            if !is_json(&entry.path) {
-                commit.problem("a manifest", &entry.path, 1, "has more than 16 MiB and is not read: split it");
+            if entry.size > MAX_DATA {
+                continue;
             }
+        } else if entry.size > MAX_MANIFEST {
+            // Whether a Host document is in it is not known.
+            commit.keep = Keep::Everything;
+            commit.problem("a manifest", &entry.path, 1, "has more than 4 MiB and is not read: split it");
             continue;
         }
         total += entry.size;
@@ -73,9 +84,10 @@ pub(super) fn read(source: &dyn Source, who: &Who) -> Result<Commit, String> {
             );
             break;
         }
-        manifests.push(entry.path.clone());
+        manifests.push((entry.path.clone(), entry.size));
     }
-    for batch in manifests.chunks(BATCH) {
+    for batch in batches(manifests) {
+        let batch = batch.as_slice();
         for (path, bytes) in batch.iter().zip(source.read(batch)) {
             match bytes {
                 Ok(bytes) => commit.manifest(path, &bytes, who),
@@ -89,6 +101,21 @@ pub(super) fn read(source: &dyn Source, who: &Who) -> Result<Commit, String> {
     }
     commit.entries = entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
     Ok(commit)
+}
+
+/// As many as are read at once, by number and by size.
+fn batches(manifests: Vec<(PathBuf, u64)>) -> Vec<Vec<PathBuf>> {
+    let (mut batches, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (path, size) in manifests {
+        if !batch.is_empty() && (batch.len() == BATCH || bytes + size > MAX_BATCH) {
+            batches.push(std::mem::take(&mut batch));
+            bytes = 0;
+        }
+        bytes += size;
+        batch.push(path);
+    }
+    batches.push(batch);
+    batches
 }
 
 fn is_json(path: &Path) -> bool {
@@ -120,6 +147,17 @@ impl Commit {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let wanted = |part: &str| documents::is_ours(part) || may_be_config_map(part);
         if !wanted(text) {
+            return;
+        }
+        if is_json(path) && bytes.len() > MAX_JSON {
+            // Else it is data.
+            if documents::is_ours(text) {
+                if may_be_host(text) {
+                    self.keep = Keep::Everything;
+                }
+                let why = "has more than 1 MiB, which is the most for JSON, and is not read: split it, or write YAML";
+                self.problem("a manifest", path, 1, why);
+            }
             return;
         }
         for (part, document) in documents::read(is_json(path), text, wanted) {

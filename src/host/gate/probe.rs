@@ -75,9 +75,7 @@ fn prepared(check: &HttpCheck) -> Result<(Client, Url, HeaderMap, &HttpCheck), S
         // A machine without certificates of authorities is no reason to refuse.
         builder = builder.tls_certs_only(Vec::new());
     }
-    let client = builder
-        .build()
-        .map_err(|error| format!("no HTTP client: {error}"))?;
+    let client = builder.build().map_err(|error| format!("no HTTP client: {error}"))?;
     Ok((client, url, headers, check))
 }
 

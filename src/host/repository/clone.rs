@@ -269,6 +269,12 @@ impl Repository {
         Ok(())
     }
 
+    /// The commit that was remembered last.
+    pub async fn remembered(&self) -> Option<CommitId> {
+        let clone = self.folder.clone();
+        if clone.is_dir() { self.reference(&clone, GOOD).await } else { None }
+    }
+
     /// Makes one pack of many, and of more bytes than allowed fewer: what no reference holds goes. Nobody else
     /// maintains the clone, in particular not git in the background.
     ///

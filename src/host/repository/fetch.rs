@@ -294,7 +294,7 @@ impl Repository {
         if self.remote.bundle().is_some() && !says(&["fsck error"]) {
             return FetchError::HalfBundle { url, text };
         }
-        if says(&["fsck error", "object corrupt or missing", "bad object", "invalid gitfile"]) {
+        if says(&["fsck error"]) {
             return FetchError::Malformed { url, text };
         }
         if says(&["does not appear to be a git repository", "not found", "does not exist", "No such file"]) {

@@ -134,7 +134,8 @@ impl Git {
         stdin: Stdio,
         limits: Limits,
     ) -> Result<Ended, GitError> {
-        Ok(process::run(&mut self.command(repository, arguments), stdin, limits).await?)
+        // On the heap: many runs in one future would make it a large one.
+        Ok(Box::pin(process::run(&mut self.command(repository, arguments), stdin, limits)).await?)
     }
 
     /// Starts git to talk with it.

@@ -105,6 +105,30 @@ impl Repository {
         Err(refused)
     }
 
+    /// Decides whether this host may go on from `good` to `tip` although `tip` is no descendant: somebody said that the
+    /// history was rewritten with reason. Where signatures are asked for, every commit that `good` does not have is checked.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn judge_rewrite(&self, good: &CommitId, tip: &CommitId) -> Result<(), Refused> {
+        let unjudged = |source: GitError| Refused::Unjudged { tip: tip.clone(), source: source.into() };
+        if !self.has(good).await.map_err(unjudged)? {
+            return self.judge(None, tip).await;
+        }
+        if let Some(anchor) = &self.anchor
+            && !self.is_before(anchor, tip).await.map_err(unjudged)?
+        {
+            return Err(Refused::NotAnchored { anchor: anchor.clone(), tip: tip.clone() });
+        }
+        let Some(signatures) = &self.signatures else { return Ok(()) };
+        let range = self.between(good, tip).await.map_err(unjudged)?;
+        let unjudged = |source| Refused::Unjudged { tip: tip.clone(), source };
+        match self.verify(signatures, &range).await.map_err(unjudged)? {
+            Verdict::Good => Ok(()),
+            Verdict::Bad { commit, why } => Err(Refused::Unsigned { commit, why }),
+        }
+    }
+
     async fn judge_range(&self, last: Option<&CommitId>, tip: &CommitId) -> Result<(), Refused> {
         let unjudged = |source: GitError| Refused::Unjudged { tip: tip.clone(), source: source.into() };
         if !self.has(tip).await.map_err(unjudged)? {

@@ -70,12 +70,12 @@ pub(super) fn first_damage(run: &Run, manifest: &Manifest) -> Result<Option<Path
 
 fn damage(run: &Run, files: &std::os::fd::OwnedFd, path: &Path, entry: &Entry) -> Vec<Aspect> {
     let below = path.strip_prefix("/").unwrap_or(path);
-    let Ok((stat, bytes)) = file::read(files.as_fd(), below.as_os_str()) else {
+    let Ok((stat, bytes)) = file::read(files.as_fd(), below.as_os_str(), entry.size) else {
         return vec![Aspect::Bytes];
     };
     let differs = [
         // A second name is a second way to the bytes, now and later.
-        (Aspect::Bytes, stat.names != 1 || !entry.is_of(&run.key, path, &bytes)),
+        (Aspect::Bytes, stat.names != 1 || !bytes.is_some_and(|bytes| entry.is_of(&run.key, path, &bytes))),
         (Aspect::Owner, stat.uid != entry.uid),
         (Aspect::Group, stat.gid != entry.gid),
         (Aspect::Mode, stat.mode != entry.mode),

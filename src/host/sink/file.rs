@@ -65,9 +65,28 @@ pub(super) fn remove(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     }
 }
 
-/// Reads a regular file below `folder`, following no link, with what is known of it. A file that changes its length
-/// meanwhile is read up to the length that it had.
-pub(super) fn read(folder: BorrowedFd<'_>, path: &OsStr) -> io::Result<(FileStat, Zeroizing<Vec<u8>>)> {
+/// Reads a regular file of `size` bytes below `folder`, following no link, with what is known of it. If it has another
+/// size it is not read: its owner can make it as large as they like.
+pub(super) fn read(
+    folder: BorrowedFd<'_>,
+    path: &OsStr,
+    size: u64,
+) -> io::Result<(FileStat, Option<Zeroizing<Vec<u8>>>)> {
+    let (stat, file) = open(folder, path)?;
+    let bytes = (stat.size == size).then(|| whole(file, size)).transpose()?;
+    Ok((stat, bytes))
+}
+
+/// Reads a file of the agent's own, likewise. One of more than `most` bytes is not ours.
+pub(super) fn read_own(folder: BorrowedFd<'_>, path: &OsStr, most: u64) -> io::Result<(FileStat, Zeroizing<Vec<u8>>)> {
+    let (stat, file) = open(folder, path)?;
+    if stat.size > most {
+        return Err(Errno::FBIG.into());
+    }
+    Ok((stat, whole(file, stat.size)?))
+}
+
+fn open(folder: BorrowedFd<'_>, path: &OsStr) -> io::Result<(FileStat, File)> {
     // A FIFO without a writer must not stop us.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let fd = open_below(folder, path, flags)?;
@@ -75,11 +94,14 @@ pub(super) fn read(folder: BorrowedFd<'_>, path: &OsStr) -> io::Result<(FileStat
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Errno::INVAL.into());
     }
-    let stat = FileStat::of(&stat);
-    let size = usize::try_from(stat.size).map_err(|_| Errno::FBIG)?;
+    Ok((FileStat::of(&stat), File::from(fd)))
+}
+
+/// The first `size` bytes; fewer if it became shorter meanwhile.
+fn whole(mut file: File, size: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
     // As long as it will be: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(vec![0; size]);
-    let mut file = File::from(fd);
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read(rest) {
@@ -90,7 +112,7 @@ pub(super) fn read(folder: BorrowedFd<'_>, path: &OsStr) -> io::Result<(FileStat
         }
     }
     bytes.truncate(filled);
-    Ok((stat, bytes))
+    Ok(bytes)
 }
 
 /// Opens a path of several names below `folder`, following no link.

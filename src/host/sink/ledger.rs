@@ -17,6 +17,8 @@ use crate::host::desired::Place;
 const NAME: &str = "placed.json";
 const TEMPORARY: &str = ".placed.json.new";
 const VERSION: u32 = 1;
+/// A larger one is not ours: a host has a bounded number of files and folders. In bytes.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// What is ours at the declared paths.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +73,7 @@ impl Ledger {
         let path = state.join(NAME);
         let empty =
             || Record { version: VERSION, root: root.to_owned(), paths: BTreeMap::new(), folders: BTreeSet::new() };
-        let (record, warning) = match file::read(folder.as_fd(), OsStr::new(NAME)) {
+        let (record, warning) = match file::read_own(folder.as_fd(), OsStr::new(NAME), MAX_BYTES) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (empty(), None),
             Err(error) => return Err(Error::when("read", &path)(error)),
             Ok((_, bytes)) => match serde_json::from_slice::<Record>(&bytes) {

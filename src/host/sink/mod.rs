@@ -16,6 +16,7 @@ mod changes;
 mod drift;
 mod error;
 mod file;
+mod folders;
 mod ledger;
 mod manifest;
 mod owner;

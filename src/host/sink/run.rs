@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 use zeroize::Zeroizing;
@@ -159,11 +159,8 @@ impl Run {
     pub(super) fn manifest(&self, number: u64) -> Result<Manifest, Error> {
         let below = format!("{number}/{}", manifest::NAME);
         let path = self.folder(number).join(manifest::NAME);
-        let (stat, bytes) =
-            file::read(self.generations.as_fd(), OsStr::new(&below)).map_err(Error::when("read", &path))?;
-        if stat.size > manifest::MAX_BYTES {
-            return Err(Error::when("read", &path)(Errno::FBIG));
-        }
+        let (_, bytes) = file::read_own(self.generations.as_fd(), OsStr::new(&below), manifest::MAX_BYTES)
+            .map_err(Error::when("read", &path))?;
         serde_json::from_slice(&bytes).map_err(|error| Error::when("read", &path)(io::Error::from(error)))
     }
 
@@ -180,8 +177,8 @@ impl Run {
     /// Makes the folder of a new generation, with `files` in it.
     pub(super) fn make_part(&self, number: u64) -> io::Result<(OwnedFd, OwnedFd)> {
         let name = format!("{number}{PART}");
-        let folder = make_folder(self.generations.as_fd(), OsStr::new(&name), PASSAGE)?;
-        let files = make_folder(folder.as_fd(), OsStr::new("files"), PASSAGE)?;
+        let folder = make_folder(self.generations.as_fd(), OsStr::new(&name), PASSAGE, Probe::default())?;
+        let files = make_folder(folder.as_fd(), OsStr::new("files"), PASSAGE, Probe::default())?;
         Ok((folder, files))
     }
 
@@ -240,11 +237,24 @@ pub(super) fn own_folder(path: &Path, mode: u32) -> Result<OwnedFd, Error> {
     Ok(fd)
 }
 
-/// A new folder with exactly this mode.
-pub(super) fn make_folder(parent: BorrowedFd<'_>, name: &OsStr, mode: u32) -> io::Result<OwnedFd> {
-    rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
-    rustix::fs::chmodat(parent, name, Mode::from_raw_mode(mode), AtFlags::empty())?;
-    Ok(rustix::fs::openat(parent, name, PLACE, Mode::empty())?)
+/// A new folder with exactly this mode. The parent may be a user's, who can put something else in its place at any time:
+/// only the descriptor of a folder that is ours and empty is opened to others.
+pub(super) fn make_folder(parent: BorrowedFd<'_>, name: &OsStr, mode: u32, probe: Probe) -> io::Result<OwnedFd> {
+    probe.around("make folder", || rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o700)))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let swapped = || io::Error::other("somebody put something else in its place: it is tried again");
+    let folder = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+        Err(Errno::LOOP | Errno::NOTDIR | Errno::NOENT) => return Err(swapped()),
+        opened => opened?,
+    };
+    let stat = rustix::fs::fstat(&folder)?;
+    let mut names = rustix::fs::Dir::read_from(&folder)?;
+    let is_empty = names.all(|name| name.is_ok_and(|name| matches!(name.file_name().to_bytes(), b"." | b"..")));
+    if stat.st_uid != geteuid().as_raw() || stat.st_mode & 0o777 != 0o700 || !is_empty {
+        return Err(swapped());
+    }
+    rustix::fs::fchmod(&folder, Mode::from_raw_mode(mode))?;
+    Ok(folder)
 }
 
 /// Makes renames in a folder last. File systems that cannot, need not.
@@ -264,10 +274,10 @@ fn number(name: &str) -> Option<u64> {
 
 /// The key of the digests: as old as the generations, gone with them.
 fn key(folder: BorrowedFd<'_>) -> io::Result<DigestKey> {
-    let made = match file::read(folder, OsStr::new(KEY)) {
+    let made = match file::read_own(folder, OsStr::new(KEY), KEY_BYTES as u64) {
         Ok((stat, bytes)) if bytes.len() == KEY_BYTES && stat.mode & 0o077 == 0 => Some(bytes),
         Ok(_) => None,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => None,
         Err(error) => return Err(error),
     };
     let bytes = match made {

@@ -106,8 +106,19 @@ impl Policy {
         self.check_real(path, root)
     }
 
-    /// Whether a path that links have led to is taken; else why not.
-    pub(super) fn check_real(&self, path: &Path, root: &Path) -> Result<(), String> {
+    /// Whether `real` is taken, where the way to the `declared` path leads; else why not. Both are below `root`, without it.
+    pub(super) fn check_followed(&self, declared: &Path, real: &Path, root: &Path) -> Result<(), String> {
+        if declared != real && self.allowed.as_ref().is_some_and(|allowed| !fits(allowed, real)) {
+            return Err(format!(
+                "{} leads through a link to {}, and this host's settings do not let the repository write there (`allow.paths`)",
+                declared.display(),
+                real.display()
+            ));
+        }
+        self.check_real(real, root)
+    }
+
+    fn check_real(&self, path: &Path, root: &Path) -> Result<(), String> {
         if let Some(kernel) = KERNEL.iter().find(|kernel| path.starts_with(kernel)) {
             return Err(format!("{} is in {kernel}, where no files are kept", path.display()));
         }

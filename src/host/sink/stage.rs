@@ -13,13 +13,14 @@ use zeroize::Zeroizing;
 use super::changes::{self, Aspect, Change};
 use super::error::{Error, is_full};
 use super::file::Last;
+use super::folders::Folders;
 use super::ledger::Ledger;
 use super::manifest::{Entry, Manifest, digest};
 use super::owner::Owners;
 use super::run::{self, Run};
-use super::settings::Settings;
+use super::settings::{Probe, Settings};
 use super::walk::{Walker, check_shape};
-use super::{file, settle};
+use super::{file, folders, settle};
 use crate::host::desired::{Content, File, Keep, Place, Problem};
 
 /// Folders in a generation: everybody may pass through, nobody else looks around.
@@ -154,6 +155,12 @@ impl Stager<'_> {
         let known = self.current.files.keys().chain(self.ledger.claims().map(|(path, _)| path));
         let kept = known.filter(|path| !declared.contains(*path) && keep.holds(path));
         let kept: BTreeSet<PathBuf> = kept.cloned().collect();
+        // What is kept was within the limit when it was declared.
+        let mut folders = Folders::default();
+        kept.iter().for_each(|path| folders.add(path));
+        // What cannot be declared at all is refused for that, and its length is not worth counting.
+        let beyond = declared.iter().filter(|path| check_shape(path, 0).is_ok() && !folders.fit(path));
+        let beyond: BTreeSet<&PathBuf> = beyond.collect();
         let mut tree = Tree { files: files_folder, open: Vec::new() };
         let mut owners = Owners::new();
         for file in files {
@@ -161,6 +168,11 @@ impl Stager<'_> {
             let outcome = if staged.manifest.files.contains_key(&path) {
                 staged.problems.push(problem(&path, "it is declared twice: the first is taken"));
                 continue;
+            } else if beyond.contains(&path) {
+                let most = folders::MOST;
+                let why = format!("with it this host's files are in more than {most} folders: declare fewer");
+                staged.problems.push(problem(&path, &why));
+                Outcome::Refused
             } else {
                 self.one(file, &declared, &mut tree, &mut owners, &mut staged.problems)?
             };
@@ -255,8 +267,8 @@ impl Stager<'_> {
         let below = path.strip_prefix("/").ok()?;
         numbers.into_iter().find_map(|number| {
             let files = self.run.files(number).ok()?;
-            let (_, bytes) = file::read(files.as_fd(), below.as_os_str()).ok()?;
-            wanted.is_of(&self.run.key, path, &bytes).then_some(bytes)
+            let (_, bytes) = file::read(files.as_fd(), below.as_os_str(), wanted.size).ok()?;
+            bytes.filter(|bytes| wanted.is_of(&self.run.key, path, bytes))
         })
     }
 
@@ -341,7 +353,7 @@ impl Tree {
 }
 
 fn make_or_open(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
-    match run::make_folder(parent, name, FOLDER) {
+    match run::make_folder(parent, name, FOLDER, Probe::default()) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Ok(rustix::fs::openat(parent, name, super::walk::PLACE, rustix::fs::Mode::empty())?)
         }

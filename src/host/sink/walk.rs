@@ -80,7 +80,7 @@ impl<'a> Walker<'a> {
         self.policy.check_declared(path, self.root_path)?;
         let spot = self.find_ours(path)?;
         let real = spot.folder.missing.iter().fold(spot.folder.real.clone(), |real, name| real.join(name));
-        self.policy.check_real(&real.join(&spot.name), self.root_path)?;
+        self.policy.check_followed(path, &real.join(&spot.name), self.root_path)?;
         Ok(spot)
     }
 

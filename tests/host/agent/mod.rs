@@ -300,6 +300,64 @@ fn a_dry_run_says_what_would_be_and_does_nothing() {
 }
 
 #[test]
+fn the_running_agent_says_what_a_commit_would_change_and_does_none_of_it() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    let (before, told_before) = (host.status(), told(&host));
+    let preview = *host.ask(&Request::Preview).preview.unwrap();
+    assert_eq!((preview.changes.len(), preview.steps.len(), preview.refused), (0, 0, None));
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "another-token"), ("user", "sam")]));
+    let coming = host.commit("Another token");
+    let answer = host.ask(&Request::Preview);
+    assert!(answer.done, "{}", answer.message);
+    let preview = *answer.preview.unwrap();
+    assert_eq!((preview.good, preview.commit), (before.good.clone().map(|good| good.commit), coming.clone()));
+    let paths: Vec<_> = preview.changes.iter().map(|change| change.path.display().to_string()).collect();
+    assert_eq!(paths, ["/etc/app/app.conf", "/etc/app/token"]);
+    assert_eq!(preview.steps, ["reload app"]);
+    let after = host.status();
+    assert_eq!((after.good, after.generation), (before.good, before.generation), "{}", host.log());
+    assert_eq!((host.read("/etc/app/token").as_deref(), told(&host)), (Some(CANARY), told_before));
+    // And it is taken as ever.
+    assert!(host.ask(&Request::Sync).done, "{}", host.log());
+    assert_eq!(host.status().good.unwrap().commit, coming);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some("another-token"));
+    // What would not be taken.
+    host.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    let answer = host.ask(&Request::Preview);
+    assert!(!answer.done && answer.preview.unwrap().refused.is_some(), "{}", answer.message);
+}
+
+#[test]
+fn allow_holds_against_plain_files_units_and_credentials_of_a_commit() {
+    let allow = "allow: {paths: [\"/etc/**\"], commands: false, units: [\"app*\"]}\n";
+    let mut host = Host::new(allow);
+    host.write("web/app.yaml", &host.sealed("app", &[("token", CANARY), ("user", "sam")]));
+    let evil = "  - {path: /etc/cron.d/evil, inline: x}\n  - {path: /etc/systemd/system/sshd.service.d/evil.conf, inline: x}\n";
+    let more = "  credentials:\n  - {name: token, unit: ssh.service, secret: {name: app, key: token}}\n  \
+                units:\n  - {name: debug-shell.service, inline: x, enable: true, start: true}\n";
+    host.write("web/host.yaml", &declared(&format!("{FILES}{evil}"), more).replace("  services:\n", ""));
+    host.commit("More than it may");
+    host.start();
+    let status = host.status();
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY), "{}", host.log());
+    for path in ["/etc/cron.d", "/etc/systemd"] {
+        assert!(fs::symlink_metadata(host.declared(path)).is_err(), "{path}");
+    }
+    let mut said: Vec<_> = status.problems.iter().map(|problem| problem.object.as_str()).collect();
+    said.sort_unstable();
+    let expected = [
+        "/etc/cron.d/evil",
+        "/etc/systemd/system/debug-shell.service",
+        "/etc/systemd/system/sshd.service.d/evil.conf",
+        "credential token of ssh.service",
+        "unit debug-shell.service",
+    ];
+    assert_eq!((said, status.condition), (expected.to_vec(), Condition::Degraded), "{}", host.log());
+}
+
+#[test]
 fn settings_that_cannot_be_are_told_with_code_2_and_a_disk_is_refused() {
     let host = Host::new("keeps: 3\n");
     let run = host.controller(&["--once"]);
@@ -313,4 +371,78 @@ fn settings_that_cannot_be_are_told_with_code_2_and_a_disk_is_refused() {
     let run = host.controller(&["--once"]);
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
     assert!(run.status.code() == Some(2) && said.contains("allowDisk"), "{said}");
+}
+
+#[test]
+fn a_kill_in_the_middle_of_a_bad_commit_does_not_make_it_good() {
+    let mut host = Host::new("");
+    let good = first(&host, "true");
+    host.start();
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "bad"), ("user", "sam")]));
+    let slow = service(&host, "exit 1").replace("within: 2s", "within: 20s");
+    host.write("web/host.yaml", &declared(FILES, &slow));
+    let bad = host.commit("Broken");
+    let run = host.run();
+    let asking = std::thread::spawn(move || bulla::host::agent::ask(&run, &Request::Sync));
+    host.until("the new files are there", || host.read("/etc/app/token").as_deref() == Some("bad"));
+    host.kill();
+    assert!(asking.join().unwrap().is_err());
+    // The next one finds the bad files in use.
+    host.write("web/host.yaml", &declared(FILES, &slow));
+    let once = host.controller(&["--once"]);
+    assert_eq!(once.status.code(), Some(1), "{}", String::from_utf8_lossy(&once.stderr));
+    let status = host.status();
+    assert_eq!((status.condition, status.good.unwrap().commit), (Condition::RolledBack, good));
+    assert_eq!(status.bad[0].commit, bad);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+}
+
+#[test]
+fn another_start_knows_what_is_wrong_too() {
+    let host = Host::new("");
+    first(&host, "true");
+    let more = format!("{FILES}  - {{path: /etc/x, owner: nobody-has-this-name, secret: {{name: app, key: token}}}}\n");
+    host.write("web/host.yaml", &declared(&more, &service(&host, "true")));
+    host.commit("An unknown user");
+    for _ in 0..2 {
+        let once = host.controller(&["--once"]);
+        let said = String::from_utf8_lossy(&once.stderr).into_owned();
+        assert!(once.status.code() == Some(1) && said.contains("nobody-has-this-name"), "{said}");
+        assert_eq!(host.status().condition, Condition::Degraded);
+        assert_eq!(host.status().services.len(), 1);
+    }
+}
+
+#[test]
+fn what_is_not_put_back_and_what_does_not_run_is_not_in_sync() {
+    let mut host = Host::new("drift: {repair: false, every: 200ms}\n");
+    first(&host, "true");
+    host.start();
+    let token = host.declared("/etc/app/token");
+    fs::remove_file(&token).unwrap();
+    host.until("it is said", || host.status().condition == Condition::Degraded);
+    assert_eq!(host.status().drifted.len(), 1, "{:?}", host.status().drifted);
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    assert_eq!(host.status().drifts, 1, "one change by hand is one");
+    let dead = service(&host, "true").replace("status: [\"true\"]", "status: [\"false\"]");
+    host.write("web/host.yaml", &declared(FILES, &dead));
+    host.commit("A service that does not run");
+    let answer = host.ask(&Request::Sync);
+    assert_eq!(answer.status.condition, Condition::Degraded, "{}", answer.message);
+    assert!(answer.message.contains("does not run"), "{}", answer.message);
+}
+
+#[test]
+fn without_its_state_the_clone_says_what_must_be_descended_from() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "second"), ("user", "sam")]));
+    host.commit("A second token");
+    host.start();
+    host.kill();
+    fs::remove_file(host.path("state/state.json")).unwrap();
+    host.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    let once = host.controller(&["--once"]);
+    assert_eq!(once.status.code(), Some(1), "{}", String::from_utf8_lossy(&once.stderr));
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some("second"));
 }

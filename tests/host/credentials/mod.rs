@@ -10,7 +10,7 @@ use bulla::host::desired::{Credential, Unit};
 use bulla::host::units::{Active, Asked, CarriedOut, Manager, plan};
 use bulla::secret::Plaintext;
 
-use crate::units::machine::Machine;
+use crate::units::machine::{Machine, wanting};
 
 const CANARY: &str = "canary-credential-5d1f";
 
@@ -49,6 +49,9 @@ async fn read_when_done(folder: &Path, name: &str) -> (String, String) {
 #[tokio::test]
 async fn systemd_gets_a_credential_for_the_unit_that_may_have_it_and_no_file_has_it() {
     let (token, other) = (unit("token"), unit("other"));
+    if wanting().is_some() {
+        return;
+    }
     let machine = Machine::start(&[("app.service", &token), ("thief.service", &token), ("odd.service", &other)]).await;
     let manager = machine.manager().await;
     let credentials = Credentials::default();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bulla::host::declared::{Nobody, Source, declare};
+use bulla::host::desired::Keep;
 use jiff::Timestamp;
 
 use super::world::{Counting, World, contents, frodo, host, problems, sealed_secret};
@@ -100,6 +101,28 @@ async fn bombs_of_yaml_and_deep_nesting_are_told_and_stop_nothing() {
     for file in ["bomb.yaml", "deep.yaml", "deep.json", "bytes.yaml"] {
         assert!(said.contains(file), "{file} in {said}");
     }
+}
+
+#[tokio::test]
+async fn manifests_that_are_too_large_are_told_and_not_read_and_data_of_that_size_is_nobodys_business() {
+    let world = World::new();
+    // Each node takes some 500 bytes: as much JSON as a manifest may have in YAML would take gigabytes.
+    let nodes = |count: usize| vec!["{\"\":0}"; count].join(",");
+    let json = |count| format!("{{\"kind\": \"Host\", \"apiVersion\": \"bulla.dev/x\", \"a\": [{}]}}", nodes(count));
+    let item = |size: usize| format!("  files:\n  - {{path: /b, inline: b}}\n# {}\n", "x".repeat(size));
+    world
+        .write("large.json", json(140_000))
+        .write("data.json", format!("[{}]", nodes(700_000)))
+        .write("large.yaml", host("large", &item((4 << 20) + 1)))
+        .write("small.yaml", host("small", "  files: [{path: /a, inline: ok}]\n"));
+    let desired = world.declare().await;
+    assert_eq!(contents(&desired).into_keys().collect::<Vec<_>>(), ["/a"]);
+    assert_eq!(desired.keep, Keep::Everything, "what was declared in them may be there");
+    let mut said = problems(&desired);
+    said.sort();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said.iter().any(|said| said.contains("large.json") && said.contains("more than 1 MiB")), "{said:?}");
+    assert!(said.iter().any(|said| said.contains("large.yaml") && said.contains("more than 4 MiB")), "{said:?}");
 }
 
 #[tokio::test]

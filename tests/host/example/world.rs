@@ -278,7 +278,7 @@ fn copy(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &there);
         } else {
-            drop(fs::copy(entry.path(), there).unwrap());
+            fs::copy(entry.path(), there).unwrap();
         }
     }
 }

@@ -11,11 +11,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulla::host::declared::external::{External, Settings};
+use bulla::host::declared::external::{Admitted, External, Settings};
 use bulla::host::declared::{Answered, Answers as _, Declared, Folder, Full, Wanted};
 use bulla::resource;
 use bulla::seal::{Binding, Identity, KeyState, Keyring, Place, Scope, seal};
-use bulla::secret::{Plaintext, Target, Values};
+use bulla::secret::{Plaintext, Target};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,6 +32,7 @@ struct Host {
     state: TempDir,
     documents: Vec<Value>,
     file_stores: Option<std::path::PathBuf>,
+    admitted: Admitted,
 }
 
 impl Host {
@@ -46,7 +47,8 @@ impl Host {
         let folder = || tempfile::tempdir().unwrap();
         let (repository, state) = (folder(), folder());
         let (keyring, documents) = (Arc::new(keyring), Vec::new());
-        Self { name: "frodo", keyring, identity, repository, state, documents, file_stores: None }
+        let (file_stores, admitted) = (None, Admitted::default());
+        Self { name: "frodo", keyring, identity, repository, state, documents, file_stores, admitted }
     }
 
     /// An agent that just started.
@@ -54,6 +56,7 @@ impl Host {
         External::new(Settings {
             state: Some(self.state.path().to_owned()),
             file_stores: self.file_stores.clone(),
+            admitted: self.admitted.clone(),
             ..Settings::new(self.name, Arc::clone(&self.keyring))
         })
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bulla::host::config::Allow;
+use bulla::host::declared::external::Admitted;
 use bulla::seal::{Identity, seal_file};
 use bulla::secret::Plaintext;
 use serde_json::{Value, json};
@@ -236,4 +238,44 @@ async fn a_store_declared_twice_is_neither() {
     host.documents.push(twin);
     let answered = host.pass(&mut host.external()).await;
     assert!(refused(&answered).contains("it is declared more than once"), "{}", refused(&answered));
+}
+
+#[tokio::test]
+async fn a_store_that_the_settings_do_not_admit_is_never_connected_to() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let mut host = Host::new();
+    host.seal("token", &[("token", "s3cret")]);
+    let auth = json!({"tokenSecretRef": {"name": "token", "key": "token"}});
+    host.store("thief", json!({"vault": {"server": server, "path": "kv", "version": "v2", "auth": auth}}));
+    host.store("good", fake(&[("a", "{\"x\":\"1\"}")]));
+    host.external_secret("stolen", takes("thief", "a", "1h"));
+    host.external_secret("own", takes("good", "a", "1h"));
+    let named = |stores: &[&str]| Some(stores.iter().map(|store| (*store).to_owned()).collect());
+    for allow in [
+        Allow { paths: named(&["/etc/app/**"]), ..Allow::default() },
+        Allow { stores: named(&["https://vault.example.com/**", "fake"]), ..Allow::default() },
+    ] {
+        host.admitted = Admitted::new(&allow).unwrap();
+        let answered = host.pass(&mut host.external()).await;
+        let said = answered.targets[0].as_ref().err().expect("a store that is not admitted");
+        assert!(said.contains("allow.stores") && said.contains(&server), "{said}");
+        assert!(listener.accept().is_err(), "somebody connected");
+        assert_eq!(text(answered.targets[1].as_ref().unwrap(), "x"), Some("1"));
+    }
+    // Once it is named it is asked.
+    host.admitted = Admitted::new(&Allow { stores: named(&[&server]), ..Allow::default() }).unwrap();
+    let mut external = host.external();
+    let connected = async {
+        while listener.accept().is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        answered = host.pass(&mut external) => {
+            assert!(listener.accept().is_ok(), "{:?}", answered.targets[0].as_ref().err());
+        }
+        () = connected => {}
+    }
 }

@@ -34,6 +34,12 @@ fn approle(host: &mut Host, vault: &Vault, role: &str) {
     host.store("vault", json!({"vault": {"server": vault.address(), "path": "kv", "version": "v2", "auth": auth}}));
 }
 
+/// How often a path was read; that the test wrote it does not count.
+fn reads(vault: &Vault, path: &str) -> usize {
+    let is_read = |entry: &&Value| entry["request"]["path"] == path && entry["request"]["operation"] == "read";
+    vault.audit().iter().filter(is_read).count()
+}
+
 fn logins(vault: &Vault) -> usize {
     vault.count("auth/approle/login")
 }
@@ -61,7 +67,7 @@ async fn an_approle_with_a_sealed_secret_id_reads_key_values_with_one_login() {
     assert_eq!((text(targets[0], "user"), text(targets[0], "password")), (Some("app"), Some("s3cret")));
     assert_eq!((targets[2].name.as_str(), text(targets[2], "header")), ("api-token", Some("Bearer ABC")));
     assert!(answered.stale.is_empty());
-    assert_eq!((logins(&vault), vault.count("kv/data/db"), vault.count("kv/data/api")), (1, 1, 1));
+    assert_eq!((logins(&vault), reads(&vault, "kv/data/db"), reads(&vault, "kv/data/api")), (1, 1, 1));
     let next = answered.refresh.unwrap().as_secs();
     assert!((3200..=3600).contains(&next), "{next}");
 
@@ -69,13 +75,13 @@ async fn an_approle_with_a_sealed_secret_id_reads_key_values_with_one_login() {
     let answered = host.pass(&mut external).await;
     assert_eq!(answered.targets.len(), 3);
     assert!(answered.targets.iter().all(Result::is_ok));
-    assert_eq!((logins(&vault), vault.count("kv/data/db")), (1, 1));
+    assert_eq!((logins(&vault), reads(&vault, "kv/data/db")), (1, 1));
 
     // One object changes: it is asked for, and the others are not.
     host.external_secret("api", takes("vault", "api", "1h"));
     let answered = host.pass(&mut external).await;
     assert_eq!(text(answered.targets[2].as_ref().unwrap(), "token"), Some("abc"));
-    assert_eq!((logins(&vault), vault.count("kv/data/db"), vault.count("kv/data/api")), (1, 1, 2));
+    assert_eq!((logins(&vault), reads(&vault, "kv/data/db"), reads(&vault, "kv/data/api")), (1, 1, 2));
 
     external.close().await;
     assert_eq!(vault.count("auth/token/revoke-self"), 1, "the login is given back");
@@ -145,7 +151,7 @@ async fn a_start_within_the_interval_asks_nobody() {
     let mut external = host.external();
     let answered = host.pass(&mut external).await;
     assert_eq!((only(&answered, "password"), note(&answered)), (Some("calm"), None));
-    assert_eq!(vault.count("kv/data/calm"), 1);
+    assert_eq!(reads(vault, "kv/data/calm"), 1);
     external.close().await;
 }
 

@@ -60,13 +60,13 @@ async fn links_submodules_and_strange_names_are_told_and_never_followed() {
     std::os::unix::fs::symlink("/etc", origin.work().join("folder")).unwrap();
     let modules = "[submodule \"evil\"]\n\tpath = evil\n\turl = ext::sh -c touch% /tmp/evil\n";
     fs::write(origin.work().join(".gitmodules"), modules).unwrap();
-    origin.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{head},evil")]);
     let strange: &[&[u8]] = &[b"bell\x07.yaml", b"line\nbreak.yaml", b"not-utf8-\xff.yaml", b"\x1b[2Jclear.yaml"];
     for name in strange {
         use std::os::unix::ffi::OsStrExt as _;
         fs::write(origin.work().join(std::ffi::OsStr::from_bytes(name)), "x").unwrap();
     }
     origin.git(&["add", "."]);
+    origin.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{head},evil")]);
     origin.git(&["commit", "--quiet", "-m", "strange"]);
     let repository = origin.follow().await;
     let tip = repository.fetch().await.unwrap();

@@ -14,8 +14,6 @@ use base64::prelude::BASE64_STANDARD;
 /// What the server does to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Manner {
-    /// Answers.
-    Open,
     /// Answers whoever has this `user:password`.
     Basic(String),
     /// Takes the request and says nothing for ever.
@@ -71,6 +69,9 @@ fn answer(
         }
         head.push(line.trim().to_owned());
     }
+    if head.is_empty() {
+        return Ok(());
+    }
     heard.lock().unwrap().push(head.join("\n"));
     let header = |name: &str| {
         let found =
@@ -100,7 +101,7 @@ fn answer(
             )?;
             return Ok(());
         }
-        Manner::Open | Manner::Basic(_) | Manner::Stalls(_) => {}
+        Manner::Basic(_) | Manner::Stalls(_) => {}
     }
     let mut body = Vec::new();
     if header("Transfer-Encoding") == "chunked" {

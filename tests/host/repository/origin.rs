@@ -72,7 +72,7 @@ impl Origin {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
         self.git(&["add", "--", path]);
-        let message = format!("{path}: {text}");
+        let message: String = format!("{path}: {text}").chars().take(80).collect();
         self.git(&[&["commit", "--quiet", "-m", &message], more].concat());
         self.head()
     }

@@ -56,7 +56,8 @@ async fn a_fetch_that_is_killed_at_any_time_is_done_again() {
 #[tokio::test]
 async fn what_a_killed_fetch_leaves_is_removed() {
     let origin = Origin::new();
-    origin.commit("hosts/noise.yaml", &"some text of some length, again and again\n".repeat(20_000));
+    let noise: String = (1..5000_u64).map(|number| format!("{}\n", number * number * 7919)).collect();
+    origin.commit("hosts/noise.yaml", &noise);
     let server = Server::start(origin.folder(), Manner::Stalls(600));
     let settings = Settings { url: server.url("fleet/.git"), timeout: Duration::from_secs(3), ..origin.settings() };
     // The first clone, cut in the middle of its pack.

@@ -70,6 +70,19 @@ async fn an_empty_repository_and_a_missing_one_are_told_apart() {
 }
 
 #[tokio::test]
+async fn http_without_a_token_is_followed() {
+    let origin = Origin::new();
+    let server = Server::start(origin.folder(), Manner::Open);
+    let repository = Repository::open(Settings { url: server.url("fleet/.git"), ..origin.settings() }).await.unwrap();
+    assert_eq!(repository.fetch().await.unwrap(), origin.head());
+    let asked = server.requests.lock().unwrap().len();
+    // Nothing new: the references are asked for, and nothing else.
+    assert_eq!(repository.fetch().await.unwrap(), origin.head());
+    let polled: Vec<String> = server.requests.lock().unwrap().drain(asked..).collect();
+    assert!(polled.len() <= 2, "{polled:?}");
+}
+
+#[tokio::test]
 async fn http_with_a_token_is_followed() {
     let origin = Origin::new();
     let server = Server::start(origin.folder(), Manner::Basic(format!("deploy:{TOKEN}")));

@@ -105,6 +105,35 @@ fn links_do_not_lead_around_the_policy_nor_into_the_agents_own_folders() {
 }
 
 #[test]
+fn what_may_be_written_is_held_against_the_path_that_links_lead_to() {
+    inside("attacks::what_may_be_written_is_held_against_the_path_that_links_lead_to", |world| {
+        for folder in ["/etc/app", "/usr/lib/mods", "/etc/app/real"] {
+            fs::create_dir_all(world.path(folder)).unwrap();
+        }
+        symlink("/usr/lib/mods", world.path("/etc/app/modules")).unwrap();
+        symlink("real", world.path("/etc/app/inner")).unwrap();
+        let policy = Policy::new(Some(&["/etc/app/**".to_owned()]), &[], Vec::new()).unwrap();
+        let mut sink = World { policy, ..World::at(world.base.clone()) }.open();
+        let paths = ["/etc/app/modules/evil.so", "/etc/app/modules/new/evil.so", "/etc/app/inner/a", "/etc/app/new/a"];
+        let (flipped, problems) = try_apply(&mut sink, paths.iter().map(|path| link(path, "x")).collect());
+        assert_eq!(told(&flipped), map([("/etc/app/inner/a", "added"), ("/etc/app/new/a", "added")]));
+        let both = |problem: &&String| {
+            problem.contains("/etc/app/modules/")
+                && problem.contains("/usr/lib/mods/")
+                && problem.contains("allow.paths")
+        };
+        assert_eq!((problems.len(), problems.iter().filter(both).count()), (2, 2), "{problems:?}");
+        assert_eq!(fs::read_dir(world.path("/usr/lib/mods")).unwrap().count(), 0);
+
+        // A folder that becomes a link later is drift, and nothing goes through it.
+        fs::rename(world.path("/etc/app/new"), world.path("/etc/app/old")).unwrap();
+        symlink("/usr/lib/mods", world.path("/etc/app/new")).unwrap();
+        assert_eq!((sink.drift().unwrap().len(), sink.repair().unwrap().settled.problems.len()), (1, 1));
+        assert_eq!(fs::read_dir(world.path("/usr/lib/mods")).unwrap().count(), 0);
+    });
+}
+
+#[test]
 fn folders_fifos_devices_sockets_and_mount_points_are_never_replaced() {
     inside("attacks::folders_fifos_devices_sockets_and_mount_points_are_never_replaced", |world| {
         fs::create_dir(world.path("/etc/folder")).unwrap();
@@ -184,5 +213,35 @@ fn whoever_swaps_folders_for_links_all_the_time_gets_nothing_through_them() {
             assert!(placed > 0, "some came through to the real folder");
         });
         assert_eq!(fs::read_dir(world.path("/etc")).unwrap().count(), 0);
+    });
+}
+
+/// Exchanges a folder that was just made for a link to what its owner may not touch.
+fn exchange(step: &'static str) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    static PASSED: AtomicUsize = AtomicUsize::new(0);
+    // Before it, then after it.
+    if step == "make folder" && PASSED.fetch_add(1, Ordering::SeqCst) == 1 {
+        let home = World::at(std::env::var_os("BULLA_TEST_SINK").unwrap().into()).path("/home/app");
+        renameat_with(CWD, home.join("conf"), CWD, home.join("evil"), RenameFlags::EXCHANGE).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_that_was_just_made_and_is_exchanged_for_a_link_opens_nothing_to_others() {
+    inside("attacks::a_folder_that_was_just_made_and_is_exchanged_for_a_link_opens_nothing_to_others", |world| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let probe = bulla::host::sink::Probe::calling(exchange);
+        fs::create_dir_all(world.path("/home/app")).unwrap();
+        chown(world.path("/home/app"), Some(1), Some(1)).unwrap();
+        world.put("/etc/shadow", "theirs");
+        fs::set_permissions(world.path("/etc/shadow"), fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(world.path("/etc/shadow"), world.path("/home/app/evil")).unwrap();
+        let mut sink = World { probe, ..World::at(world.base.clone()) }.open();
+        let (_, problems) = try_apply(&mut sink, vec![link("/home/app/conf/key", "1"), link("/etc/b", "1")]);
+        assert!(problems.len() == 1 && problems[0].contains("something else in its place"), "{problems:?}");
+        assert_eq!((world.rights("/etc/shadow").2, world.read("/etc/b")), (0o600, "1".to_owned()));
     });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bulla::host::sink::{Drift, Watch};
 
-use super::world::{apply, copy, inside, last_good, link, map, stage, told};
+use super::world::{apply, copy, inside, last_good, link, map, stage, told, try_apply};
 
 fn kinds(drift: &[Drift]) -> Vec<String> {
     let words = drift.iter().map(|drift| match drift {
@@ -91,6 +91,32 @@ fn an_edit_of_the_file_on_tmpfs_itself_is_found_and_staged_again() {
 }
 
 #[test]
+fn a_file_that_its_owner_made_larger_than_any_memory_is_a_change_and_is_not_read() {
+    inside("drift::a_file_that_its_owner_made_larger_than_any_memory_is_a_change_and_is_not_read", |world| {
+        let files = || vec![link("/etc/a", "good"), link("/etc/b", "good"), copy("/etc/c", "good")];
+        let mut sink = world.open();
+        apply(&mut sink, vec![link("/etc/a", "good"), link("/etc/b", "good")]);
+        apply(&mut sink, files());
+        // Holes: a tmpfs takes them, and so do most disks, each as far as it can count.
+        let grow = |path: std::path::PathBuf, size| {
+            fs::OpenOptions::new().write(true).open(path).unwrap().set_len(size).unwrap();
+        };
+        let copied = world.run().join("generations/2/files/etc/c");
+        grow(world.path("/etc/a"), 1 << 62);
+        grow(copied, 1 << 62);
+        grow(world.path("/etc/c"), 1 << 40);
+        assert_eq!(kinds(&sink.drift().unwrap()).len(), 3);
+        assert!(sink.repair().unwrap().stage_again);
+        let files = vec![last_good(link("/etc/a", "")), link("/etc/b", "good"), copy("/etc/c", "good")];
+        let (_, problems) = try_apply(&mut sink, files);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!((world.read("/etc/a"), world.read("/etc/c")), ("good".to_owned(), "good".to_owned()));
+        grow(world.run().join("generations/1/files/etc/a"), 1 << 62);
+        assert!(matches!(sink.back_to(1), Err(bulla::host::sink::Error::Damaged { .. })));
+    });
+}
+
+#[test]
 fn last_good_bytes_are_never_those_of_an_edit() {
     inside("drift::last_good_bytes_are_never_those_of_an_edit", |world| {
         let mut sink = world.open();
@@ -122,6 +148,35 @@ fn a_current_that_leads_elsewhere_is_put_back() {
         let staged = stage(&sink, vec![link("/etc/a", "2")]);
         sink.flip(staged).unwrap();
         assert_eq!((sink.drift().unwrap(), world.read("/etc/a")), (Vec::new(), "2".to_owned()));
+    });
+}
+
+#[test]
+fn folders_that_come_later_are_watched_and_one_that_goes_away_asks_for_a_new_watch() {
+    inside("drift::folders_that_come_later_are_watched_and_one_that_goes_away_asks_for_a_new_watch", |world| {
+        let mut sink = world.open();
+        apply(&mut sink, vec![link("/etc/a", "good"), copy("/srv/app/b", "good")]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (quiet, long) = (Duration::from_millis(50), Duration::from_secs(20));
+            let watch = |sink: &bulla::host::sink::Sink| {
+                let watch = Watch::new(sink.watch_list(), quiet, Duration::from_secs(1)).unwrap();
+                watch.trying_again(Duration::from_millis(300))
+            };
+            let mut first = watch(&sink);
+            fs::remove_dir_all(world.path("/srv/app")).unwrap();
+            let told = tokio::time::timeout(long, first.changed()).await.expect("it is told");
+            assert!(told.is_err(), "the watch looks at a folder that is gone");
+
+            let mut second = watch(&sink);
+            assert_eq!(second.unwatched().len(), 1);
+            assert_eq!(second.unwatched()[0].0, world.path("/srv/app"));
+            sink.repair().unwrap();
+            tokio::time::timeout(long, second.changed()).await.expect("it is there again").unwrap();
+            assert!(second.unwatched().is_empty());
+            fs::write(world.path("/srv/app/b"), "by hand").unwrap();
+            tokio::time::timeout(long, second.changed()).await.expect("an edit in it is told").unwrap();
+        });
     });
 }
 

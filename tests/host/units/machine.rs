@@ -1,7 +1,8 @@
 //! A small machine with a systemd of its own (`tests/servers/machine`), for one test.
 //!
-//! Nothing of the real machine can be written from inside. Root and a cgroup2 that can be written are needed; without
-//! them these tests fail and say so.
+//! Nothing of the real machine can be written from inside. Root, a cgroup2 that can be written, systemd and dbus-daemon
+//! are needed. Where one of these is wanting the tests say so, and the path by commands is what was tested
+//! (`tests/host/agent`); what goes wrong on a machine that has them is a failure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,36 @@ use crate::servers::servers;
 
 /// How a program is started inside.
 const INSIDE: [&str; 7] = ["nsenter", "-t", "PID", "-m", "-p", "-C", "--"];
+
+/// What this machine lacks for one of these, if it does.
+pub(crate) fn wanting() -> Option<&'static str> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let cgroup2 = mounts.lines().find_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        words.next().filter(|_| words.next() == Some("cgroup2"))
+    });
+    let is_writable = |hierarchy: &str| {
+        let probe = Path::new(hierarchy).join(format!(
+            "bulla-test-probe-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
+        fs::create_dir(&probe).and_then(|()| fs::remove_dir(&probe)).is_ok()
+    };
+    let wanting = if !rustix::process::geteuid().is_root() {
+        "root"
+    } else if !cgroup2.is_some_and(is_writable) {
+        "a cgroup2 that can be written"
+    } else if !Path::new("/usr/lib/systemd/systemd").exists() {
+        "systemd"
+    } else if !Path::new("/usr/bin/dbus-daemon").exists() {
+        "dbus-daemon"
+    } else {
+        return None;
+    };
+    eprintln!("NOT RUN with a systemd: this machine lacks {wanting}");
+    Some(wanting)
+}
 
 /// A machine, gone when it is dropped.
 pub(crate) struct Machine {
@@ -108,7 +139,7 @@ impl Machine {
         let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         numbers
             .filter(|pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "systemd\n"))
-            .find(|pid| id(&PathBuf::from(format!("/proc/{pid}/root/run"))) == ours)
+            .find(|pid| id(&Path::new("/proc").join(pid.to_string()).join("root").join("run")) == ours)
             .unwrap_or_else(|| panic!("no systemd of this machine:\n{}", self.said()))
     }
 

@@ -8,7 +8,7 @@ use bulla::host::desired::{HealthCheck, Role, Service, Unit};
 use bulla::host::gate;
 use bulla::host::units::{Active, Asked, CarriedOut, Change, Manager, State, What, plan};
 
-use super::machine::Machine;
+use super::machine::{Machine, wanting};
 
 /// Reloads by a signal that it takes, and does not start while `/run/bad` is there.
 const WEB: &str = "[Service]\nType=exec\nExecStartPre=/bin/sh -c 'test ! -e /run/bad || exit 3'\n\
@@ -100,12 +100,18 @@ async fn does_what_is_planned(machine: &Machine, manager: &Manager) {
 
 #[tokio::test]
 async fn systemd_does_what_is_planned_over_dbus() {
+    if wanting().is_some() {
+        return;
+    }
     let machine = Machine::start(&[]).await;
     does_what_is_planned(&machine, &machine.manager().await).await;
 }
 
 #[tokio::test]
 async fn systemd_does_what_is_planned_by_systemctl() {
+    if wanting().is_some() {
+        return;
+    }
     let machine = Machine::start(&[]).await;
     let manager = machine.by_systemctl().await;
     assert_eq!(manager.way(), "systemd by systemctl");
@@ -114,6 +120,9 @@ async fn systemd_does_what_is_planned_by_systemctl() {
 
 #[tokio::test]
 async fn a_unit_that_does_not_start_says_why_and_comes_back_with_the_old_files() {
+    if wanting().is_some() {
+        return;
+    }
     let machine = Machine::start(&[("web.service", WEB)]).await;
     for manager in [machine.manager().await, machine.by_systemctl().await] {
         let services = [service("web", "", "/etc/web")];
@@ -137,6 +146,9 @@ async fn a_unit_that_does_not_start_says_why_and_comes_back_with_the_old_files()
 async fn a_unit_that_runs_and_dies_later_is_not_well() {
     let once = "[Service]\nExecStart=/bin/sh -c 'test ! -e /run/bad || { sleep 1; exit 7; }; exec sleep 1000'\n";
     let again = format!("{once}Restart=always\nRestartSec=100ms\n[Unit]\nStartLimitIntervalSec=0\n");
+    if wanting().is_some() {
+        return;
+    }
     let machine = Machine::start(&[("once.service", once), ("again.service", &again)]).await;
     let manager = machine.manager().await;
     for name in ["once", "again"] {
@@ -160,6 +172,9 @@ async fn a_unit_that_runs_and_dies_later_is_not_well() {
 async fn a_reload_that_kills_its_process_is_not_well_although_systemd_starts_it_again() {
     let frail =
         "[Service]\nExecStart=/bin/sleep 1000\nExecReload=/bin/kill -KILL $MAINPID\nRestart=always\nRestartSec=100ms\n";
+    if wanting().is_some() {
+        return;
+    }
     let machine = Machine::start(&[("frail.service", frail)]).await;
     let manager = machine.manager().await;
     let services = [service("frail", "/etc/x", "")];
@@ -177,6 +192,9 @@ async fn a_reload_that_kills_its_process_is_not_well_although_systemd_starts_it_
 #[tokio::test]
 async fn a_unit_that_is_to_end_is_well_when_it_ended_well() {
     let job = "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'test ! -e /run/bad'\n";
+    if wanting().is_some() {
+        return;
+    }
     let machine = Machine::start(&[("job.service", job)]).await;
     let manager = machine.manager().await;
     let services = [Service {
@@ -194,6 +212,9 @@ async fn a_unit_that_is_to_end_is_well_when_it_ended_well() {
 
 #[tokio::test]
 async fn a_name_that_is_no_unit_never_reaches_systemd() {
+    if wanting().is_some() {
+        return;
+    }
     let machine = Machine::start(&[]).await;
     let manager = machine.manager().await;
     for name in ["--version", "../../etc", "a b.service", ""] {

@@ -154,7 +154,7 @@ async fn tell(stage: &Stage, guest: &Guest, kubeconfig: &Path) -> Outcome {
     stage.check(true, &format!("ConfigMap {CONFIG_MAP} holds it, for everybody who may log in"))?;
 
     stage.step("Seal, commit, apply", "no recipient named: the cluster is asked")?;
-    let plain = plain_secret().replace("namespace: prod", &format!("namespace: {}", guest.prod));
+    let plain = plain_secret(&guest.prod);
     let kubeconfig = kubeconfig.display().to_string();
     let cluster = ["--kubeconfig", &kubeconfig, "--controller-namespace", &guest.system];
     stage.write("clusters/demo/README", "what a GitOps tool applies\n")?;

@@ -1,8 +1,12 @@
-//! `bulla host diff`: what would change if the newest commit was taken.
+//! `bulla host diff`: what would change if the newest commit was taken. The agent that runs says it; where none does,
+//! the command looks itself.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::path::Path;
 
-use bulla::host::agent::{Preview, dry_run};
+use bulla::host::agent::{Preview, Request, ask, dry_run};
+use bulla::host::config::Config;
 use bulla::host::sink::What;
 
 use super::config;
@@ -12,9 +16,7 @@ use crate::failure::{OrFail as _, Outcome, refuse};
 use crate::output::{self, BAD, DIM, GOOD, HEAD, WARN};
 
 pub(super) fn run(arguments: &HostArguments) -> Outcome {
-    let config = config(&arguments.place)?;
-    let file = arguments.place.config.clone();
-    let preview = cluster::block_on(async { dry_run(config, &file).await.or_usage("looking at the newest commit") })?;
+    let preview = look(config(&arguments.place)?, &arguments.place.config)?;
     match arguments.output {
         Report::Json => output::print_json(&preview)?,
         Report::Text => output::print(&text(&preview))?,
@@ -23,6 +25,26 @@ pub(super) fn run(arguments: &HostArguments) -> Outcome {
         Some(refused) => Err(refuse!("the commit would not be taken: {refused}")),
         None if preview.problems.is_empty() => Ok(()),
         None => Err(refuse!("{} thing(s) cannot be made", preview.problems.len())),
+    }
+}
+
+fn look(config: Config, file: &Path) -> Outcome<Preview> {
+    match ask(&config.run, &Request::Preview) {
+        Ok(answer) => match answer.preview {
+            Some(preview) => Ok(*preview),
+            None => Err(refuse!("{}", answer.message)),
+        },
+        // Nobody listens: the folder is not there, or was left by an agent that ended.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            cluster::block_on(async { dry_run(config, file).await.or_usage("looking at the newest commit") })
+        }
+        Err(error) => {
+            let why = format!(
+                "asking the agent in {}: are you root, and is the agent as new as this command?",
+                config.run.display()
+            );
+            Err(error).or_usage(why)
+        }
     }
 }
 
@@ -39,16 +61,16 @@ fn text(preview: &Preview) -> String {
                 aspects.iter().map(|aspect| format!("{aspect:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
             }
         };
-        let _ = writeln!(out, "  {WARN}~{WARN:#} {} {DIM}{what}{DIM:#}", change.path.display());
+        writeln!(out, "  {WARN}~{WARN:#} {} {DIM}{what}{DIM:#}", change.path.display()).ok();
     }
     for step in &preview.steps {
-        let _ = writeln!(out, "  {GOOD}→{GOOD:#} {step}");
+        writeln!(out, "  {GOOD}→{GOOD:#} {step}").ok();
     }
     for problem in &preview.problems {
-        let _ = writeln!(out, "  {BAD}✗{BAD:#} {problem}");
+        writeln!(out, "  {BAD}✗{BAD:#} {problem}").ok();
     }
     if preview.changes.is_empty() && preview.steps.is_empty() {
-        let _ = writeln!(out, "  {DIM}nothing would change{DIM:#}");
+        writeln!(out, "  {DIM}nothing would change{DIM:#}").ok();
     }
     out
 }

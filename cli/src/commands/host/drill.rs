@@ -77,10 +77,10 @@ fn text(drilled: &Drilled) -> String {
     );
     // Writing to a String does not fail.
     for problem in &drilled.problems {
-        let _ = writeln!(out, "  {BAD}✗{BAD:#} {problem}");
+        writeln!(out, "  {BAD}✗{BAD:#} {problem}").ok();
     }
     for object in &drilled.elsewhere {
-        let _ = writeln!(out, "  {WARN}?{WARN:#} {object} was not asked for: its provider has to be there too");
+        writeln!(out, "  {WARN}?{WARN:#} {object} was not asked for: its provider has to be there too").ok();
     }
     out
 }

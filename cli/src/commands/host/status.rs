@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::config;
 use crate::args::{HostStatusArguments, Report};
-use crate::failure::{Failure, OrFail as _, Outcome, refuse, usage};
+use crate::failure::{Failure, Outcome, refuse, usage};
 use crate::output::{self, BAD, DIM, GOOD, HEAD, WARN};
 
 /// An agent that said nothing for so many seconds hangs or is gone.
@@ -32,12 +32,21 @@ pub(super) fn run(arguments: &HostStatusArguments) -> Outcome {
         Report::Json => output::print_json(&status)?,
         Report::Text => output::print(&text(&status, arguments.files))?,
     }
+    if status.follows && !runs(status.pid) {
+        return Err(refuse!("the agent that said so does not run any more: start bulla-host.service"));
+    }
     match status.condition {
         Condition::InSync => Ok(()),
         Condition::Starting | Condition::Degraded | Condition::Behind | Condition::RolledBack => {
             Err(refuse!("the host is not as its repository says: {}", status.message))
         }
     }
+}
+
+/// Whether the agent's process is there; another one may have its number by now.
+fn runs(pid: u32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| name.starts_with("bulla"))
 }
 
 const fn style(condition: Condition) -> Style {
@@ -51,7 +60,7 @@ const fn style(condition: Condition) -> Style {
 fn text(status: &Status, with_files: bool) -> String {
     let mut out = String::new();
     // Writing to a String does not fail.
-    let _ = write_text(&mut out, status, with_files);
+    write_text(&mut out, status, with_files).ok();
     out
 }
 
@@ -89,6 +98,9 @@ fn write_text(out: &mut String, status: &Status, with_files: bool) -> std::fmt::
     }
     for service in &status.services {
         writeln!(out, "  service     {} {DIM}{}{DIM:#} {}", service.name, service.unit, service.state)?;
+    }
+    for drifted in &status.drifted {
+        writeln!(out, "  by hand     {WARN}{drifted}{WARN:#}")?;
     }
     if status.drifts > 0 {
         let last = status.last_drift.as_deref().unwrap_or_default();

@@ -23,7 +23,7 @@ pub(super) fn rollback(arguments: &RollbackArguments) -> Outcome {
 fn tell(place: &HostPlace, request: &Request, report: Report) -> Outcome {
     let config = config(place)?;
     let why = format!("asking the agent in {}: is bulla-host.service running, and are you root?", config.run.display());
-    let Answer { done, message, status } = ask(&config.run, request).or_usage(why)?;
+    let Answer { done, message, status, .. } = ask(&config.run, request).or_usage(why)?;
     match report {
         Report::Json => output::print_json(&serde_json::json!({ "done": done, "message": message, "status": status }))?,
         Report::Text if done => output::print(&format!("{message}\n"))?,

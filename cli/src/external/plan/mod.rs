@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use bulla::resource::external_secret as resource;
-use bulla::secret::Target;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -35,9 +34,6 @@ pub(crate) struct Plan {
     /// Whether `data` is all of it.
     pub(crate) complete: bool,
     pub(crate) notes: Vec<String>,
-    /// The Secret itself, where every store could be asked. Never shown.
-    #[serde(skip)]
-    pub(crate) secret: Option<Target>,
 }
 
 /// The Secret and the rules that it is written by.

@@ -79,7 +79,6 @@ impl Planner<'_> {
             data,
             complete,
             notes,
-            secret,
         };
         (plan, findings)
     }

@@ -59,7 +59,7 @@ fn what_the_agent_would_not_read_is_told_at_its_place() {
     let text = host(spec);
     assert_eq!(
         findings(&[("host.yaml", &text)]),
-        ["host 7:5 spec.files[0].inlin", "host 10:5 spec.files[1].mode", "host 12:14 spec.cron[0].schedule",]
+        ["host 7:5 spec.files[0].inlin", "host 10:5 spec.files[1].mode", "host 12:15 spec.cron[0].schedule",]
     );
 }
 

@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use futures::future::ready;
 use sha2::{Digest as _, Sha256};
 
-use super::{Declared, Full, Source};
+use super::{Admitted, Declared, Full, Source};
 use crate::providers::file;
 use crate::resource::external_secret::TemplateObject;
 use crate::resource::secret_store as resource;
@@ -39,6 +39,7 @@ pub(super) struct Around {
     made: HashMap<Full, Arc<Target>>,
     /// The folder of the host that the paths of `file` stores are in; without one they are files of the commit.
     folder: Option<PathBuf>,
+    admitted: Admitted,
     keyring: Arc<Keyring>,
     versions: RandomState,
     digest: u64,
@@ -52,6 +53,7 @@ pub(super) struct Parts {
     pub(super) made: HashMap<Full, Arc<Target>>,
     pub(super) source: Arc<dyn Source>,
     pub(super) folder: Option<PathBuf>,
+    pub(super) admitted: Admitted,
     pub(super) keyring: Arc<Keyring>,
     /// Makes the numbers that change with what is read; the same ones in each pass.
     pub(super) versions: RandomState,
@@ -60,7 +62,7 @@ pub(super) struct Parts {
 impl Around {
     /// Reads what there is. It blocks.
     pub(super) fn gather(parts: Parts) -> Self {
-        let Parts { stores: declared, secrets, config_maps, made, source, folder, keyring, versions } = parts;
+        let Parts { stores: declared, secrets, config_maps, made, source, folder, admitted, keyring, versions } = parts;
         let mut stores: HashMap<StoreId, Spec> = HashMap::new();
         let mut paths = Vec::new();
         for (id, Declared { object: spec, file, .. }) in declared {
@@ -73,7 +75,8 @@ impl Around {
             stores.insert(id, spec);
         }
         let files = read(&*source, paths);
-        let mut this = Self { stores, files, secrets, config_maps, made, folder, keyring, versions, digest: 0 };
+        let mut this =
+            Self { stores, files, secrets, config_maps, made, folder, admitted, keyring, versions, digest: 0 };
         this.digest = this.version(&this.everything());
         this
     }
@@ -114,7 +117,7 @@ impl Around {
         self.stores.keys()
     }
 
-    /// A store, if `namespace` may use it.
+    /// A store, if the host may ask it and `namespace` may use it.
     pub(super) fn store(&self, id: &StoreId, namespace: &str) -> Result<&SecretStoreSpec, StoreError> {
         let spec = self.stores.get(id).ok_or_else(|| self.missing(id))?;
         let spec = spec.as_ref().map_err(|problem| StoreError::Invalid(format!("{id}: {problem}")))?;
@@ -122,6 +125,7 @@ impl Around {
             let class = spec.controller.clone().unwrap_or_default();
             return Err(StoreError::Unmanaged { store: id.to_string(), class });
         }
+        self.admitted.check(&spec.provider).map_err(|why| StoreError::Denied(format!("{id}: {why}")))?;
         if !id.is_cluster() || spec.conditions.is_empty() {
             return Ok(spec);
         }

@@ -3,6 +3,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | `admitted` | which stores the settings of the host let the repository name |
 //! | `around` | the stores of a commit, and the objects that their settings name |
 //! | `object` | one ExternalSecret: what it asks for, and the way to its Secret |
 //! | `known` | what is remembered of one ExternalSecret: its last good values, and how often it failed |
@@ -13,6 +14,7 @@
 //! another store, another file. All that is due is asked at once, each question to a store once. What fails is tried
 //! again by its class of error, and its last good value is used until then.
 
+mod admitted;
 mod around;
 mod cache;
 mod known;
@@ -31,6 +33,7 @@ use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+pub use self::admitted::Admitted;
 use self::around::{Around, Parts, copy};
 use self::cache::Cache;
 use self::known::Known;
@@ -56,15 +59,18 @@ pub struct Settings {
     /// The folder that the paths of `file` stores are in; without one they are files of the commit, beside the store's
     /// manifest.
     pub file_stores: Option<PathBuf>,
+    /// The stores that may be asked.
+    pub admitted: Admitted,
     /// Is told of every call to a provider.
     pub meter: Arc<dyn Meter>,
 }
 
 impl Settings {
-    /// A host that keeps nothing on the disk and counts nothing.
+    /// A host that keeps nothing on the disk, counts nothing, and may ask every store.
     #[must_use]
     pub fn new(host: impl Into<String>, keyring: Arc<Keyring>) -> Self {
-        Self { host: host.into(), keyring, state: None, file_stores: None, meter: Arc::new(Unmetered) }
+        let (admitted, meter) = (Admitted::default(), Arc::new(Unmetered));
+        Self { host: host.into(), keyring, state: None, file_stores: None, admitted, meter }
     }
 }
 
@@ -74,6 +80,7 @@ pub struct External {
     keyring: Arc<Keyring>,
     cache: Option<Arc<Cache>>,
     file_stores: Option<PathBuf>,
+    admitted: Admitted,
     sessions: Sessions,
     known: HashMap<Full, Known>,
     /// What the last pass was asked for, each with its version.
@@ -87,7 +94,7 @@ impl External {
     /// Nothing is read or asked yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { host, keyring, state, file_stores, meter } = settings;
+        let Settings { host, keyring, state, file_stores, admitted, meter } = settings;
         let cache = state.map(|state| Arc::new(Cache::new(state.join(FOLDER), host.clone())));
         let (known, current, versions) = (HashMap::new(), HashMap::new(), RandomState::new());
         Self {
@@ -95,6 +102,7 @@ impl External {
             keyring,
             cache,
             file_stores,
+            admitted,
             sessions: Sessions::new(meter),
             known,
             current,
@@ -108,9 +116,9 @@ impl External {
         self.keyring = keyring;
     }
 
-    /// Writes nothing from now on: for a look at what would be.
-    pub const fn leave_disk(&mut self) {
-        self.is_trial = true;
+    /// Whether nothing is written from now on: for a look at what would be.
+    pub const fn leave_disk(&mut self, is_trial: bool) {
+        self.is_trial = is_trial;
     }
 
     /// Forgets what the last pass was not asked for, in memory and on the disk. To be called once its commit has proven
@@ -183,6 +191,7 @@ impl External {
             made: made.collect(),
             source,
             folder: self.file_stores.clone(),
+            admitted: self.admitted.clone(),
             keyring: Arc::clone(&self.keyring),
             versions: self.versions.clone(),
         };

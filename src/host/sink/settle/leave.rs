@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::super::folders::Folders;
 use super::super::ledger::{Claim, Stage};
 use super::super::walk::{Found, backup, look};
 use super::{Settler, exists};
@@ -65,12 +66,13 @@ impl Settler<'_> {
 
     /// Removes the folders that we made, where they are empty and nothing declared is below them.
     pub(super) fn remove_folders(&mut self) {
-        let needed = |folder: &Path| {
-            let mut wanted = self.manifest.files.keys().map(PathBuf::as_path).chain(self.held.iter().copied());
-            wanted.any(|path| path != folder && path.starts_with(folder))
-        };
+        let mut needed = Folders::default();
+        for path in self.manifest.files.keys().map(PathBuf::as_path).chain(self.held.iter().copied()) {
+            needed.add(path);
+        }
         // The deepest first.
-        let idle: Vec<PathBuf> = self.ledger.folders().iter().rev().filter(|folder| !needed(folder)).cloned().collect();
+        let idle = self.ledger.folders().iter().rev().filter(|folder| !needed.has(folder));
+        let idle: Vec<PathBuf> = idle.cloned().collect();
         for folder in idle {
             let Ok(spot) = self.walker.find_ours(&folder) else { continue };
             let gone = match spot.fd() {

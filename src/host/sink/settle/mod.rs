@@ -222,7 +222,10 @@ pub(super) fn is_right(run: &Run, path: &Path, entry: &Entry, spot: &Spot, found
         (Place::Link, Found::Link(target), _) => Ok(*target == run.link_target(path)),
         (Place::Copy, Found::File(stat), Some(folder)) => {
             let same = (stat.uid, stat.gid, stat.mode, stat.size) == (entry.uid, entry.gid, entry.mode, entry.size);
-            Ok(same && file::read(folder, &spot.name).is_ok_and(|(_, bytes)| entry.is_of(&run.key, path, &bytes)))
+            let is_of = |bytes: Option<zeroize::Zeroizing<Vec<u8>>>| {
+                bytes.is_some_and(|bytes| entry.is_of(&run.key, path, &bytes))
+            };
+            Ok(same && file::read(folder, &spot.name, entry.size).is_ok_and(|(_, bytes)| is_of(bytes)))
         }
         _ => Ok(false),
     }

@@ -79,10 +79,10 @@ impl Settler<'_> {
             None => self.run.files(number).map_err(|error| error.to_string())?,
         };
         let below = path.strip_prefix("/").unwrap_or(path);
-        let read = file::read(files.as_fd(), below.as_os_str());
+        let read = file::read(files.as_fd(), below.as_os_str(), entry.size);
         self.files = Some(files);
         match read {
-            Ok((_, bytes)) if entry.is_of(&self.run.key, path, &bytes) => Ok(bytes),
+            Ok((_, Some(bytes))) if entry.is_of(&self.run.key, path, &bytes) => Ok(bytes),
             Ok(_) => Err(format!("its file in generation {number} was changed by hand: it is staged again")),
             Err(error) => Err(format!("its file in generation {number} cannot be read: {error}")),
         }
@@ -159,7 +159,7 @@ impl Settler<'_> {
         }
         let mut here = rustix::io::fcntl_dupfd_cloexec(&spot.folder.fd, 0).map_err(told)?;
         for name in &spot.folder.missing {
-            let made = self.settings.probe.around("make folder", || super::run::make_folder(here.as_fd(), name, 0o755));
+            let made = super::run::make_folder(here.as_fd(), name, 0o755, self.settings.probe);
             here = match made {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     rustix::fs::openat(&here, name, super::super::walk::PLACE, Mode::empty()).map_err(told)?
