@@ -174,11 +174,11 @@ impl Agent<'_> {
         Ok(())
     }
 
-    /// Resident memory, in MiB.
-    pub(crate) fn memory(&self) -> anyhow::Result<f64> {
+    /// Resident memory, in MiB: `VmRSS`, or `RssAnon`, which is without the pages of the program's file.
+    pub(crate) fn memory(&self, field: &str) -> anyhow::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).context("a field of memory")?;
+        let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
         Ok(kib / 1024.0)
     }
 
