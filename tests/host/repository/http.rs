@@ -14,6 +14,8 @@ use base64::prelude::BASE64_STANDARD;
 /// What the server does to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Manner {
+    /// Answers everybody.
+    Open,
     /// Answers whoever has this `user:password`.
     Basic(String),
     /// Takes the request and says nothing for ever.
@@ -101,7 +103,7 @@ fn answer(
             )?;
             return Ok(());
         }
-        Manner::Basic(_) | Manner::Stalls(_) => {}
+        Manner::Open | Manner::Basic(_) | Manner::Stalls(_) => {}
     }
     let mut body = Vec::new();
     if header("Transfer-Encoding") == "chunked" {
