@@ -21,7 +21,12 @@ pub(super) async fn run(arguments: HostArguments) -> Result<(), Error> {
     }
     info!(version = env!("CARGO_PKG_VERSION"), host = config.name, groups = ?config.groups, "bulla-controller host");
     if arguments.once {
-        let condition = agent::once(config, &arguments.config, !arguments.offline, accepted).await?;
+        let once = match (arguments.offline, arguments.files_only) {
+            (false, _) => agent::Once::Remote,
+            (true, false) => agent::Once::Offline,
+            (true, true) => agent::Once::Files,
+        };
+        let condition = agent::once(config, &arguments.config, once, accepted).await?;
         return match condition {
             Condition::InSync => Ok(()),
             // At boot without a network, what was there before is all that can be.

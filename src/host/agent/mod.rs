@@ -42,7 +42,7 @@ use self::allow::Rules;
 pub use self::control::{Answer, Request, ask};
 use self::notify::Teller;
 pub use self::preview::{Preview, dry_run};
-pub use self::run::{follow, once};
+pub use self::run::{Once, follow, once};
 pub use self::state::{Bad, Good, State};
 pub use self::status::{Condition, FileStatus, ServiceStatus, Status};
 use super::config::{Config, ConfigError};
@@ -109,6 +109,9 @@ pub struct Agent {
     untold: Vec<units::Change>,
     /// A tip that may be taken although it is no descendant of the last good commit.
     accepted: Option<CommitId>,
+    /// Only files are put in place, from the clone: no command of the repository runs and no service is told. That is
+    /// early at boot, where a job for a service would wait for us, and a validate command for the network.
+    files_only: bool,
     /// When values from elsewhere are due.
     refresh: Option<tokio::time::Instant>,
 }
@@ -184,6 +187,7 @@ impl Agent {
             known: None,
             untold,
             accepted: None,
+            files_only: false,
             refresh: None,
             config,
         })

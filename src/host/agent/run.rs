@@ -29,21 +29,32 @@ const QUIET: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// Failures of what is not the repository's fault are tried again after this time.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// One pass: whether the host is as its repository says. Without `remote` the repository is not asked, and the last
-/// good commit is taken.
+/// How far one pass goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Once {
+    /// The repository is asked.
+    Remote,
+    /// It is not, and the last good commit is taken.
+    Offline,
+    /// The files of the last good commit are put in place, and that is all.
+    Files,
+}
+
+/// One pass: whether the host is as its repository says.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn once(
     config: Config,
     file: &Path,
-    remote: bool,
+    how: Once,
     accept_rewrite: Option<CommitId>,
 ) -> Result<Condition, Error> {
     let mut agent = Agent::open(config, file).await?;
     agent.accepted = accept_rewrite;
+    agent.files_only = how == Once::Files;
     agent.finish_interrupted().await;
-    agent.pass(if remote { Ask::Remote } else { Ask::Nobody }).await;
+    agent.pass(if how == Once::Remote { Ask::Remote } else { Ask::Nobody }).await;
     agent.look_for_drift().await;
     agent.external.close().await;
     Ok(agent.status.condition)

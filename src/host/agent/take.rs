@@ -115,7 +115,10 @@ impl Agent {
             Ok(coming) => coming,
             Err(error) => return Taken::Failed(error),
         };
-        if let Err(taken) = self.validate(&coming).await {
+        // What was good once needs no validation by programs that cannot do their work yet.
+        if !self.files_only
+            && let Err(taken) = self.validate(&coming).await
+        {
             return taken;
         }
         if why == Why::New {
@@ -142,6 +145,16 @@ impl Agent {
         problems.extend(settled.problems);
         for (path, backup) in &settled.kept {
             info!(path = %path.display(), backup = %backup.display(), "was there before: kept beside it");
+        }
+        if self.files_only {
+            if why == Why::Boot {
+                // Nothing runs that could have read other files.
+                self.note_untold(Vec::new());
+            }
+            self.status.problems = problems;
+            let manifest = self.with_sink(|sink| sink.current().clone()).await;
+            self.show(&manifest);
+            return Taken::Done(from != to);
         }
         let former = self.credentials.replace(std::mem::take(&mut desired.credentials));
         let done = self.manager.carry_out(&plan, why == Why::Boot, &scrubber).await;

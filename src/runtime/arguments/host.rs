@@ -12,7 +12,8 @@ use super::LogFormat;
 Examples:
   bulla-controller host                               follow the repository that /etc/bulla/host.yaml names
   bulla-controller host --once                        one pass, as cloud-init and a timer of systemd need it
-  bulla-controller host --once --offline              at boot: the last good commit, without a network
+  bulla-controller host --once --offline              the last good commit, without a network
+  bulla-controller host --once --offline --files-only early at boot: its files, before services start
   bulla-controller host --dry-run                     what would change, be reloaded and be restarted
 
 Exit codes with --once and --dry-run: 0 the host is as its repository says, 1 it is not (see the log), 2 it cannot begin.")]
@@ -29,6 +30,10 @@ pub struct HostArguments {
     /// Do not ask the repository: take the last good commit.
     #[arg(long, requires = "once")]
     pub offline: bool,
+    /// Put the files in place, run no command and tell no service: for early at boot, where a service that is to start
+    /// would wait for this, and the agent that follows does the rest.
+    #[arg(long, requires = "offline")]
+    pub files_only: bool,
     /// Take this tip although it is no descendant of the last good commit: the history was rewritten with reason.
     #[arg(long, value_name = "COMMIT")]
     pub accept_rewrite: Option<String>,

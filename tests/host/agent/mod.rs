@@ -249,6 +249,25 @@ fn after_a_reboot_without_a_network_the_files_are_back() {
 }
 
 #[test]
+fn early_at_boot_only_files_are_put_in_place() {
+    let mut host = Host::new("");
+    // What it is told by, and what validates it, cannot work that early.
+    let told = host.path("told");
+    first(&host, &format!("echo told >> {}", told.display()));
+    host.start();
+    host.kill();
+    fs::remove_dir_all(host.run()).unwrap();
+    drop(fs::remove_file(&told));
+    let run = host.controller(&["--once", "--offline", "--files-only"]);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+    assert!(!told.exists(), "a command of the repository ran");
+    // The agent that follows goes on from there.
+    host.start();
+    assert_eq!(host.status().condition, Condition::InSync);
+}
+
+#[test]
 fn rewritten_history_is_refused_until_somebody_says_otherwise() {
     let mut host = Host::new("");
     first(&host, "true");
