@@ -144,5 +144,5 @@ pub(super) fn within(stage: &Stage, name: &str) -> String {
 /// What `bulla-controller host --once` does, in this process: how the host of these settings is then.
 pub(super) fn once(file: &Path) -> Outcome<Condition> {
     let config = Config::read(file).or_usage("the settings of the demo's second host")?;
-    cluster::block_on(async { agent::once(config, file, true, None).await.or_usage("the agent") })
+    cluster::block_on(async { agent::once(config, file, agent::Once::Remote, None).await.or_usage("the agent") })
 }
