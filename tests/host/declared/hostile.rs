@@ -111,7 +111,7 @@ async fn manifests_that_are_too_large_are_told_and_not_read_and_data_of_that_siz
     let json = |count| format!("{{\"kind\": \"Host\", \"apiVersion\": \"bulla.dev/x\", \"a\": [{}]}}", nodes(count));
     let item = |size: usize| format!("  files:\n  - {{path: /b, inline: b}}\n# {}\n", "x".repeat(size));
     world
-        .write("large.json", json(140_000))
+        .write("large.json", json(160_000))
         .write("data.json", format!("[{}]", nodes(700_000)))
         .write("large.yaml", host("large", &item((4 << 20) + 1)))
         .write("small.yaml", host("small", "  files: [{path: /a, inline: ok}]\n"));
