@@ -109,6 +109,8 @@ pub async fn follow(
         if watched != Some(agent.status.generation) || watch.is_none() {
             watch = agent.watch().await;
             watched = Some(agent.status.generation);
+            // Between one watch and the next nobody looked.
+            agent.look_for_drift().await;
         }
         let due = agent.refresh;
         tokio::select! {

@@ -36,7 +36,7 @@ pub enum Isolation {
     Namespace,
     /// In a mount namespace of a user namespace: at their paths. To it, all files are the agent's own user's.
     UserNamespace,
-    /// Not at all: neither was allowed here. It saw the files that are there now, and [`STAGED`] in its environment.
+    /// Not at all: neither was allowed here. It saw the files that are there now, and `BULLA_STAGED` in its environment.
     None,
 }
 

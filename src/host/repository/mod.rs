@@ -1,20 +1,20 @@
 //! Follows a branch of a Git repository, and reads its commits without a working tree.
 //!
-//! The real `git` does it, as a child process that is kept on a short leash ([`git`]): no prompt, no hook, no setting
+//! The real `git` does it, as a child process that is kept on a short leash (`git`): no prompt, no hook, no setting
 //! of others, one transport, a time limit, checked objects. What is fetched lies in a bare clone in the state folder,
 //! so that a host boots from it offline: sealed values are ciphertext there as they are in the repository.
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`remote`] | which addresses are followed, and by which transport |
-//! | [`access`] | credentials, keys, certificates: files that git reads, never arguments |
-//! | [`git`] | one run of git |
-//! | [`clone`] | the bare clone: its lock, its repair, its size |
-//! | [`fetch`] | what is new there |
-//! | [`history`] | whether a commit may follow the last good one |
-//! | [`signatures`] | who signed it |
-//! | [`tree`] | the files of a commit |
-//! | [`source`] | the same, as the `declared` part reads them |
+//! | `remote` | which addresses are followed, and by which transport |
+//! | `access` | credentials, keys, certificates: files that git reads, never arguments |
+//! | `git` | one run of git |
+//! | `clone` | the bare clone: its lock, its repair, its size |
+//! | `fetch` | what is new there |
+//! | `history` | whether a commit may follow the last good one |
+//! | `signatures` | who signed it |
+//! | `tree` | the files of a commit |
+//! | `source` | the same, as the `declared` part reads them |
 //!
 //! [`Repository::fetch`] takes what the server says; [`Repository::judge`] decides whether this host follows it. In
 //! between nothing of it is used.

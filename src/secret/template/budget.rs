@@ -28,7 +28,7 @@ pub(crate) struct Budget {
     left: Cell<usize>,
 }
 
-/// What several renderings may do together. One rendering takes at most its own share of it, [`WORK`].
+/// What several renderings may do together. One rendering takes at most its own share of it.
 pub struct Allowance(Cell<usize>);
 
 impl Allowance {
