@@ -76,9 +76,12 @@ pub(super) fn drift(stage: &Stage, host: &Host) -> Outcome {
     stage.step("Edited by hand", "somebody mends it on the machine, where nobody will find it")?;
     let path = host.declared(APP);
     stage.typed(&format!("rm {APP} && echo 'pool = 99' > {APP}"))?;
-    fs::remove_file(&path)?;
-    output::write_file(&path, b"pool = 99\n", Access::Ordinary)?;
-    let after = host.until("the file is put back", |_| Ok(path.is_symlink()))?;
+    // In one step: the agent would put the link back between two, and the words would go through it.
+    let by_hand = path.with_file_name("app.conf.by-hand");
+    output::write_file(&by_hand, b"pool = 99\n", Access::Ordinary)?;
+    fs::rename(&by_hand, &path)?;
+    let is_back = |host: &Host| Ok(path.is_symlink() && has(host, SECOND, external::SECOND)?);
+    let after = host.until("the file is put back", is_back)?;
     host.until("the agent says so", |host| Ok(host.status()?.drifts > 0))?;
     let found = host.status()?.last_drift.unwrap_or_default();
     stage.say(&format!("after {} ms: {found}", after.as_millis()))?;
