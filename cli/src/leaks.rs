@@ -367,6 +367,27 @@ pub(crate) fn without_filling(text: &str) -> String {
     if text.contains(FILLED) { "{{...}}".to_owned() } else { text.to_owned() }
 }
 
+/// Ways to write `kind: Secret` that kubectl takes for it: whatever looks for plain Secrets has to.
+#[cfg(test)]
+pub(crate) const KINDS_OF_SECRET: [&str; 16] = [
+    "kind: !!str Secret",
+    "kind: !<tag:yaml.org,2002:str> Secret",
+    "kind: !!binary U2VjcmV0",
+    "kind: &a Secret",
+    "x: &k Secret\nkind: *k",
+    r#"kind: "S\u0065cret""#,
+    r#"kind: "S\x65cret""#,
+    r#"kind: "S\U00000065cret""#,
+    "kind: \"Se\\\n  cret\"",
+    r#""k\u0069nd": Secret"#,
+    "? kind\n: Secret",
+    "kind:\n  Secret",
+    "kind: # c\n  Secret",
+    "kind: |-\n  Secret",
+    "kind: >-\n  Secret",
+    "kind: ConfigMap\nkind: Secret",
+];
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

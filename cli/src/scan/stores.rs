@@ -15,56 +15,19 @@ const fn is(byte: u8) -> Option<u8> {
     Some(byte)
 }
 
+/// A key store of Java: its mark, version 2, any number of entries, of which the first is a private key, not a certificate.
+const fn of_java([a, b, c, d]: [u8; 4]) -> [Option<u8>; 16] {
+    let (none, any) = (is(0), any());
+    [is(a), is(b), is(c), is(d), none, none, none, is(2), any, any, any, any, none, none, none, is(1)]
+}
+
 /// Beginnings, and what they are of.
 const KINDS: [(&Rule, &str, Beginning); 8] = [
     // version 3, then a sequence
     (&KEY_STORE, "a key store in PKCS #12", &[is(0x30), is(0x82), any(), any(), is(2), is(1), is(3), is(0x30)]),
     (&KEY_STORE, "a database of KeePass", &[is(3), is(0xd9), is(0xa2), is(0x9a), any(), is(0xfb), is(0x4b), is(0xb5)]),
-    // the first entry of a key store of Java is a private key, not a certificate
-    (
-        &KEY_STORE,
-        "a key store of Java",
-        &[
-            is(0xfe),
-            is(0xed),
-            is(0xfe),
-            is(0xed),
-            is(0),
-            is(0),
-            is(0),
-            is(2),
-            any(),
-            any(),
-            any(),
-            any(),
-            is(0),
-            is(0),
-            is(0),
-            is(1),
-        ],
-    ),
-    (
-        &KEY_STORE,
-        "a key store of Java",
-        &[
-            is(0xce),
-            is(0xce),
-            is(0xce),
-            is(0xce),
-            is(0),
-            is(0),
-            is(0),
-            is(2),
-            any(),
-            any(),
-            any(),
-            any(),
-            is(0),
-            is(0),
-            is(0),
-            is(1),
-        ],
-    ),
+    (&KEY_STORE, "a key store of Java", &of_java([0xfe, 0xed, 0xfe, 0xed])),
+    (&KEY_STORE, "a key store of Java", &of_java([0xce, 0xce, 0xce, 0xce])),
     // version 0, then the algorithm: rsaEncryption, or an elliptic curve
     (
         &PRIVATE_KEY,

@@ -6,7 +6,7 @@ const LONGEST: usize = 255;
 /// Kinds of units that a repository may bring. Devices and scopes are made by the system only.
 const UNITS: [&str; 9] = ["service", "socket", "timer", "path", "target", "mount", "automount", "swap", "slice"];
 /// Kinds of Quadlets, and what the name of the service that is made of one ends with.
-const QUADLETS: [(&str, &str); 7] = [
+pub const QUADLETS: [(&str, &str); 7] = [
     ("container", ""),
     ("kube", ""),
     ("volume", "-volume"),

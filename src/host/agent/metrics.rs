@@ -5,8 +5,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::state::replace;
 use super::status::{Condition, Status};
+use crate::host::disk;
 
 /// The format's content type.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -76,7 +76,7 @@ pub(super) fn text(status: &Status) -> String {
 /// # Errors
 /// Of the file system.
 pub(super) fn write(path: &Path, status: &Status) -> std::io::Result<()> {
-    replace(path, text(status).as_bytes(), 0o644, false)
+    disk::replace(path, text(status).as_bytes(), 0o644, false)
 }
 
 #[cfg(test)]

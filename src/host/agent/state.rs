@@ -2,13 +2,14 @@
 //!
 //! One small file, written whole and flushed to the disk before what it says is acted on.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::host::disk;
 
 /// So many bad commits are remembered, the newest ones.
 const MOST_BAD: usize = 50;
@@ -93,7 +94,7 @@ impl State {
     /// Of the file system; the old file is there then.
     pub fn save(&self, folder: &Path) -> io::Result<()> {
         let bytes = serde_json::to_vec_pretty(self)?;
-        replace(&folder.join(FILE), &bytes, 0o600, true)
+        disk::replace(&folder.join(FILE), &bytes, 0o600, true)
     }
 
     /// Why a commit is not tried again, if it is not.
@@ -137,35 +138,12 @@ impl State {
     }
 }
 
-/// Writes a small file beside its place and renames it over it.
-///
-/// # Errors
-/// Of the file system; the old file is there then.
-pub(super) fn replace(path: &Path, bytes: &[u8], mode: u32, is_durable: bool) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".new");
-    let temporary: PathBuf = path.with_file_name(name);
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-    file.write_all(bytes)?;
-    if is_durable {
-        file.sync_all()?;
-    }
-    fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(folder) if is_durable => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::{FILE, MOST_BAD, State};
+    use crate::host::disk;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -191,7 +169,7 @@ mod tests {
         State::default().save(folder.path()).unwrap();
         let mut cut = std::fs::read(folder.path().join(FILE)).unwrap();
         cut.truncate(5);
-        super::replace(&folder.path().join(FILE), &cut, 0o600, true).unwrap();
+        disk::replace(&folder.path().join(FILE), &cut, 0o600, true).unwrap();
         let (state, problem) = State::load(folder.path()).unwrap();
         assert_eq!(state, State::default());
         assert!(problem.unwrap().contains("state.json.broken"));

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::state::{Bad, Good, replace};
+use super::state::{Bad, Good};
 use crate::host::desired::Problem;
+use crate::host::disk;
 
 const FILE: &str = "status.json";
 
@@ -144,6 +145,6 @@ impl Status {
     /// # Errors
     /// Of the file system.
     pub fn write(&self, run: &Path) -> std::io::Result<()> {
-        replace(&run.join(FILE), &serde_json::to_vec_pretty(self)?, 0o644, false)
+        disk::replace(&run.join(FILE), &serde_json::to_vec_pretty(self)?, 0o644, false)
     }
 }

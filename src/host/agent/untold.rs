@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use super::Agent;
-use super::state::replace;
+use crate::host::disk;
 use crate::host::units::Change;
 
 const FILE: &str = "untold.json";
@@ -56,7 +56,7 @@ impl Agent {
             fs::remove_file(&path)
         } else {
             let bytes = serde_json::to_vec(&changes).map_err(io::Error::from);
-            bytes.and_then(|bytes| replace(&path, &bytes, 0o600, false))
+            bytes.and_then(|bytes| disk::replace(&path, &bytes, 0o600, false))
         };
         match done {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -72,8 +72,9 @@ impl Agent {
 mod tests {
     use std::path::PathBuf;
 
-    use super::{FILE, read, replace, with};
+    use super::{FILE, read, with};
     use crate::host::desired::Role;
+    use crate::host::disk;
     use crate::host::units::{Change, What};
 
     fn change(path: &str, what: What) -> Change {
@@ -91,10 +92,10 @@ mod tests {
     fn a_note_that_is_none_is_passed_over() {
         let run = tempfile::tempdir().unwrap();
         assert!(read(run.path()).is_empty());
-        replace(&run.path().join(FILE), b"[{\"path\":", 0o600, false).unwrap();
+        disk::replace(&run.path().join(FILE), b"[{\"path\":", 0o600, false).unwrap();
         assert!(read(run.path()).is_empty());
         let old = br#"[{"path":"/a","role":"file","what":"changed"}]"#;
-        replace(&run.path().join(FILE), old, 0o600, false).unwrap();
+        disk::replace(&run.path().join(FILE), old, 0o600, false).unwrap();
         assert_eq!(read(run.path()), [change("/a", What::Changed)]);
     }
 }

@@ -2,22 +2,14 @@
 
 use std::path::Path;
 
+use bulla_crds::host::QUADLETS;
+
 use super::Init;
 use crate::host::desired::Service;
 
 /// What systemd's units end with.
 const SUFFIXES: [&str; 11] =
     ["service", "timer", "socket", "path", "target", "mount", "automount", "swap", "slice", "scope", "device"];
-/// What Podman's Quadlets end with, and what their services are named in addition.
-const QUADLETS: [(&str, &str); 7] = [
-    ("container", ""),
-    ("kube", ""),
-    ("volume", "-volume"),
-    ("network", "-network"),
-    ("image", "-image"),
-    ("build", "-build"),
-    ("pod", "-pod"),
-];
 /// systemd's own limit, in bytes.
 const LONGEST: usize = 255;
 
