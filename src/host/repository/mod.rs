@@ -46,7 +46,7 @@ pub use self::history::{Refused, Summary};
 use self::remote::Remote;
 pub use self::remote::RemoteError;
 pub use self::signatures::Signatures;
-pub use self::tree::{Entry, Kind, PassedOver, ReadError, Tree, TreeError};
+pub use self::tree::{Entry, PassedOver, ReadError, Tree, TreeError};
 
 /// What is followed, and how.
 #[derive(Clone, Debug)]
