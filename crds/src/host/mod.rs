@@ -29,7 +29,7 @@ pub use self::paths::{absolute as check_path, mode};
 pub use self::read::{Positions, Reading, is_host};
 pub use self::schema::schema;
 pub use self::services::{HealthCheck, HostService, HttpCheck, ServiceCommands};
-pub use self::validate::{validate, validate_at};
+pub use self::validate::{is_too_long, validate, validate_at};
 
 /// Group and version of the document.
 pub const API_VERSION: &str = "bulla.dev/v1alpha1";
