@@ -32,16 +32,7 @@ type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 pub(super) fn start(arguments: &TelemetryArguments) -> Result<Option<Traces>, Error> {
     let TelemetryArguments { log_format, log_level, audit_log, .. } = arguments;
     let is_shared = *audit_log == AuditLog::Stderr;
-    let filter = filter(log_level, is_shared)?;
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let log: BoxedLayer = match log_format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
-        LogFormat::Json => {
-            let json = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
-            json.with_filter(filter).boxed()
-        }
-    };
-    let mut layers = vec![log];
+    let mut layers = vec![lines(*log_format, filter(log_level, is_shared)?, true)];
     layers.extend(AuditFile::layer(audit_log).map_err(Error::AuditLog)?);
     let traces = Traces::start(arguments.otlp_endpoint())?;
     layers.extend(traces.as_ref().map(Traces::layer));
@@ -56,20 +47,24 @@ pub(super) fn start(arguments: &TelemetryArguments) -> Result<Option<Traces>, Er
 /// If the level is no filter.
 #[cfg(feature = "host")]
 pub(super) fn log(format: LogFormat, level: &str) -> Result<(), Error> {
-    let filter = filter(level, true)?;
-    // systemd's journal and syslog put the time in front themselves.
+    let log = lines(format, filter(level, true)?, false);
+    drop(tracing_subscriber::registry().with(vec![log]).try_init());
+    Ok(())
+}
+
+/// Lines on standard error; of those for people `with_target` says whether the module is in them.
+fn lines(format: LogFormat, filter: EnvFilter, with_target: bool) -> BoxedLayer {
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let log: BoxedLayer = match format {
+    match format {
         LogFormat::Text => {
-            log.with_ansi(std::io::stderr().is_terminal()).with_target(false).with_filter(filter).boxed()
+            let text = log.with_ansi(std::io::stderr().is_terminal()).with_target(with_target);
+            text.with_filter(filter).boxed()
         }
         LogFormat::Json => {
             let json = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
             json.with_filter(filter).boxed()
         }
-    };
-    drop(tracing_subscriber::registry().with(vec![log]).try_init());
-    Ok(())
+    }
 }
 
 /// What is logged; with `is_shared` the audit log too, whatever the level.
