@@ -285,7 +285,7 @@ fn key(object: &Observed, wide: bool) -> String {
     if wide {
         return ids.collect::<Vec<_>>().join(",");
     }
-    let mut short = ids.map(|id| output::short(id));
+    let mut short = ids.map(output::short);
     match (short.next(), short.count()) {
         (None, _) => "-".to_owned(),
         (Some(first), 0) => first.to_owned(),
