@@ -38,7 +38,7 @@ use std::time::Duration;
 pub use self::access::Access;
 pub use self::clone::CloneError;
 use self::clone::Folder;
-pub use self::commit::{CommitId, NotACommit};
+pub use self::commit::{CommitId, NotACommit, short};
 pub use self::fetch::FetchError;
 use self::git::Git;
 pub use self::git::GitError;
