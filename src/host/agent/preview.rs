@@ -65,7 +65,7 @@ impl Agent {
         preview.steps = coming.plan.steps.iter().map(ToString::to_string).collect();
         match self.validate(&coming).await {
             Ok(()) | Err(Taken::Done(_)) => Ok(()),
-            Err(Taken::Refused(why) | Taken::Failed(why)) => Err(why),
+            Err(Taken::Refused { why, .. } | Taken::Failed(why)) => Err(why),
         }
     }
 }
