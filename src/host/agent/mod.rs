@@ -8,6 +8,7 @@
 //! | `back` | the way back from a commit that did not prove well |
 //! | `wake` | what wakes the agent, and what it does beside what takes long |
 //! | `preview` | what would be done |
+//! | `exposed` | secrets that others than those who need them can have |
 //! | `drift` | changes by hand, found and put back |
 //! | `allow` | what the settings let the repository do |
 //! | `state` | what must be known after a reboot |
@@ -24,6 +25,7 @@ mod allow;
 mod back;
 mod control;
 mod drift;
+mod exposed;
 mod listeners;
 mod metrics;
 mod notify;
@@ -315,7 +317,11 @@ fn repository_settings(config: &Config) -> Result<repository::Settings, Error> {
             proxy: access.proxy.clone(),
             ssh_key: access.ssh_key.clone(),
             known_hosts: access.known_hosts.clone(),
-            ..repository::Access::default()
+            credential_helper: access.credential_helper.clone(),
+            client_certificate: access.client_certificate.clone(),
+            client_key: access.client_key.clone(),
+            trust_owner: access.trust_owner,
+            ssh_program: None,
         },
         signatures: given.signatures.as_ref().map(|signatures| repository::Signatures {
             allowed_signers: signatures.allowed_signers.clone(),

@@ -87,6 +87,8 @@ pub struct Status {
     pub bad: Vec<Bad>,
     /// What could not be made.
     pub problems: Vec<Problem>,
+    /// What is as it was declared, and should perhaps not be: a secret on a disk, or for everybody.
+    pub warnings: Vec<String>,
     /// The generation in use.
     pub generation: u64,
     /// Its files.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::back::{Trial, Unproved};
+use super::exposed;
 use super::state::After;
 use super::status::{FileStatus, ServiceStatus};
 use super::untold;
@@ -260,6 +261,11 @@ impl Agent {
     /// The generation in use, in the status.
     pub(super) async fn show_current(&mut self) {
         let manifest = self.with_sink(|sink| sink.current().clone()).await;
+        let warnings = exposed::warnings(&manifest, &self.config.allow, &self.config.root);
+        for warning in warnings.iter().filter(|warning| !self.status.warnings.contains(warning)) {
+            warn!("{warning}");
+        }
+        self.status.warnings = warnings;
         self.status.generation = manifest.number;
         let files = manifest.files.iter().map(|(path, entry)| FileStatus {
             path: path.clone(),

@@ -45,6 +45,7 @@ pub use self::settle::Settled;
 use self::settle::Settler;
 use self::stage::Stager;
 pub use self::stage::{Staged, StagedFile};
+pub use self::storage::is_in_memory;
 use self::walk::Walker;
 pub use self::watch::Watch;
 use crate::host::desired::{File, Keep, Problem};

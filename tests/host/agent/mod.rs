@@ -2,6 +2,7 @@
 
 mod bench;
 mod kill;
+mod trial;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

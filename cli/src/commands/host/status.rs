@@ -102,6 +102,9 @@ fn write_text(out: &mut String, status: &Status, with_files: bool) -> std::fmt::
     for problem in &status.problems {
         writeln!(out, "  problem     {WARN}{problem}{WARN:#}")?;
     }
+    for warning in &status.warnings {
+        writeln!(out, "  warning     {WARN}{warning}{WARN:#}")?;
+    }
     for service in &status.services {
         writeln!(out, "  service     {} {DIM}{}{DIM:#} {}", service.name, service.unit, service.state)?;
     }
