@@ -104,7 +104,7 @@ pub async fn declare(
 ) -> Result<Desired, String> {
     let who = Arc::new(who.clone());
     let (of, from) = (Arc::clone(&who), Arc::clone(&source));
-    let (mut commit, wishes, opened) = aside(move || {
+    let (mut commit, mut wishes, opened) = aside(move || {
         let mut commit = commit::read(from.as_ref(), &of)?;
         let wishes = asked::collect(&mut commit, &of);
         let opened = secrets::open(&mut commit, &wishes, &of, &keyring, &from, now);
@@ -117,7 +117,8 @@ pub async fn declare(
         let labels = secrets::Label::all(&wanted);
         let answered = answers.answers(wanted).await;
         refresh = answered.refresh;
-        secrets::add(&mut secrets, &mut commit.problems, labels, answered);
+        let gone = secrets::add(&mut secrets, &mut commit.problems, labels, answered);
+        secrets::leave_out(&mut wishes, &gone);
     }
     aside(move || {
         let sources = making::sources(&commit, &wishes.items, source.as_ref());

@@ -1,6 +1,8 @@
 //! The agent as a whole: its own process, a real repository, real files.
 
 mod bench;
+mod elsewhere;
+mod exposed;
 mod kill;
 mod trial;
 
