@@ -60,7 +60,7 @@ impl Agent {
             return if stops { Taken::Failed(why) } else { Taken::Refused { why, after: None } };
         }
         warn!(commit = commit.short(), why, "going back");
-        self.under = Under::Back;
+        self.under = Under::Firm;
         let is_first = good.is_none();
         let went = self.with_sink(move |sink| if is_first { sink.back_to_nothing() } else { sink.back_to(from) }).await;
         let changes = match went {

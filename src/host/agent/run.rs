@@ -222,7 +222,7 @@ impl Agent {
         // First of all, so that a kill does not lead forward again.
         self.state.condemn(present.as_str(), "it was gone back from by hand".to_owned(), None, Timestamp::now());
         self.save();
-        self.under = Under::Back;
+        self.under = Under::Firm;
         self.take_again(&commit, Why::Again).await;
         self.under = Under::Nothing;
         if self.good().as_ref() != Some(&commit) {

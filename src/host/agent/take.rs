@@ -99,10 +99,13 @@ impl Agent {
     ///
     /// # Errors
     /// Why one does not.
-    pub(super) async fn validate(&self, coming: &Coming) -> Result<(), Taken> {
+    pub(super) async fn validate(&mut self, coming: &Coming) -> Result<(), Taken> {
         let Coming { desired, staged, changes, scrubber, .. } = coming;
         let view = view(staged, &self.config.run, &self.config.root);
-        let validated = gate::validate(&desired.services, changes, view, scrubber).await;
+        let outer = std::mem::replace(&mut self.under, Under::Firm);
+        let validated = self.beside(gate::validate(&desired.services, changes, view, scrubber)).await;
+        self.under = outer;
+        let validated = validated.map_err(|_cut| Taken::Failed("ended, since the agent was told to".to_owned()))?;
         let validated = validated.map_err(|refusal| {
             // A command that could not be run says nothing about the files: it is tried again.
             let is_said = |refused: &Refused| matches!(refused.why, CommandError::Failed { .. });

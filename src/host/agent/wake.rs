@@ -66,8 +66,8 @@ pub(super) enum Under {
     Again,
     /// A new commit has to prove well. Ended, it did not.
     Trial,
-    /// The host goes back already.
-    Back,
+    /// It waits: the host goes back already, or nothing new is in place yet.
+    Firm,
 }
 
 /// What wakes the agent.
@@ -215,7 +215,7 @@ impl Agent {
                         wakes.waiting.push_front(asked);
                         return Err(Cut::Back);
                     }
-                    Under::Back => wakes.waiting.push_back(asked),
+                    Under::Firm => wakes.waiting.push_back(asked),
                 },
                 Wake::Asked(asked) => wakes.waiting.push_back(asked),
                 Wake::Ask | Wake::Push => wakes.again.0 = true,
