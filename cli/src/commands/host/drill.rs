@@ -129,7 +129,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let identity = Identity::generate_x25519().unwrap();
         let values = Plaintext::copy_of(b"db: {password: s3cret}");
-        fs::write(folder.path().join("values.age"), seal_file(&[identity.recipient().clone()], &values).unwrap()).unwrap();
+        fs::write(folder.path().join("values.age"), seal_file(&[identity.recipient().clone()], &values).unwrap())
+            .unwrap();
         fs::write(folder.path().join("web.yaml"), OBJECTS).unwrap();
         let mut keyring = Keyring::new();
         keyring.insert(identity, KeyState::Active);
