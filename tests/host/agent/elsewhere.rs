@@ -51,8 +51,8 @@ fn what_vault_no_longer_has_is_gone_from_the_host_if_the_object_says_so_and_come
     host.until("all is told", || told(&host) > told_before);
     assert!(fs::symlink_metadata(host.declared("/etc/both")).is_err(), "it held the value too");
     assert_eq!(host.read("/etc/own").as_deref(), Some(CANARY));
-    host.until("it is as it should be", || host.status().condition == Condition::InSync);
-    assert!(host.status().files.len() == 1, "{:?}", host.status().files);
+    host.until("it is said", || host.status().files.len() == 1);
+    assert_eq!(host.status().condition, Condition::InSync, "it is as it should be: {}", host.status().message);
 
     put();
     host.until("it is back", || host.read("/etc/token").as_deref() == Some("of-vault"));
