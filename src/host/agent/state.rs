@@ -172,7 +172,7 @@ impl State {
 mod tests {
     use jiff::Timestamp;
 
-    use super::{FILE, MOST_BAD, State};
+    use super::{After, FILE, MOST_BAD, State};
     use crate::host::disk;
 
     fn at(second: i64) -> Timestamp {
@@ -186,7 +186,8 @@ mod tests {
         let mut state = State::default();
         state.approve("a", at(1));
         state.approve("b", at(2));
-        state.condemn("c", "nginx -t".to_owned(), at(3));
+        let after = After { commit: None, looked_at: Vec::new(), unwell: None };
+        state.condemn("c", "nginx -t".to_owned(), Some(after), at(3));
         state.save(folder.path()).unwrap();
         let (loaded, problem) = State::load(folder.path()).unwrap();
         assert_eq!((loaded, problem), (state.clone(), None));
@@ -204,6 +205,23 @@ mod tests {
         assert_eq!(state, State::default());
         assert!(problem.unwrap().contains("state.json.broken"));
         assert!(folder.path().join("state.json.broken").exists());
+    }
+
+    #[test]
+    fn it_is_said_whether_the_host_is_well_without_the_commit() {
+        let after = |commit: Option<&str>, looked_at: &[&str], unwell: Option<&str>| {
+            let looked_at = looked_at.iter().map(|unit| (*unit).to_owned()).collect();
+            After { commit: commit.map(str::to_owned), looked_at, unwell: unwell.map(str::to_owned) }.to_string()
+        };
+        assert_eq!(
+            after(Some("0123456789abcdef"), &["a"], None),
+            "the host is back at commit 0123456789ab, and well (a)"
+        );
+        assert_eq!(after(Some("01"), &[], None), "the host is back at commit 01");
+        assert_eq!(
+            after(None, &["a"], Some("a is not well: no")),
+            "the host is back at what it was before Bulla, and that is not well either: a is not well: no"
+        );
     }
 
     #[test]
