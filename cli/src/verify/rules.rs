@@ -3,7 +3,7 @@
 use crate::findings::{Level, Rule};
 
 /// Every rule, in the order of the documentation.
-pub(crate) static RULES: [&Rule; 25] = [
+pub(crate) static RULES: [&Rule; 26] = [
     &PLAIN_SECRET,
     &SYNTAX,
     &SEALED_VALUE,
