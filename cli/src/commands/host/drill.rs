@@ -103,6 +103,7 @@ fn text(drilled: &Drilled) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Write as _;
 
     use bulla::seal::{Identity, KeyState, Keyring, seal_file};
     use bulla::secret::Plaintext;
@@ -129,9 +130,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let identity = Identity::generate_x25519().unwrap();
         let values = Plaintext::copy_of(b"db: {password: s3cret}");
-        fs::write(folder.path().join("values.age"), seal_file(&[identity.recipient().clone()], &values).unwrap())
-            .unwrap();
-        fs::write(folder.path().join("web.yaml"), OBJECTS).unwrap();
+        let values = seal_file(&[identity.recipient().clone()], &values).unwrap();
+        for (name, bytes) in [("values.age", values.as_slice()), ("web.yaml", OBJECTS.as_bytes())] {
+            fs::File::create(folder.path().join(name)).unwrap().write_all(bytes).unwrap();
+        }
         let mut keyring = Keyring::new();
         keyring.insert(identity, KeyState::Active);
         let arguments = HostDrillArguments {
