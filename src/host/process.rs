@@ -68,6 +68,14 @@ pub enum Stopped {
         /// How long it had.
         after: Duration,
     },
+    /// It was killed since it did not get on.
+    #[error("{program} was stopped: it did not get on for {} s", .after.as_secs_f32())]
+    Stalled {
+        /// Its program.
+        program: String,
+        /// How long it was waited for the next thing.
+        after: Duration,
+    },
     /// It was killed since it wrote more than allowed.
     #[error("{program} was stopped: it wrote more than {most} bytes")]
     TooMuch {

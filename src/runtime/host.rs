@@ -31,7 +31,11 @@ pub(super) async fn run(arguments: HostArguments) -> Result<(), Error> {
             Condition::InSync => Ok(()),
             // At boot without a network, what was there before is all that can be.
             Condition::Behind if arguments.offline => Ok(()),
-            Condition::Starting | Condition::Degraded | Condition::Behind | Condition::RolledBack => {
+            Condition::Starting
+            | Condition::Trying
+            | Condition::Degraded
+            | Condition::Behind
+            | Condition::RolledBack => {
                 Err(Error::NotInSync(format!("the host is not as its repository says: {}", condition.as_str())))
             }
         };

@@ -36,6 +36,7 @@ fn machine() -> tempfile::TempDir {
     }
     fs::copy(deploy("systemd/bulla-host.service"), units.join("bulla-host.service")).unwrap();
     fs::copy(deploy("systemd/bulla-host-boot.service"), units.join("bulla-host-boot.service")).unwrap();
+    fs::copy(deploy("systemd/run-bulla.mount"), units.join("run-bulla.mount")).unwrap();
     // A manager of a user does not start in a test; what it would read is read by that of the system.
     fs::copy(deploy("systemd/user/bulla-host.service"), units.join("bulla-user.service")).unwrap();
     root
@@ -52,7 +53,7 @@ fn verify(root: &Path, unit: &str) -> Result<(), String> {
 #[test]
 fn systemd_takes_every_unit_without_a_word() {
     let root = machine();
-    for unit in ["bulla-host.service", "bulla-host-boot.service", "bulla-user.service"] {
+    for unit in ["bulla-host.service", "bulla-host-boot.service", "bulla-user.service", "run-bulla.mount"] {
         verify(root.path(), unit).unwrap_or_else(|error| panic!("{unit}: {error}"));
     }
     // And says so where one is wrong.

@@ -3,7 +3,7 @@
 use crate::findings::{Level, Rule};
 
 /// Every rule, in the order of the documentation.
-pub(crate) static RULES: [&Rule; 25] = [
+pub(crate) static RULES: [&Rule; 26] = [
     &PLAIN_SECRET,
     &SYNTAX,
     &SEALED_VALUE,
@@ -25,6 +25,7 @@ pub(crate) static RULES: [&Rule; 25] = [
     &HOST,
     &HOST_FILE,
     &HOST_SECRET,
+    &HOST_EXPOSED,
     &DUPLICATE,
     &KUSTOMIZATION,
     &BULLA_YAML,
@@ -211,6 +212,16 @@ pub(crate) static HOST_SECRET: Rule = Rule {
     why: "The agent takes secrets from the commit alone. If it is not among files that were left out of this check, the \
           file of the host does not come to be.",
     mend: "correct name, namespace or key, or check the files with the secret too",
+};
+
+pub(crate) static HOST_EXPOSED: Rule = Rule {
+    id: "host-exposed",
+    level: Level::Warning,
+    summary: "a secret of a Host document that lands on a disk, or that everybody on the host may read",
+    why: "A file with `place: copy` outlives the host's shutdown, is in its backups and on the disk that is thrown away. \
+          What everybody may read, every program that is broken into may send away.",
+    mend: "use `place: link`, or a path below /run; give the file an owner or a group, and a mode such as \"0440\". Where \
+           it must be so, say it in the host's settings: allow.plaintextOnDisk, allow.readableByAll",
 };
 
 pub(crate) static DUPLICATE: Rule = Rule {

@@ -25,7 +25,7 @@ pub use self::duration::duration;
 pub use self::files::{CredentialBy, CronJob, HostCredential, HostFile, HostUnit, Place, SecretName, SecretValue};
 pub use self::glob::Glob;
 pub use self::names::{QUADLETS, Unit, UnitKind, is_object as is_name};
-pub use self::paths::{absolute as check_path, mode};
+pub use self::paths::{absolute as check_path, is_public, mode};
 pub use self::read::{Positions, Reading, is_host};
 pub use self::schema::schema;
 pub use self::services::{HealthCheck, HostService, HttpCheck, ServiceCommands};

@@ -34,6 +34,12 @@ pub fn absolute(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Whether a file of this name holds what everybody may know although it stands in a Secret: a certificate, a public key.
+#[must_use]
+pub fn is_public(path: &std::path::Path) -> bool {
+    path.extension().is_some_and(|ending| ["crt", "cer", "pub"].iter().any(|public| ending == *public))
+}
+
 /// Whether this is a path in the repository: beside the document, or from the root with a leading `/`, and never outside.
 ///
 /// # Errors

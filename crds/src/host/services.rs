@@ -77,6 +77,10 @@ pub struct HealthCheck {
 pub struct HttpCheck {
     /// `http://…` or `https://…`.
     pub url: String,
+    /// Whose certificates are trusted for `https`, instead of those that the system trusts: the path of a file on the
+    /// host, or the certificates themselves, PEM. The file may be one that the same commit declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
     /// The status codes that are well [default: 200 to 399].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub status: Vec<u16>,

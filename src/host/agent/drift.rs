@@ -4,6 +4,7 @@ use tracing::warn;
 
 use super::Agent;
 use super::take::Why;
+use super::wake::Under;
 use crate::host::sink::{Drift, Repaired};
 
 impl Agent {
@@ -45,8 +46,11 @@ impl Agent {
             for problem in &settled.problems {
                 warn!("{problem}");
             }
-            // What stood in the generation itself is gone: it is made anew from the commit.
-            if stage_again && let Some(good) = self.good() {
+            // What stood in the generation itself is gone: it is made anew from the commit, and after another one that is
+            // being taken.
+            if stage_again && self.under != Under::Nothing {
+                self.look_again();
+            } else if stage_again && let Some(good) = self.good() {
                 self.take_again(&good, Why::Again).await;
             }
         }

@@ -11,8 +11,14 @@ use crate::host::disk;
 /// The format's content type.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-const CONDITIONS: [Condition; 5] =
-    [Condition::Starting, Condition::InSync, Condition::Degraded, Condition::Behind, Condition::RolledBack];
+const CONDITIONS: [Condition; 6] = [
+    Condition::Starting,
+    Condition::Trying,
+    Condition::InSync,
+    Condition::Degraded,
+    Condition::Behind,
+    Condition::RolledBack,
+];
 
 /// The status in Prometheus' text format.
 pub(super) fn text(status: &Status) -> String {

@@ -5,10 +5,14 @@
 //! | `run` | the loop: what wakes the agent, and what it does then |
 //! | `pass` | one look at the repository: fetch, judge, take |
 //! | `take` | one commit: declare, stage, validate, flip, tell, prove, or go back |
+//! | `back` | the way back from a commit that did not prove well |
+//! | `wake` | what wakes the agent, and what it does beside what takes long |
 //! | `preview` | what would be done |
+//! | `exposed` | secrets that others than those who need them can have |
 //! | `drift` | changes by hand, found and put back |
 //! | `allow` | what the settings let the repository do |
 //! | `state` | what must be known after a reboot |
+//! | `systemd` | what systemd is told |
 //! | `status` | what the agent says about itself |
 //! | `control` | how `bulla host` talks to it |
 //! | `listeners` | HTTP: the push hook, metrics |
@@ -18,8 +22,10 @@
 //! | `notify` | a webhook is told when something goes wrong, and when it is well again |
 
 mod allow;
+mod back;
 mod control;
 mod drift;
+mod exposed;
 mod listeners;
 mod metrics;
 mod notify;
@@ -28,8 +34,10 @@ mod preview;
 mod run;
 mod state;
 mod status;
+mod systemd;
 mod take;
 mod untold;
+mod wake;
 mod words;
 
 use std::path::Path;
@@ -43,8 +51,9 @@ pub use self::control::{Answer, Request, ask};
 use self::notify::Teller;
 pub use self::preview::{Preview, dry_run};
 pub use self::run::{Once, follow, once};
-pub use self::state::{Bad, Good, State};
+pub use self::state::{After, Bad, Good, State};
 pub use self::status::{Condition, FileStatus, ServiceStatus, Status};
+use self::wake::{Under, Wakes};
 use super::config::{Config, ConfigError};
 use super::credentials::Credentials;
 use super::declared::external::{self, External};
@@ -95,7 +104,7 @@ pub struct Agent {
     keyring: Arc<Keyring>,
     repository: Arc<Repository>,
     sink: Arc<Mutex<Sink>>,
-    manager: Manager,
+    manager: Arc<Manager>,
     external: External,
     credentials: Credentials,
     teller: Option<Teller>,
@@ -114,6 +123,14 @@ pub struct Agent {
     files_only: bool,
     /// When values from elsewhere are due.
     refresh: Option<tokio::time::Instant>,
+    /// What wakes it; one pass has nobody to listen to.
+    wakes: Option<Wakes>,
+    /// What is under way.
+    under: Under,
+    /// Who ended the trial of a commit, and waits for the answer.
+    ended_by: Option<control::Asked>,
+    /// systemd knows that it is up.
+    is_ready: bool,
 }
 
 impl Agent {
@@ -140,7 +157,7 @@ impl Agent {
         sink.warnings().iter().for_each(|warning| warn!("{warning}"));
         settled.problems.iter().for_each(|problem| warn!("{problem}"));
         let repository = Arc::new(Repository::open(repository_settings(&config)?).await?);
-        let manager = Manager::connect(&units::Settings::new(config.manager)).await;
+        let manager = Arc::new(Manager::connect(&units::Settings::new(config.manager)).await);
         let external = External::new(external::Settings {
             state: Some(config.state.clone()),
             file_stores: config.file_stores.clone(),
@@ -187,6 +204,10 @@ impl Agent {
             accepted: None,
             files_only: false,
             refresh: None,
+            wakes: None,
+            under: Under::Nothing,
+            ended_by: None,
+            is_ready: false,
             config,
         })
     }
@@ -294,7 +315,11 @@ fn repository_settings(config: &Config) -> Result<repository::Settings, Error> {
             proxy: access.proxy.clone(),
             ssh_key: access.ssh_key.clone(),
             known_hosts: access.known_hosts.clone(),
-            ..repository::Access::default()
+            credential_helper: access.credential_helper.clone(),
+            client_certificate: access.client_certificate.clone(),
+            client_key: access.client_key.clone(),
+            trust_owner: access.trust_owner,
+            ssh_program: None,
         },
         signatures: given.signatures.as_ref().map(|signatures| repository::Signatures {
             allowed_signers: signatures.allowed_signers.clone(),

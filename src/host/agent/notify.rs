@@ -44,6 +44,10 @@ impl Teller {
 
     /// Posts the status if it is news: a failure, another failure, or that all is well again.
     pub(super) fn tell(&mut self, status: &Status) {
+        if status.condition == Condition::Trying {
+            // Neither well nor not: soon it is known.
+            return;
+        }
         let is_well = matches!(status.condition, Condition::InSync | Condition::Starting);
         let news = match &self.told {
             None => !is_well,

@@ -1,18 +1,16 @@
 //! One look at the repository: fetch, judge, take.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::Agent;
 use super::status::Condition;
 use super::take::{Taken, Why};
-use crate::host::repository::{CommitId, FetchError};
-
-/// After this time of a fetch something else is looked at, and again.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::host::repository::CommitId;
 
 /// Whether the repository is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +33,11 @@ impl Agent {
             Ask::Remote => self.fetch().await,
         };
         // Boxed: a commit's way is long, and stacks of threads are short.
-        Box::pin(self.bring(tip)).await;
+        if !self.is_to_stop() {
+            Box::pin(self.bring(tip)).await;
+        }
         self.publish();
+        self.answer_who_ended();
     }
 
     /// Keys may have been renewed since: they are small files. While they cannot be read, those that are known go on.
@@ -50,32 +51,26 @@ impl Agent {
         }
     }
 
+    /// Fetches; nothing if that failed, or was ended.
     async fn fetch(&mut self) -> Option<CommitId> {
-        match self.fetch_and_look().await {
-            Ok(tip) => {
+        let repository = Arc::clone(&self.repository);
+        let fetched = self.beside(async move { repository.fetch().await }).await;
+        if let Some(wakes) = &mut self.wakes {
+            wakes.asked();
+        }
+        match fetched {
+            Ok(Ok(tip)) => {
                 self.status.fetched = Some(Timestamp::now());
                 self.status.fetch_error = None;
                 self.status.tip = Some(tip.to_string());
                 Some(tip)
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 warn!(error = super::chain(&error), "the repository cannot be asked");
                 self.status.fetch_error = Some(super::chain(&error));
                 None
             }
-        }
-    }
-
-    /// Fetches; while the server takes its time, changes by hand are put back all the same.
-    async fn fetch_and_look(&mut self) -> Result<CommitId, FetchError> {
-        let repository = Arc::clone(&self.repository);
-        let fetch = async move { repository.fetch().await };
-        tokio::pin!(fetch);
-        loop {
-            match tokio::time::timeout(PATIENCE, &mut fetch).await {
-                Ok(fetched) => return fetched,
-                Err(_slow) => self.look_for_drift().await,
-            }
+            Err(_cut) => None,
         }
     }
 
@@ -116,10 +111,10 @@ impl Agent {
                     self.accepted = None;
                     return;
                 }
-                Taken::Refused(why) => {
+                Taken::Refused { why, after } => {
                     // As it was before, also what is in memory only.
-                    warn!(commit = tip.short(), why, "refused");
-                    self.state.condemn(tip.as_str(), why, Timestamp::now());
+                    warn!(commit = tip.short(), why, after = after.as_ref().map(ToString::to_string), "refused");
+                    self.state.condemn(tip.as_str(), why, after, Timestamp::now());
                     self.save();
                 }
                 Taken::Failed(why) => {
@@ -129,6 +124,9 @@ impl Agent {
                     self.status.refused = Some(why);
                 }
             }
+        }
+        if self.is_to_stop() {
+            return;
         }
         let Some(good) = good else { return };
         // After a reboot, or a flip that was cut off: the last good commit is to be there in any case.
@@ -159,14 +157,18 @@ impl Agent {
     }
 
     /// The commit in use once more: values from elsewhere are due, or files were changed by hand.
-    pub(super) async fn take_again(&mut self, commit: &CommitId, why: Why) {
-        match Box::pin(self.take(commit, why)).await {
-            Taken::Done(changed) => info!(commit = commit.short(), changed, "as it should be"),
-            Taken::Refused(why) | Taken::Failed(why) => {
-                warn!(commit = commit.short(), why, "not as it should be");
-                self.status.refused = Some(why);
+    pub(super) fn take_again<'a>(&'a mut self, commit: &'a CommitId, why: Why) -> BoxFuture<'a, ()> {
+        let taking = async move {
+            match self.take(commit, why).await {
+                Taken::Done(changed) => info!(commit = commit.short(), changed, "as it should be"),
+                Taken::Refused { why, .. } | Taken::Failed(why) => {
+                    warn!(commit = commit.short(), why, "not as it should be");
+                    self.status.refused = Some(why);
+                }
             }
-        }
+        };
+        // By its type: changes by hand are looked for also while a commit is taken.
+        taking.boxed()
     }
 
     /// How the host is, all in all.
@@ -175,8 +177,13 @@ impl Agent {
         let tip = self.status.tip.as_deref();
         let bad = tip.and_then(|tip| self.state.why_bad(tip)).filter(|bad| good != Some(bad.commit.as_str()));
         let short = |commit: &str| commit.get(..12).unwrap_or(commit).to_owned();
-        let (condition, message) = if let Some(bad) = bad {
-            let message = format!("commit {} did not prove well and is not in use: {}", short(&bad.commit), bad.why);
+        let (condition, message) = if let Some(trying) = &self.status.trying {
+            let message = format!("commit {} is in place and has to prove well", short(&trying.commit));
+            (Condition::Trying, message)
+        } else if let Some(bad) = bad {
+            let after = bad.after.as_ref().map(|after| format!("; {after}")).unwrap_or_default();
+            let message =
+                format!("commit {} did not prove well and is not in use: {}{after}", short(&bad.commit), bad.why);
             (Condition::RolledBack, message)
         } else if let Some(refused) = &self.status.refused {
             (Condition::Behind, refused.clone())

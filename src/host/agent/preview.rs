@@ -1,6 +1,7 @@
 //! What would be done, for `--dry-run` and `bulla host diff`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +54,10 @@ impl Agent {
     }
 
     async fn look(&mut self, preview: &mut Preview) -> Result<(), String> {
-        let tip = self.repository.fetch().await.map_err(|error| super::chain(&error))?;
+        let repository = Arc::clone(&self.repository);
+        let fetched = self.beside(async move { repository.fetch().await }).await;
+        let fetched = fetched.map_err(|_cut| "ended: the agent has something else to do".to_owned())?;
+        let tip = fetched.map_err(|error| super::chain(&error))?;
         preview.commit = tip.to_string();
         if let Some(bad) = self.state.why_bad(tip.as_str()) {
             return Err(format!("it is known to be bad: {}", bad.why));
@@ -65,7 +69,7 @@ impl Agent {
         preview.steps = coming.plan.steps.iter().map(ToString::to_string).collect();
         match self.validate(&coming).await {
             Ok(()) | Err(Taken::Done(_)) => Ok(()),
-            Err(Taken::Refused(why) | Taken::Failed(why)) => Err(why),
+            Err(Taken::Refused { why, .. } | Taken::Failed(why)) => Err(why),
         }
     }
 }

@@ -1,31 +1,28 @@
 //! The loop: what wakes the agent, and what it does then.
 
-use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::control::{self, Asked};
 use super::pass::Ask;
+use super::systemd::{Pulse, keep_alive};
 use super::take::Why;
+use super::wake::{Under, Wake, Wakes};
 use super::{Agent, Answer, Condition, Error, Request, listeners};
 use crate::host::config::Config;
 use crate::host::credentials;
 use crate::host::repository::CommitId;
-use crate::host::sink::Watch;
 
 /// After a push, this long for more of them.
 const SETTLE: Duration = Duration::from_millis(50);
-/// After a change by hand, this long for more of them, and never longer than this.
-const QUIET: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 /// Failures of what is not the repository's fault are tried again after this time.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -74,7 +71,7 @@ pub async fn follow(
     agent.accepted = accept_rewrite;
     agent.status.follows = true;
     let mut tasks = JoinSet::new();
-    let (asked, mut requests) = mpsc::channel(16);
+    let (asked, requests) = mpsc::channel(16);
     let pushed = Arc::new(Notify::new());
     tasks.spawn(control::listen(&agent.config.run, asked).map_err(Error::io("cannot listen on the control socket"))?);
     if let Some(hook) = &agent.config.hook {
@@ -91,139 +88,60 @@ pub async fn follow(
     }
     let served = credentials::listen(&agent.config.run, agent.credentials.clone());
     tasks.spawn(served.map_err(Error::io("cannot listen on the socket for credentials"))?);
-    let mut hang_up = signal(SignalKind::hangup()).map_err(Error::io("cannot handle signals"))?;
-
-    // With the network away the host is to have its files at once, before the repository is asked.
-    agent.finish_interrupted().await;
-    agent.pass(Ask::Nobody).await;
-    agent.pass(Ask::Remote).await;
-    notify_systemd(&agent, true);
-    tasks.spawn(keep_alive());
-    let poll = agent.config.repository.poll;
-    let mut next_poll = next(poll);
-    let mut next_look = next(agent.config.drift.every);
-    let mut watch = None;
-    let mut watched = None;
-    loop {
-        // Another generation has other files.
-        if watched != Some(agent.status.generation) || watch.is_none() {
-            watch = agent.watch().await;
-            watched = Some(agent.status.generation);
-            // Between one watch and the next nobody looked.
-            agent.look_for_drift().await;
-        }
-        let due = agent.refresh;
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            () = at(next_poll) => {
-                agent.pass(Ask::Remote).await;
-                next_poll = next(poll);
-            }
-            () = pushed.notified() => {
-                tokio::time::sleep(SETTLE).await;
-                agent.pass(Ask::Remote).await;
-                next_poll = next(poll);
-            }
-            _ = hang_up.recv() => agent.pass(Ask::Remote).await,
-            Some(asked) = requests.recv() => agent.answer(asked).await,
-            () = at(next_look) => {
-                agent.look_for_drift().await;
-                next_look = next(agent.config.drift.every);
-            }
-            changed = changed(&mut watch) => {
-                if !changed {
-                    watch = None;
-                }
-                agent.look_for_drift().await;
-            }
-            () = at(due) => agent.refresh().await,
-        }
-        notify_systemd(&agent, false);
-    }
-    info!("told to stop");
+    let pulse = Pulse::new();
+    tasks.spawn(keep_alive(pulse.clone()));
+    let wakes = Wakes::new(&agent.config, shutdown, requests, pushed, pulse);
+    agent.wakes = Some(wakes.map_err(Error::io("cannot handle signals"))?);
+    let done = Box::pin(agent.run()).await;
+    info!("ends");
     // What was answered may be read no more; files stay, for the programs that use them.
     agent.external.close().await;
-    Ok(())
-}
-
-/// When a period is over; up to a tenth is added or taken by chance, so that hosts do not ask all at once.
-fn next(period: Duration) -> Option<Instant> {
-    if period.is_zero() {
-        return None;
-    }
-    let share = u32::try_from(crate::providers::random() % 201).unwrap_or_default();
-    Some(Instant::now() + period * (900 + share) / 1000)
-}
-
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => pending().await,
-    }
-}
-
-/// Waits until something may have been changed by hand; whether the watch is still good.
-async fn changed(watch: &mut Option<Watch>) -> bool {
-    match watch {
-        Some(watch) => watch.changed().await.is_ok(),
-        None => pending().await,
-    }
-}
-
-/// Says that the agent is up, and how the host is. Without systemd nobody listens.
-fn notify_systemd(agent: &Agent, is_ready: bool) {
-    let message = sd_notify::NotifyState::Status(&agent.status.message);
-    let told = if is_ready {
-        sd_notify::notify(&[sd_notify::NotifyState::Ready, message])
-    } else {
-        sd_notify::notify(&[message])
-    };
-    if let Err(error) = told {
-        warn!(%error, "systemd cannot be told");
-    }
-}
-
-/// Tells systemd's watchdog that the process lives: a task that blocks the only thread would keep it from that.
-async fn keep_alive() {
-    let Some(period) = sd_notify::watchdog_enabled() else { return pending().await };
-    loop {
-        if sd_notify::notify(&[sd_notify::NotifyState::Watchdog]).is_err() {
-            return pending().await;
-        }
-        tokio::time::sleep(period / 2).await;
-    }
+    done
 }
 
 impl Agent {
+    /// Does what it is woken for, until it is to end.
+    async fn run(&mut self) -> Result<(), Error> {
+        // With the network away the host is to have its files at once, before the repository is asked.
+        self.finish_interrupted().await;
+        self.pass(Ask::Nobody).await;
+        self.pass(Ask::Remote).await;
+        self.ready();
+        loop {
+            self.stand_fast().await?;
+            match self.wake().await {
+                Wake::Stop => return Ok(()),
+                Wake::Ask => self.pass(Ask::Remote).await,
+                Wake::Push => {
+                    tokio::time::sleep(SETTLE).await;
+                    self.pass(Ask::Remote).await;
+                }
+                Wake::Asked(asked) => self.answer(asked).await,
+                Wake::Look => self.look_for_drift().await,
+                Wake::Refresh => self.refresh().await,
+                Wake::Beat => {}
+            }
+            self.tell_systemd();
+        }
+    }
+
+    /// Whether what is at the run folder's path is still the folder that this agent holds.
+    ///
+    /// # Errors
+    /// If it is another one, or none: nothing that is done here has any effect then.
+    async fn stand_fast(&self) -> Result<(), Error> {
+        self.with_sink(|sink| sink.stands_fast()).await.map_err(Error::from)
+    }
+
     /// A commit that was being tried when the agent, or the machine, went away: it has not proved well. If it is in use,
     /// what the agent did last may not have been told to anybody, so the last good one is taken and all are told anew;
     /// then the tip gets its chance in the ordinary way.
     async fn finish_interrupted(&mut self) {
-        let manifest = self.with_sink(|sink| sink.current().clone()).await;
-        self.show(&manifest);
+        self.show_current().await;
         if let Some(trying) = &self.state.trying {
             warn!(commit = trying.commit, "was being tried when the agent went away");
             self.state.interrupt(Timestamp::now());
             self.save();
-        }
-    }
-
-    /// Watches what the generation in use consists of.
-    async fn watch(&self) -> Option<Watch> {
-        let list = self.with_sink(|sink| sink.watch_list()).await;
-        match Watch::new(list, QUIET.0, QUIET.1) {
-            Ok(watch) => {
-                let every = self.config.drift.every;
-                if let [(folder, error), ..] = watch.unwatched().as_slice() {
-                    let (folder, count) = (folder.display(), watch.unwatched().len());
-                    warn!(%folder, %error, count, "folders cannot be watched: changes by hand there are found only every {every:?}");
-                }
-                Some(watch.trying_again(every))
-            }
-            Err(error) => {
-                warn!(%error, "changes by hand are found only every {:?}", self.config.drift.every);
-                None
-            }
         }
     }
 
@@ -270,6 +188,19 @@ impl Agent {
         drop(asked.answer.send(answer));
     }
 
+    /// Answers who ended a trial: the host is back, or why not.
+    pub(super) fn answer_who_ended(&mut self) {
+        let Some(asked) = self.ended_by.take() else { return };
+        let present = self.status.generation;
+        let is_bad = self.status.condition == Condition::RolledBack;
+        let answer = if is_bad {
+            Answer { done: true, ..self.said() }
+        } else {
+            self.no(format!("generation {present} is in use: {}", self.status.message))
+        };
+        drop(asked.answer.send(answer));
+    }
+
     /// How the host is, as an answer.
     fn said(&self) -> Answer {
         let done = matches!(self.status.condition, Condition::InSync | Condition::Degraded);
@@ -289,9 +220,11 @@ impl Agent {
             return self.no("the commit before is not known any more".to_owned());
         };
         // First of all, so that a kill does not lead forward again.
-        self.state.condemn(present.as_str(), "it was gone back from by hand".to_owned(), Timestamp::now());
+        self.state.condemn(present.as_str(), "it was gone back from by hand".to_owned(), None, Timestamp::now());
         self.save();
+        self.under = Under::Firm;
         self.take_again(&commit, Why::Again).await;
+        self.under = Under::Nothing;
         if self.good().as_ref() != Some(&commit) {
             self.state.bad.retain(|bad| bad.commit != present.as_str());
             self.save();

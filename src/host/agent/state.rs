@@ -2,6 +2,7 @@
 //!
 //! One small file, written whole and flushed to the disk before what it says is acted on.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -61,6 +62,35 @@ pub struct Bad {
     pub why: String,
     /// When it was found.
     pub at: Timestamp,
+    /// How the host did after it had gone back; nothing if there was no need to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<After>,
+}
+
+/// How the host did after it had gone back from a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct After {
+    /// The commit that it went back to; without one, nothing is declared.
+    pub commit: Option<String>,
+    /// The units that were told of the old files, and looked at.
+    pub looked_at: Vec<String>,
+    /// What is wrong with one of them; nothing if all are well.
+    pub unwell: Option<String>,
+}
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.commit {
+            Some(commit) => write!(f, "the host is back at commit {}", commit.get(..12).unwrap_or(commit))?,
+            None => f.write_str("the host is back at what it was before Bulla")?,
+        }
+        match &self.unwell {
+            Some(unwell) => write!(f, ", and that is not well either: {unwell}"),
+            None if self.looked_at.is_empty() => Ok(()),
+            None => write!(f, ", and well ({})", self.looked_at.join(", ")),
+        }
+    }
 }
 
 impl State {
@@ -112,16 +142,16 @@ impl State {
         let times = before.map_or(0, |interrupted| interrupted.times) + 1;
         if times >= ENOUGH {
             let why = format!("the agent or the machine went away {times} times while it was being tried");
-            self.condemn(&commit, why, at);
+            self.condemn(&commit, why, None, at);
         } else {
             self.interrupted = Some(Interrupted { commit, times });
         }
     }
 
-    /// Notes that a commit did not prove well.
-    pub fn condemn(&mut self, commit: &str, why: String, at: Timestamp) {
+    /// Notes that a commit did not prove well, and how the host does without it.
+    pub fn condemn(&mut self, commit: &str, why: String, after: Option<After>, at: Timestamp) {
         self.bad.retain(|bad| bad.commit != commit);
-        self.bad.push(Bad { commit: commit.to_owned(), why, at });
+        self.bad.push(Bad { commit: commit.to_owned(), why, at, after });
         let surplus = self.bad.len().saturating_sub(MOST_BAD);
         self.bad.drain(..surplus);
         self.trying = self.trying.take().filter(|trying| trying.commit != commit);
@@ -142,7 +172,7 @@ impl State {
 mod tests {
     use jiff::Timestamp;
 
-    use super::{FILE, MOST_BAD, State};
+    use super::{After, FILE, MOST_BAD, State};
     use crate::host::disk;
 
     fn at(second: i64) -> Timestamp {
@@ -156,7 +186,8 @@ mod tests {
         let mut state = State::default();
         state.approve("a", at(1));
         state.approve("b", at(2));
-        state.condemn("c", "nginx -t".to_owned(), at(3));
+        let after = After { commit: None, looked_at: Vec::new(), unwell: None };
+        state.condemn("c", "nginx -t".to_owned(), Some(after), at(3));
         state.save(folder.path()).unwrap();
         let (loaded, problem) = State::load(folder.path()).unwrap();
         assert_eq!((loaded, problem), (state.clone(), None));
@@ -174,6 +205,23 @@ mod tests {
         assert_eq!(state, State::default());
         assert!(problem.unwrap().contains("state.json.broken"));
         assert!(folder.path().join("state.json.broken").exists());
+    }
+
+    #[test]
+    fn it_is_said_whether_the_host_is_well_without_the_commit() {
+        let after = |commit: Option<&str>, looked_at: &[&str], unwell: Option<&str>| {
+            let looked_at = looked_at.iter().map(|unit| (*unit).to_owned()).collect();
+            After { commit: commit.map(str::to_owned), looked_at, unwell: unwell.map(str::to_owned) }.to_string()
+        };
+        assert_eq!(
+            after(Some("0123456789abcdef"), &["a"], None),
+            "the host is back at commit 0123456789ab, and well (a)"
+        );
+        assert_eq!(after(Some("01"), &[], None), "the host is back at commit 01");
+        assert_eq!(
+            after(None, &["a"], Some("a is not well: no")),
+            "the host is back at what it was before Bulla, and that is not well either: a is not well: no"
+        );
     }
 
     #[test]
@@ -195,7 +243,7 @@ mod tests {
     fn a_commit_that_proves_well_is_not_bad_any_more_and_bad_ones_are_bounded() {
         let mut state = State::default();
         for number in 0..MOST_BAD + 10 {
-            state.condemn(&number.to_string(), String::new(), at(1));
+            state.condemn(&number.to_string(), String::new(), None, at(1));
         }
         assert_eq!(state.bad.len(), MOST_BAD);
         assert!(state.why_bad("0").is_none());

@@ -18,6 +18,8 @@ pub enum Condition {
     /// Nothing was tried yet.
     #[default]
     Starting,
+    /// The tip is in place, and has to prove well before it is kept.
+    Trying,
     /// The tip is what this host has, and all of it.
     InSync,
     /// The tip is what this host has, but for some things: see `problems`.
@@ -34,6 +36,7 @@ impl Condition {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::Trying => "trying",
             Self::InSync => "inSync",
             Self::Degraded => "degraded",
             Self::Behind => "behind",
@@ -70,6 +73,8 @@ pub struct Status {
     pub good: Option<Good>,
     /// The one before it.
     pub previous: Option<Good>,
+    /// The commit that is in place and has to prove well.
+    pub trying: Option<Good>,
     /// The repository's newest commit, as far as is known.
     pub tip: Option<String>,
     /// When the repository was last asked with success.
@@ -82,6 +87,8 @@ pub struct Status {
     pub bad: Vec<Bad>,
     /// What could not be made.
     pub problems: Vec<Problem>,
+    /// What is as it was declared, and should perhaps not be: a secret on a disk, or for everybody.
+    pub warnings: Vec<String>,
     /// The generation in use.
     pub generation: u64,
     /// Its files.

@@ -7,8 +7,12 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::back::{Trial, Unproved};
+use super::exposed;
+use super::state::After;
 use super::status::{FileStatus, ServiceStatus};
 use super::untold;
+use super::wake::{Cut, Under};
 use super::words::{told, view};
 use super::{Agent, Good};
 use crate::host::command::{CommandError, Scrubber};
@@ -16,7 +20,7 @@ use crate::host::declared::declare;
 use crate::host::desired::{Desired, Problem, Service};
 use crate::host::gate::{self, Isolation, Refused};
 use crate::host::repository::CommitId;
-use crate::host::sink::{Flipped, Manifest, Staged};
+use crate::host::sink::{Flipped, Staged};
 use crate::host::units::{self, Asked, Change, Plan};
 
 /// Why a commit is taken.
@@ -35,8 +39,13 @@ pub(super) enum Why {
 pub(super) enum Taken {
     /// The host has it. Whether anything changed.
     Done(bool),
-    /// It did not prove well, and the host has what it had: why.
-    Refused(String),
+    /// It did not prove well, and the host has what it had.
+    Refused {
+        /// What was wrong.
+        why: String,
+        /// How the host did after it had gone back; nothing if there was no need to, or the good commit is taken next.
+        after: Option<After>,
+    },
     /// It could not be looked at: nothing was tried.
     Failed(String),
 }
@@ -90,15 +99,19 @@ impl Agent {
     ///
     /// # Errors
     /// Why one does not.
-    pub(super) async fn validate(&self, coming: &Coming) -> Result<(), Taken> {
+    pub(super) async fn validate(&mut self, coming: &Coming) -> Result<(), Taken> {
         let Coming { desired, staged, changes, scrubber, .. } = coming;
         let view = view(staged, &self.config.run, &self.config.root);
-        let validated = gate::validate(&desired.services, changes, view, scrubber).await;
+        let outer = std::mem::replace(&mut self.under, Under::Firm);
+        let validated = self.beside(gate::validate(&desired.services, changes, view, scrubber)).await;
+        self.under = outer;
+        let validated = validated.map_err(|_cut| Taken::Failed("ended, since the agent was told to".to_owned()))?;
         let validated = validated.map_err(|refusal| {
             // A command that could not be run says nothing about the files: it is tried again.
             let is_said = |refused: &Refused| matches!(refused.why, CommandError::Failed { .. });
             let is_refused = refusal.0.iter().any(is_said);
-            if is_refused { Taken::Refused(refusal.to_string()) } else { Taken::Failed(refusal.to_string()) }
+            let why = refusal.to_string();
+            if is_refused { Taken::Refused { why, after: None } } else { Taken::Failed(why) }
         })?;
         if validated.isolation == Some(Isolation::None) {
             warn!("validate commands cannot have a mount namespace here: they saw the files that are in use");
@@ -111,6 +124,17 @@ impl Agent {
 
     /// Brings the host to what `commit` asks for, or leaves it as it is.
     pub(super) async fn take(&mut self, commit: &CommitId, why: Why) -> Taken {
+        let outer = self.under;
+        if outer == Under::Nothing {
+            self.under = Under::Again;
+        }
+        let taken = self.take_under(commit, why).await;
+        self.under = outer;
+        self.status.trying = None;
+        taken
+    }
+
+    async fn take_under(&mut self, commit: &CommitId, why: Why) -> Taken {
         let coming = match self.prepare(commit).await {
             Ok(coming) => coming,
             Err(error) => return Taken::Failed(error),
@@ -152,56 +176,65 @@ impl Agent {
                 self.note_untold(Vec::new());
             }
             self.status.problems = problems;
-            let manifest = self.with_sink(|sink| sink.current().clone()).await;
-            self.show(&manifest);
+            self.show_current().await;
             return Taken::Done(from != to);
         }
+        self.show_current().await;
+        if why == Why::New {
+            self.under = Under::Trial;
+            self.status.trying.clone_from(&self.state.trying);
+            self.publish();
+        }
         let former = self.credentials.replace(std::mem::take(&mut desired.credentials));
-        let done = self.manager.carry_out(&plan, why == Why::Boot, &scrubber).await;
-        let mut refused = done.failures.first().map(|failed| super::chain(failed));
-        if refused.is_none() {
-            let proof = gate::prove(&desired.services, &done.told, &self.manager, &scrubber).await;
-            refused = proof.err().map(|unhealthy| unhealthy.to_string());
-        }
-        let changed = from != to || !plan.steps.is_empty();
-        let Some(refused) = refused else {
-            self.arrived(commit, desired, problems).await;
-            return Taken::Done(changed);
-        };
-        let good = self.good().filter(|good| good != commit);
-        if from == to && why == Why::New && good.is_some() {
-            // It was in use already, unproved: an agent before this one was killed over it; or only credentials and units are
-            // other ones. The good commit is taken next.
-            drop(self.credentials.restore(former));
-            return Taken::Refused(refused);
-        }
-        if from == to || from == 0 || before != good.or_else(|| Some(commit.clone())) {
-            // There is nothing proved to go back to, and a service that fails for now is better off with its files.
-            problems.push(Problem { object: "services".to_owned(), at: None, message: refused });
-            self.arrived(commit, desired, problems).await;
-            return Taken::Done(changed);
-        }
-        warn!(commit = commit.short(), why = refused, "going back");
-        let credentials = self.credentials.restore(former);
-        let changes = match self.with_sink(move |sink| sink.back_to(from)).await {
-            // Also what an agent before this one did not tell.
-            Ok(back) => untold::with(told(&back.changes), &self.untold),
-            Err(error) => {
-                return Taken::Refused(format!("{refused}; and the files cannot go back: {}", super::chain(&error)));
+        let unproved = match self.tell_and_prove(&desired.services, &plan, why, &scrubber).await {
+            Ok(()) => {
+                self.arrived(commit, desired, problems).await;
+                return Taken::Done(from != to || !plan.steps.is_empty());
             }
+            Err(unproved) => unproved,
         };
-        // Those who were told of the new files are told of the old ones, also those that only the new commit has, or that
-        // this agent has not read of yet; what ended over it starts again.
-        let mut services = self.services.clone();
-        let is_new = |service: &Service| self.services.iter().all(|known| known.name != service.name);
-        services.extend(desired.services.into_iter().filter(is_new));
-        let asked = Asked { services: &services, units: &[], changes: &changes, credentials: &credentials };
-        let undone = self.manager.carry_out(&units::plan(&asked), true, &scrubber).await;
-        self.note_untold(Vec::new());
-        let failed = undone.failures.first().map(|failed| super::chain(failed));
-        Taken::Refused(
-            failed.map_or_else(|| refused.clone(), |failed| format!("{refused}; after going back: {failed}")),
-        )
+        if why == Why::New {
+            let trial = Trial { commit, before, from, to, former, services: desired.services, scrubber };
+            return self.go_back(trial, unproved).await;
+        }
+        let good = self.good().filter(|good| good != commit);
+        match unproved {
+            // What was not told is noted: it is done when this commit is taken once more.
+            Unproved::Cut(Cut::Back) => Taken::Failed("ended, since the host is to go back".to_owned()),
+            Unproved::Cut(Cut::Stop) => Taken::Failed("ended, since the agent was told to".to_owned()),
+            Unproved::Unwell(why) if from == to || from == 0 || before != good.or_else(|| Some(commit.clone())) => {
+                // A service that fails for now is better off with its files.
+                problems.push(Problem { object: "services".to_owned(), at: None, message: why });
+                self.arrived(commit, desired, problems).await;
+                Taken::Done(from != to || !plan.steps.is_empty())
+            }
+            // Somebody wished to go back to it, and it is not well.
+            unproved @ Unproved::Unwell(_) => {
+                let trial = Trial { commit, before, from, to, former, services: desired.services, scrubber };
+                self.go_back(trial, unproved).await
+            }
+        }
+    }
+
+    /// Tells the services what is new, and waits until they have proved well.
+    async fn tell_and_prove(
+        &mut self,
+        services: &[Service],
+        plan: &Plan,
+        why: Why,
+        scrubber: &Scrubber,
+    ) -> Result<(), Unproved> {
+        let manager = Arc::clone(&self.manager);
+        let done = self.beside(manager.carry_out(plan, why == Why::Boot, scrubber)).await.map_err(Unproved::Cut)?;
+        if let Some(failed) = done.failures.first() {
+            return Err(Unproved::Unwell(super::chain(failed)));
+        }
+        if !done.told.is_empty() {
+            // The files are there and known to all: who waits for the agent at boot need not wait for the proof.
+            self.ready();
+        }
+        let proof = self.beside(gate::prove(services, &done.told, &manager, scrubber)).await.map_err(Unproved::Cut)?;
+        proof.map_err(|unhealthy| Unproved::Unwell(unhealthy.to_string()))
     }
 
     /// The host has the commit: what is said about it.
@@ -216,8 +249,7 @@ impl Agent {
             warn!("{problem}");
         }
         self.status.problems = problems;
-        let manifest = self.with_sink(|sink| sink.current().clone()).await;
-        self.show(&manifest);
+        self.show_current().await;
         self.state.approve(commit.as_str(), Timestamp::now());
         self.save();
         if let Err(error) = self.repository.remember(commit).await {
@@ -229,7 +261,14 @@ impl Agent {
         }
     }
 
-    pub(super) fn show(&mut self, manifest: &Manifest) {
+    /// The generation in use, in the status.
+    pub(super) async fn show_current(&mut self) {
+        let manifest = self.with_sink(|sink| sink.current().clone()).await;
+        let warnings = exposed::warnings(&manifest, &self.config.allow, &self.config.root);
+        for warning in warnings.iter().filter(|warning| !self.status.warnings.contains(warning)) {
+            warn!("{warning}");
+        }
+        self.status.warnings = warnings;
         self.status.generation = manifest.number;
         let files = manifest.files.iter().map(|(path, entry)| FileStatus {
             path: path.clone(),

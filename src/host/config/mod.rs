@@ -100,7 +100,7 @@ pub struct RepositorySettings {
     /// How often it is asked for something new; up to a tenth is added or taken by chance. `0s`: only when told.
     #[serde(default = "RepositorySettings::default_poll", deserialize_with = "duration")]
     pub poll: Duration,
-    /// How long one fetch may take.
+    /// How long a fetch may take without getting on: what comes slowly may take longer.
     #[serde(default = "RepositorySettings::default_timeout", deserialize_with = "duration")]
     pub timeout: Duration,
     /// How it shows who it is over https and ssh.
@@ -119,6 +119,12 @@ pub struct Access {
     pub username: Option<String>,
     /// A file with the password or token.
     pub password_file: Option<PathBuf>,
+    /// A credential helper of git instead, such as `store --file=/etc/bulla/git-credentials` or the path of a program.
+    pub credential_helper: Option<String>,
+    /// A certificate of this host for https, PEM.
+    pub client_certificate: Option<PathBuf>,
+    /// Its key.
+    pub client_key: Option<PathBuf>,
     /// A private key for ssh.
     pub ssh_key: Option<PathBuf>,
     /// The servers' keys for ssh; without it those that the system knows. An unknown server is refused.
@@ -127,6 +133,8 @@ pub struct Access {
     pub ca_file: Option<PathBuf>,
     /// A proxy for https.
     pub proxy: Option<String>,
+    /// Follow a local path also if another user owns it: git reads the settings there, which its owner writes.
+    pub trust_owner: bool,
 }
 
 /// Whose commits are taken: every commit since the last good one must be signed.
@@ -167,6 +175,10 @@ pub struct Allow {
     /// nothing else of `allow` is set, or else `file` and `fake`]. Who may commit may have every sealed value of the
     /// host's groups sent to a store that is admitted.
     pub stores: Option<Vec<String>>,
+    /// Do not warn of secrets whose file is on a disk, where it outlives the host's shutdown.
+    pub plaintext_on_disk: bool,
+    /// Do not warn of secrets whose file everybody on this host may read.
+    pub readable_by_all: bool,
 }
 
 /// Who starts and stops services.
@@ -254,7 +266,14 @@ impl Config {
     #[must_use]
     pub fn own_paths(&self, file: &Path) -> Vec<PathBuf> {
         let access = &self.repository.access;
-        let files = [&access.password_file, &access.ssh_key, &access.known_hosts, &access.ca_file];
+        let files = [
+            &access.password_file,
+            &access.client_certificate,
+            &access.client_key,
+            &access.ssh_key,
+            &access.known_hosts,
+            &access.ca_file,
+        ];
         let signatures = self.repository.signatures.as_ref();
         let signers =
             signatures.map(|signatures| [&signatures.allowed_signers, &signatures.revoked, &signatures.gpg_home]);

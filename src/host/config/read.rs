@@ -82,7 +82,14 @@ impl Config {
             self.name = name.split('.').next().unwrap_or_default().to_lowercase();
         }
         let access = &mut self.repository.access;
-        let files = [&mut access.password_file, &mut access.ssh_key, &mut access.known_hosts, &mut access.ca_file];
+        let files = [
+            &mut access.password_file,
+            &mut access.client_certificate,
+            &mut access.client_key,
+            &mut access.ssh_key,
+            &mut access.known_hosts,
+            &mut access.ca_file,
+        ];
         let signatures = self.repository.signatures.as_mut();
         let signers = signatures.map(|one| [&mut one.allowed_signers, &mut one.revoked, &mut one.gpg_home]);
         let notify = self.notify.as_mut().map(|notify| (&mut notify.webhook_file, &mut notify.key_file));
@@ -119,6 +126,13 @@ impl Config {
             if text.is_empty() || text.starts_with('-') {
                 return Err(format!("repository.{field}: is empty or begins with -"));
             }
+        }
+        let access = &self.repository.access;
+        if access.password_file.is_some() && access.credential_helper.is_some() {
+            return Err("repository.access: name passwordFile or credentialHelper, not both".to_owned());
+        }
+        if access.client_key.is_some() && access.client_certificate.is_none() {
+            return Err("repository.access.clientKey: name its clientCertificate too".to_owned());
         }
         if self.allow.commands == Some(false) && self.allow.paths.is_none() {
             let mend = "name the paths that may be declared, such as [\"/etc/nginx/**\"]: with commands: false alone, a \
@@ -220,6 +234,8 @@ mod tests {
             (SMALL.replace("infra.git", "--upload-pack=x"), "repository.url"),
             (SMALL.replace("infra.git", "infra.git, signatures: {}"), "signatures"),
             (format!("{SMALL}allow: {{commands: false}}\n"), "allow.paths: name the paths"),
+            (SMALL.replace("infra.git", "x, access: {passwordFile: a, credentialHelper: b}"), "not both"),
+            (SMALL.replace("infra.git", "x, access: {clientKey: a}"), "clientCertificate"),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");
@@ -228,11 +244,11 @@ mod tests {
 
     #[test]
     fn the_agents_own_files_are_named() {
-        let text = format!("{SMALL}notify: {{webhookFile: hook.url}}\n");
+        let access = "infra.git, access: {clientCertificate: tls.crt, clientKey: tls.key}";
+        let text = format!("{}notify: {{webhookFile: hook.url}}\n", SMALL.replace("infra.git", access));
         let own = parse(&text).unwrap().own_paths(Path::new("/etc/bulla/host.yaml"));
-        for path in
-            ["/etc/bulla/host.yaml", "/etc/bulla/host.key", "/etc/bulla/hook.url", "/run/bulla", "/var/lib/bulla"]
-        {
+        let ours = ["host.yaml", "host.key", "hook.url", "tls.crt", "tls.key"].map(|name| format!("/etc/bulla/{name}"));
+        for path in ours.iter().map(String::as_str).chain(["/run/bulla", "/var/lib/bulla"]) {
             assert!(own.contains(&PathBuf::from(path)), "{path}");
         }
     }

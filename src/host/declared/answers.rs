@@ -1,6 +1,6 @@
 //! Values from elsewhere: what `declared` asks of those who fetch them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -95,6 +95,9 @@ pub struct Answered {
     /// What people should know although there is a value, by the index of the ExternalSecret: that it is the last good
     /// one, and why.
     pub stale: Vec<(usize, String)>,
+    /// Those whose stores hold nothing any more and whose `deletionPolicy` is `Delete`, by the index of the
+    /// ExternalSecret: the Secret is gone, and so is every file with it.
+    pub gone: BTreeSet<usize>,
     /// When to fetch again; nothing for never.
     pub refresh: Option<Duration>,
 }

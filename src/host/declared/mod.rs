@@ -104,7 +104,7 @@ pub async fn declare(
 ) -> Result<Desired, String> {
     let who = Arc::new(who.clone());
     let of = Arc::clone(&who);
-    let (files, mut commit, wishes, opened) = aside(move || {
+    let (files, mut commit, mut wishes, opened) = aside(move || {
         let files = Arc::new(Files::of(source)?);
         let mut commit = commit::read(&files, &of);
         let wishes = asked::collect(&mut commit, &of);
@@ -118,7 +118,8 @@ pub async fn declare(
         let labels = secrets::Label::all(&wanted);
         let answered = answers.answers(wanted).await;
         refresh = answered.refresh;
-        secrets::add(&mut secrets, &mut commit.problems, labels, answered);
+        let gone = secrets::add(&mut secrets, &mut commit.problems, labels, answered);
+        secrets::leave_out(&mut wishes, &gone);
     }
     aside(move || {
         let sources = making::sources(&files, &wishes.items);

@@ -80,17 +80,29 @@ pub(super) fn open(
     Opened { secrets, wanted }
 }
 
-/// Adds what was fetched. `asked` says of each ExternalSecret what it makes and where it is written.
-pub(super) fn add(secrets: &mut Secrets, problems: &mut Vec<Problem>, asked: Vec<Label>, answered: Answered) {
-    let Answered { targets, stale, refresh: _ } = answered;
+/// Adds what was fetched. `asked` says of each ExternalSecret what it makes and where it is written. Returned are those
+/// that are gone, as they are to be.
+pub(super) fn add(
+    secrets: &mut Secrets,
+    problems: &mut Vec<Problem>,
+    asked: Vec<Label>,
+    answered: Answered,
+) -> BTreeSet<Full> {
+    let Answered { targets, stale, gone, refresh: _ } = answered;
+    let mut all_gone = BTreeSet::new();
     for (index, message) in stale {
         if let Some(label) = asked.get(index) {
             problems.push(label.problem(message));
         }
     }
     let mut targets = targets.into_iter();
-    for label in asked {
+    for (index, label) in asked.into_iter().enumerate() {
         let target = targets.next().unwrap_or_else(|| Err("was not fetched".to_owned()));
+        if gone.contains(&index) {
+            all_gone.insert(label.target.clone());
+            secrets.insert(label.target, None);
+            continue;
+        }
         let values = match target {
             Ok(target) => Some(target.data),
             Err(message) => {
@@ -100,6 +112,17 @@ pub(super) fn add(secrets: &mut Secrets, problems: &mut Vec<Problem>, asked: Vec
         };
         secrets.insert(label.target, values);
     }
+    all_gone
+}
+
+/// Leaves out what has a secret in it that is gone.
+pub(super) fn leave_out(wishes: &mut Wishes, gone: &BTreeSet<Full>) {
+    wishes.items.retain(|item| match &item.what {
+        What::Value(full, _) => !gone.contains(full),
+        What::Template(_, secrets) => !secrets.iter().any(|(_, full)| gone.contains(full)),
+        What::Source(_) | What::Ready(_) | What::Nothing => true,
+    });
+    wishes.credentials.retain(|one| one.secret.as_ref().is_none_or(|(full, _)| !gone.contains(full)));
 }
 
 /// What an ExternalSecret is called.

@@ -93,7 +93,7 @@ pub async fn prove(
 impl Watched<'_> {
     async fn proves(self, manager: &Manager, scrubber: &Scrubber) -> Result<(), Unhealthy> {
         let unhealthy = |why: String| Unhealthy { service: self.name.to_owned(), why };
-        let probe = Probe::new(self.check).map_err(unhealthy)?;
+        let probe = Probe::new(self.check).await.map_err(unhealthy)?;
         let within = period(self.check.and_then(|check| check.within.as_deref()), WITHIN);
         let lasting = period(self.check.and_then(|check| check.lasting.as_deref()), LASTING);
         let deadline = Instant::now() + within;

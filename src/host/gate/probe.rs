@@ -5,7 +5,7 @@ use std::time::Duration;
 use bstr::ByteSlice as _;
 use bulla_crds::host::{HealthCheck, HttpCheck};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Url};
+use reqwest::{Certificate, Client, Url};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -15,6 +15,8 @@ use crate::host::command::{Command, Scrubber};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of an answer is read, in bytes.
 const BODY: usize = 64 << 10;
+/// A file of certificates is smaller than this, in bytes.
+const MOST_CERTIFICATES: u64 = 1 << 20;
 
 /// What is looked at.
 pub(super) struct Probe<'a> {
@@ -25,9 +27,12 @@ pub(super) struct Probe<'a> {
 
 impl<'a> Probe<'a> {
     /// Nothing but the unit itself if there is no check.
-    pub(super) fn new(check: Option<&'a HealthCheck>) -> Result<Self, String> {
+    pub(super) async fn new(check: Option<&'a HealthCheck>) -> Result<Self, String> {
         let Some(check) = check else { return Ok(Self { http: None, tcp: None, command: &[] }) };
-        let http = check.http.as_ref().map(prepared).transpose()?;
+        let http = match &check.http {
+            Some(http) => Some(prepared(http).await?),
+            None => None,
+        };
         Ok(Self { http, tcp: check.tcp.as_deref(), command: &check.command })
     }
 
@@ -53,7 +58,7 @@ impl<'a> Probe<'a> {
     }
 }
 
-fn prepared(check: &HttpCheck) -> Result<(Client, Url, HeaderMap, &HttpCheck), String> {
+async fn prepared(check: &HttpCheck) -> Result<(Client, Url, HeaderMap, &HttpCheck), String> {
     let url = Url::parse(&check.url).map_err(|error| format!("{:?} is not an address: {error}", check.url))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("{:?} is neither http nor https", check.url));
@@ -71,12 +76,34 @@ fn prepared(check: &HttpCheck) -> Result<(Client, Url, HeaderMap, &HttpCheck), S
         .pool_max_idle_per_host(0)
         .timeout(PATIENCE)
         .user_agent("bulla");
-    if url.scheme() == "http" {
+    if let Some(ca) = &check.ca {
+        builder = builder.tls_certs_only(authorities(ca).await?);
+    } else if url.scheme() == "http" {
         // A machine without certificates of authorities is no reason to refuse.
         builder = builder.tls_certs_only(Vec::new());
     }
     let client = builder.build().map_err(|error| format!("no HTTP client: {error}"))?;
     Ok((client, url, headers, check))
+}
+
+/// The certificates of `health.http.ca`, a path or PEM. The path is the repository's: nothing of what is there is said.
+async fn authorities(ca: &str) -> Result<Vec<Certificate>, String> {
+    let read = if ca.starts_with('/') {
+        let about = tokio::fs::metadata(ca).await.map_err(|error| format!("ca: {ca} cannot be read: {error}"))?;
+        // Neither a pipe, where a reader waits, nor a disk.
+        if !about.is_file() || about.len() > MOST_CERTIFICATES {
+            return Err(format!("ca: {ca} is no file of certificates"));
+        }
+        tokio::fs::read(ca).await.map_err(|error| format!("ca: {ca} cannot be read: {error}"))?
+    } else {
+        ca.as_bytes().to_vec()
+    };
+    match Certificate::from_pem_bundle(&read) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) | Err(_) => {
+            Err(format!("ca: {} holds no certificate in PEM", if ca.starts_with('/') { ca } else { "the document" }))
+        }
+    }
 }
 
 async fn asked(client: &Client, url: &Url, headers: &HeaderMap, check: &HttpCheck) -> Result<(), String> {

@@ -262,7 +262,9 @@ impl Repository {
         let url = self.url().to_owned();
         let text = match error {
             GitError::Failed { text, .. } => text,
-            GitError::Stopped(stopped @ Stopped::Timeout { .. }) => return FetchError::Timeout { url, stopped },
+            GitError::Stopped(stopped @ (Stopped::Timeout { .. } | Stopped::Stalled { .. })) => {
+                return FetchError::Timeout { url, stopped };
+            }
             other @ (GitError::Stopped(_) | GitError::Answer { .. }) => return CloneError::Git(other).into(),
         };
         if let Some(bundle) = self.remote.bundle()

@@ -3,8 +3,11 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
 
 use super::OpenError;
 use super::access::{self, Access};
@@ -14,6 +17,11 @@ use crate::host::process::{self, Ended, Limits, Running, Stopped};
 
 /// The most bytes of memory of one process of git.
 const MOST_MEMORY: u64 = 1 << 30;
+
+/// However slowly a fetch gets on, it ends after this time.
+const LONGEST: Duration = Duration::from_secs(6 * 3600);
+/// How often it is looked whether it gets on.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What runs git.
 #[derive(Debug)]
@@ -113,7 +121,7 @@ impl Git {
     }
 
     /// Runs git while it holds the lock of the clone, also beyond the end of this process, and lets it write no file
-    /// larger than `most` bytes.
+    /// larger than `most` bytes. It may take as long as the packs of the clone grow: lines are slow, and repositories large.
     pub(super) async fn run_locked<A: AsRef<OsStr>>(
         &self,
         repository: &Path,
@@ -122,8 +130,20 @@ impl Git {
         most: u64,
     ) -> Result<Vec<u8>, GitError> {
         let lock = lock.try_clone().map_err(|source| Stopped::Lost { program: "git".into(), source })?;
-        let limits = Limits { file: Some(most), ..self.limits() };
-        self.success(arguments, self.end(Some(repository), arguments, Stdio::from(lock), limits).await?)
+        let limits = Limits { file: Some(most), time: self.time.max(LONGEST), ..self.limits() };
+        let mut work = pin!(self.end(Some(repository), arguments, Stdio::from(lock), limits));
+        let mut last = (bytes_of_packs(repository), Instant::now());
+        loop {
+            if let Ok(ended) = timeout((self.time / 4).min(LOOK), &mut work).await {
+                return self.success(arguments, ended?);
+            }
+            let bytes = bytes_of_packs(repository);
+            if bytes != last.0 {
+                last = (bytes, Instant::now());
+            } else if last.1.elapsed() >= self.time {
+                return Err(Stopped::Stalled { program: "git".into(), after: self.time }.into());
+            }
+        }
     }
 
     /// Runs git to whatever end.
@@ -180,6 +200,12 @@ impl Git {
             _ => Err(OpenError::OldGit { found }),
         }
     }
+}
+
+/// What the packs of a clone have, also those that come just now.
+fn bytes_of_packs(clone: &Path) -> u64 {
+    let files = std::fs::read_dir(clone.join("objects/pack")).into_iter().flatten().flatten();
+    files.filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum()
 }
 
 /// Text of others in one line, without control characters, and its last `most` characters.

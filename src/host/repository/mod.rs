@@ -31,7 +31,7 @@ mod source;
 mod tree;
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -99,6 +99,10 @@ pub struct Repository {
     most_bytes: u64,
     /// What was fetched last.
     tip: Mutex<Option<CommitId>>,
+    /// The range that was refused last for its signatures.
+    refusal: Mutex<Option<signatures::Refusal>>,
+    /// How many ranges were checked for signatures.
+    signatures_checked: AtomicU64,
     /// Whether something could not be read that should be there: the next fetch looks at the clone first.
     suspect: Arc<AtomicBool>,
 }
@@ -170,6 +174,8 @@ impl Repository {
             anchor: settings.anchor,
             most_bytes: settings.most_bytes,
             tip: Mutex::new(None),
+            refusal: Mutex::default(),
+            signatures_checked: AtomicU64::new(0),
             suspect: Arc::default(),
         };
         repository.load_tip().await;
@@ -186,6 +192,12 @@ impl Repository {
     #[must_use]
     pub fn url(&self) -> &str {
         self.remote.url()
+    }
+
+    /// How many ranges of commits were checked for signatures. One that is refused is not checked at each poll.
+    #[must_use]
+    pub fn signatures_checked(&self) -> u64 {
+        self.signatures_checked.load(Ordering::Relaxed)
     }
 
     /// Its branch.

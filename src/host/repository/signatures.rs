@@ -5,10 +5,12 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 
@@ -21,6 +23,8 @@ use crate::host::process;
 
 /// So many signatures are checked at a time.
 const AT_ONCE: usize = 4;
+/// A refusal is good for so long: keys have dates from which on they count.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 /// A file of keys is smaller than this, in bytes.
 const MOST_KEYS: u64 = 4 << 20;
 
@@ -36,6 +40,44 @@ pub struct Signatures {
     /// without `--armor`, or a folder of such files; absolute. It is only read. Every key in there is trusted, so that
     /// to remove it is to revoke it.
     pub gpg_home: Option<PathBuf>,
+}
+
+/// A range, and the keys that it is held against.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    first: CommitId,
+    last: CommitId,
+    commits: usize,
+    keys: Vec<KeyFile>,
+}
+
+/// A range that was refused: it is not checked again at each poll.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    asked: Asked,
+    commit: CommitId,
+    why: String,
+    at: Instant,
+}
+
+/// What shows that a file of keys is another one: its path, number, size, and when it was changed.
+type KeyFile = (PathBuf, u64, u64, i64, i64);
+
+impl Signatures {
+    /// The files of keys as they are now.
+    fn now(&self) -> Vec<KeyFile> {
+        let of = |path: &Path| {
+            let about = fs::metadata(path).ok()?;
+            Some((path.to_path_buf(), about.ino(), about.len(), about.ctime(), about.ctime_nsec()))
+        };
+        let given: Vec<&PathBuf> =
+            [&self.allowed_signers, &self.revoked, &self.gpg_home].into_iter().flatten().collect();
+        let below = self.gpg_home.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+        let mut all: Vec<KeyFile> = given.into_iter().filter_map(|path| of(path)).collect();
+        all.extend(below.filter_map(|entry| of(&entry.path())));
+        all.sort();
+        all
+    }
 }
 
 /// What was found about a range.
@@ -97,9 +139,28 @@ fn usable(path: &Path) -> Result<&str, String> {
 impl Repository {
     /// Checks every commit of `range`, which begins with the oldest.
     pub(super) async fn verify(&self, signatures: &Signatures, range: &[CommitId]) -> Result<Verdict, CloneError> {
-        if range.is_empty() {
-            return Ok(Verdict::Good);
+        let (Some(first), Some(last)) = (range.first(), range.last()) else { return Ok(Verdict::Good) };
+        let asked = Asked { first: first.clone(), last: last.clone(), commits: range.len(), keys: signatures.now() };
+        if let Some((commit, why)) = self.known_refusal(&asked) {
+            return Ok(Verdict::Bad { commit, why });
         }
+        let verdict = self.look_at(signatures, range).await?;
+        if let Verdict::Bad { commit, why } = &verdict {
+            let refusal = Refusal { asked, commit: commit.clone(), why: why.clone(), at: Instant::now() };
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+        }
+        Ok(verdict)
+    }
+
+    /// What was found about the same range with the same keys, a short while ago.
+    fn known_refusal(&self, asked: &Asked) -> Option<(CommitId, String)> {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = refusal.as_ref().filter(|known| known.asked == *asked && known.at.elapsed() < REMEMBERED)?;
+        Some((known.commit.clone(), known.why.clone()))
+    }
+
+    async fn look_at(&self, signatures: &Signatures, range: &[CommitId]) -> Result<Verdict, CloneError> {
+        self.signatures_checked.fetch_add(1, Ordering::Relaxed);
         let ring = match &signatures.gpg_home {
             Some(keys) => Some(self.import(keys).await?),
             None => None,

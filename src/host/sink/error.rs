@@ -31,6 +31,9 @@ pub enum Error {
     /// A path in the settings is not absolute.
     #[error("{} is not an absolute path", .0.display())]
     NotAbsolute(PathBuf),
+    /// The run folder is not the one that this agent opened.
+    #[error("{} is not the folder any more that this agent opened: something was mounted over it, or it was removed. Start the agent anew: it puts the files there again", .0.display())]
+    Lost(PathBuf),
     /// The run folder is full. Nothing has changed.
     #[error("{} is full at {}: nothing has changed; make the tmpfs larger (`size=`) or keep fewer generations", run.display(), at.display())]
     NoSpace {

@@ -45,6 +45,7 @@ pub use self::settle::Settled;
 use self::settle::Settler;
 use self::stage::Stager;
 pub use self::stage::{Staged, StagedFile};
+pub use self::storage::is_in_memory;
 use self::walk::Walker;
 pub use self::watch::Watch;
 use crate::host::desired::{File, Keep, Problem};
@@ -149,8 +150,8 @@ impl Sink {
         Ok(manifests.map(|manifest| Generation { is_current: manifest.number == number, manifest }).collect())
     }
 
-    /// Stages `files` of `commit` as a new generation; what `keep` holds and nothing declares stays as it is. What is wrong with one file is in [`Staged::problems`]: that file
-    /// stays as it is.
+    /// Stages `files` of `commit`, or of none if it is empty, as a new generation; what `keep` holds and nothing declares
+    /// stays as it is. What is wrong with one file is in [`Staged::problems`]: that file stays as it is.
     ///
     /// # Errors
     /// If the run folder is full, or of the system. Nothing has changed then.
@@ -213,6 +214,24 @@ impl Sink {
         let changes = changes::between(&self.current, &manifest, &self.damaged);
         let settled = self.make_current(manifest, Run::point_at)?;
         Ok(Flipped { from, to: number, changes, settled })
+    }
+
+    /// Goes back to what there was before the first generation: nothing is declared, and what was at declared paths before
+    /// is there again.
+    ///
+    /// # Errors
+    /// If the run folder is full, or of the system, before the flip: nothing has changed then.
+    pub fn back_to_nothing(&mut self) -> Result<Flipped, Error> {
+        let staged = self.stage(Vec::new(), &Keep::default(), "")?;
+        self.flip(staged)
+    }
+
+    /// Whether the run folder is still at its path.
+    ///
+    /// # Errors
+    /// If another one is, or none: links to it lead nowhere, and no generation that is made is seen.
+    pub fn stands_fast(&self) -> Result<(), Error> {
+        self.run.stands_fast()
     }
 
     /// Makes links, copies and removals agree with the current generation. It can be done at any time, again and again.

@@ -61,6 +61,16 @@ impl Run {
         Ok((Self { path: path.to_owned(), fd, generations, key, probe, _lock: lock }, warning))
     }
 
+    /// Whether this is the folder at its path.
+    pub(super) fn stands_fast(&self) -> Result<(), Error> {
+        let open = rustix::fs::fstat(&self.fd).map_err(Error::when("look at", &self.path))?;
+        match rustix::fs::stat(&self.path) {
+            Ok(there) if (there.st_dev, there.st_ino) == (open.st_dev, open.st_ino) => Ok(()),
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::Lost(self.path.clone())),
+            Err(error) => Err(Error::when("look at", &self.path)(error)),
+        }
+    }
+
     /// The generation that is current, if there is one.
     pub(super) fn current(&self) -> Option<u64> {
         let target = rustix::fs::readlinkat(&self.fd, CURRENT, Vec::new()).ok()?;

@@ -136,7 +136,7 @@ impl Stager<'_> {
         let (folder, files_folder) = made.map_err(|error| self.failed(error, &self.run.part(number)))?;
         let manifest = Manifest {
             number,
-            commit: Some(commit.to_owned()),
+            commit: (!commit.is_empty()).then(|| commit.to_owned()),
             at: Timestamp::now(),
             fresh: false,
             files: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use super::error::Error;
-use super::settings::Storage;
+use super::settings::{Storage, below};
 
 const TMPFS: u64 = 0x0102_1994;
 const RAMFS: u64 = 0x8584_58f6;
@@ -29,6 +29,15 @@ pub(super) fn check(folder: BorrowedFd<'_>, path: &Path, demand: Storage) -> Res
         (_, Storage::Any) => Ok(Some(format!("{} is on a disk, where secrets can stay for ever", path.display()))),
         (kind, Storage::Memory) => Err(Error::OnDisk { path: path.to_owned(), kind: format!("file system {kind:#x}") }),
     }
+}
+
+/// Whether the folder of a declared path, or the nearest that is there, is in memory.
+#[must_use]
+pub fn is_in_memory(root: &Path, declared: &Path) -> bool {
+    let path = below(root, declared);
+    let found = path.ancestors().skip(1).find_map(|folder| rustix::fs::statfs(folder).ok());
+    #[expect(clippy::cast_sign_loss, reason = "a magic number of 32 bits, of another type on each machine")]
+    found.is_some_and(|stat| matches!(stat.f_type as u64 & 0xffff_ffff, TMPFS | RAMFS))
 }
 
 /// Whether `/proc/swaps` names any; its first line is a heading, and compressed memory is no disk.

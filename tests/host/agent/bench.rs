@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use bulla::host::agent::{Answer, Request, Status, ask};
@@ -12,7 +12,7 @@ use bulla::secret::Plaintext;
 use jiff::Timestamp;
 
 /// How long a test waits for what should come at once.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A host in a folder.
 pub(crate) struct Host {
@@ -117,10 +117,38 @@ impl Host {
 
     /// Starts the agent, and waits until it answers.
     pub(crate) fn start(&mut self) {
-        let log = fs::File::options().create(true).append(true).open(self.path("agent.log")).unwrap();
-        let child = self.command(&[]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        self.agent = Some(child);
+        self.spawn(|command| command);
         self.until("the agent answers", || ask(&self.run(), &Request::Sync).is_ok());
+    }
+
+    /// Starts the agent, with more of its environment, and does not wait.
+    pub(crate) fn spawn(&mut self, more: impl FnOnce(&mut Command) -> &mut Command) {
+        let log = fs::File::options().create(true).append(true).open(self.path("agent.log")).unwrap();
+        let mut command = self.command(&[]);
+        self.agent = Some(more(&mut command).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    /// Tells the agent to end, and waits until it has.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        let pid = self.agent.as_ref().unwrap().id();
+        assert!(Command::new("kill").arg(pid.to_string()).status().unwrap().success());
+        self.ended()
+    }
+
+    /// Waits until the agent has ended.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let mut agent = self.agent.take().unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = agent.try_wait().unwrap() {
+                return status;
+            }
+            if Instant::now() >= end {
+                agent.kill().unwrap();
+                panic!("the agent does not end\n{}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Kills the agent, as a power failure would.

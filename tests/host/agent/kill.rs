@@ -32,7 +32,7 @@ fn document(host: &Host) -> String {
     text.push_str(&format!(
         "  services:\n  - name: app\n    reloadOn: [\"/etc/app/*\"]\n    commands:\n      \
          reload: [sh, -c, \"cat {read} >> {told}\"]\n      status: [\"true\"]\n    health:\n      \
-         command: [sh, -c, \"! grep -q bad {read}\"]\n      within: 150ms\n      for: 100ms\n"
+         command: [sh, -c, \"! grep -q bad {read}\"]\n      within: 1s\n      for: 100ms\n"
     ));
     text
 }

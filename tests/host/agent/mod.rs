@@ -1,7 +1,10 @@
 //! The agent as a whole: its own process, a real repository, real files.
 
 mod bench;
+mod elsewhere;
+mod exposed;
 mod kill;
+mod trial;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

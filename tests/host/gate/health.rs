@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use bulla::host::command::Scrubber;
 use bulla::host::config::ManagerKind;
@@ -11,6 +12,8 @@ use bulla::host::units::{Asked, Change, Manager, Settings, Told, What, plan};
 use bulla_crds::host::{HttpCheck, ServiceCommands};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+
+use crate::repository::http::{Server, tls};
 
 fn words(command: &str) -> Vec<String> {
     ["sh", "-c", command].map(str::to_owned).to_vec()
@@ -128,6 +131,37 @@ async fn a_request_must_be_answered_as_declared() {
     assert!(why(http(fine, &[204], None)).await.contains("answered 200"));
     assert!(why(http(fine, &[], Some("missing"))).await.contains("without \"missing\""));
     assert!(why(http(1, &[], None)).await.contains("did not answer"));
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_authority_of_ones_own_is_taken_where_it_is_named_and_only_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let behind = Server { port: web("200 OK", String::new()).await, requests: Arc::default() };
+    let (ours, other) = (folder.path().join("ours.crt"), folder.path().join("other.crt"));
+    let port = tls(&behind, &ours);
+    tls(&behind, &other);
+    let with = |ca: Option<String>| {
+        let mut check = http(port, &[], None);
+        if let Some(http) = &mut check.http {
+            http.url = format!("https://localhost:{port}/");
+            http.ca = ca;
+        }
+        proved(service(check))
+    };
+    let path = |path: &Path| Some(path.display().to_string());
+    with(path(&ours)).await.unwrap();
+    with(Some(fs::read_to_string(&ours).unwrap())).await.unwrap();
+    for (ca, word) in [
+        (None, "did not answer"),
+        (path(&other), "did not answer"),
+        (path(folder.path()), "is no file of certificates"),
+        (path(Path::new("/dev/zero")), "is no file of certificates"),
+        (path(Path::new("/nowhere")), "cannot be read"),
+        (path(Path::new("/etc/hostname")), "holds no certificate"),
+    ] {
+        let why = with(ca.clone()).await.unwrap_err().why;
+        assert!(why.contains(word), "{ca:?}: {why}");
+    }
 }
 
 #[tokio::test]

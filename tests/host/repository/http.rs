@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -22,6 +23,8 @@ pub(crate) enum Manner {
     Hung,
     /// Sends so many bytes of the body of a pack, and then nothing for ever.
     Stalls(usize),
+    /// Sends so many bytes of the body, and waits, and more.
+    Slow(usize, Duration),
     /// Sends to another server.
     Elsewhere(String),
 }
@@ -103,7 +106,7 @@ fn answer(
             )?;
             return Ok(());
         }
-        Manner::Open | Manner::Basic(_) | Manner::Stalls(_) => {}
+        Manner::Open | Manner::Basic(_) | Manner::Stalls(_) | Manner::Slow(..) => {}
     }
     let mut body = Vec::new();
     if header("Transfer-Encoding") == "chunked" {
@@ -135,6 +138,14 @@ fn answer(
         loop {
             thread::park();
         }
+    }
+    if let Manner::Slow(bytes, pause) = manner {
+        for part in body.chunks(*bytes) {
+            out.write_all(part)?;
+            out.flush()?;
+            thread::sleep(*pause);
+        }
+        return Ok(());
     }
     out.write_all(body)?;
     Ok(())

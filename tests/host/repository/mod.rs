@@ -3,7 +3,7 @@
 mod bundles;
 mod history;
 mod hostile;
-mod http;
+pub(crate) mod http;
 mod origin;
 mod signatures;
 mod survival;

@@ -71,6 +71,32 @@ async fn one_commit_in_the_middle_without_a_signature_is_named() {
 }
 
 #[tokio::test]
+async fn a_range_that_was_refused_is_not_checked_at_each_poll_but_with_other_keys_it_is() {
+    let (origin, anna, settings) = annas();
+    let first = origin.head();
+    let boris = key(&origin, "boris");
+    signed(&origin, &boris, "two");
+    let repository = Repository::open(settings.clone()).await.unwrap();
+    let tip = repository.fetch().await.unwrap();
+    for _ in 0..3 {
+        let (commit, why) = refused(repository.judge(Some(&first), &tip).await);
+        assert_eq!(commit, tip);
+        assert!(why.contains("allowedSigners"), "{why}");
+    }
+    assert_eq!(repository.signatures_checked(), 1);
+    // A newer commit is another range.
+    signed(&origin, &anna, "three");
+    let newer = repository.fetch().await.unwrap();
+    assert_eq!(refused(repository.judge(Some(&first), &newer).await).0, tip);
+    assert_eq!(repository.signatures_checked(), 2);
+    let signers = settings.signatures.unwrap().allowed_signers.unwrap();
+    let public = fs::read_to_string(format!("{boris}.pub")).unwrap();
+    let both = fs::read_to_string(&signers).unwrap() + &format!("boris@example.com namespaces=\"git\" {public}");
+    fs::write(&signers, both).unwrap();
+    repository.judge(Some(&first), &newer).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_a_merge_brings_in_is_checked_too() {
     let (origin, anna, settings) = annas();
     let first = origin.head();

@@ -216,6 +216,23 @@ async fn the_real_ssh_refuses_a_server_that_nobody_knows() {
 }
 
 #[tokio::test]
+async fn a_large_repository_over_a_slow_line_takes_the_time_that_it_takes() {
+    let origin = Origin::new();
+    let mut noise = vec![0; 600 << 10];
+    std::io::Read::read_exact(&mut fs::File::open("/dev/urandom").unwrap(), &mut noise).unwrap();
+    fs::write(origin.work().join("noise"), &noise).unwrap();
+    origin.git(&["add", "noise"]);
+    let tip = origin.commit("hosts/frodo.yaml", "two");
+    let pause = Duration::from_millis(150);
+    let server = Server::start(origin.folder(), Manner::Slow(16 << 10, pause));
+    let limit = Duration::from_secs(2);
+    let settings = Settings { url: server.url("fleet/.git"), timeout: limit, ..origin.settings() };
+    let began = std::time::Instant::now();
+    assert_eq!(Repository::open(settings).await.unwrap().fetch().await.unwrap(), tip);
+    assert!(began.elapsed() > limit * 2, "it was not slow");
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_is_left_alone_in_time() {
     let origin = Origin::new();
     let server = Server::start(origin.folder(), Manner::Hung);

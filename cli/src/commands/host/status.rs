@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &HostStatusArguments) -> Outcome {
     }
     match status.condition {
         Condition::InSync => Ok(()),
-        Condition::Starting | Condition::Degraded | Condition::Behind | Condition::RolledBack => {
+        Condition::Starting | Condition::Trying | Condition::Degraded | Condition::Behind | Condition::RolledBack => {
             Err(refuse!("the host is not as its repository says: {}", status.message))
         }
     }
@@ -52,7 +52,7 @@ fn runs(pid: u32) -> bool {
 const fn style(condition: Condition) -> Style {
     match condition {
         Condition::InSync => GOOD,
-        Condition::Starting | Condition::Degraded | Condition::Behind => WARN,
+        Condition::Starting | Condition::Trying | Condition::Degraded | Condition::Behind => WARN,
         Condition::RolledBack => BAD,
     }
 }
@@ -79,6 +79,9 @@ fn write_text(out: &mut String, status: &Status, with_files: bool) -> std::fmt::
     if let Some(good) = &status.good {
         writeln!(out, "  commit      {} since {}", short(&good.commit), ago(good.since))?;
     }
+    if let Some(trying) = &status.trying {
+        writeln!(out, "  proving     {} since {}", short(&trying.commit), ago(trying.since))?;
+    }
     if let Some(tip) = status.tip.as_deref().filter(|tip| status.good.as_ref().is_none_or(|good| good.commit != *tip)) {
         writeln!(out, "  newest      {}", short(tip))?;
     }
@@ -92,9 +95,15 @@ fn write_text(out: &mut String, status: &Status, with_files: bool) -> std::fmt::
     }
     for bad in status.bad.iter().rev().take(3) {
         writeln!(out, "  bad commit  {} {DIM}{}{DIM:#}: {}", short(&bad.commit), ago(bad.at), bad.why)?;
+        if let Some(after) = &bad.after {
+            writeln!(out, "              {after}")?;
+        }
     }
     for problem in &status.problems {
         writeln!(out, "  problem     {WARN}{problem}{WARN:#}")?;
+    }
+    for warning in &status.warnings {
+        writeln!(out, "  warning     {WARN}{warning}{WARN:#}")?;
     }
     for service in &status.services {
         writeln!(out, "  service     {} {DIM}{}{DIM:#} {}", service.name, service.unit, service.state)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bulla::secret::template;
-use bulla_crds::host::{Host, HostFile, SecretValue, validate_at};
+use bulla_crds::host::{Host, HostFile, Place, SecretValue, is_public, validate_at};
 
 use super::{Found, Reference, resolve, value};
 use crate::findings::{Finding, Rule};
@@ -85,8 +85,23 @@ impl Reader<'_, '_> {
         if let Some(secret) = &file.secret {
             self.value(secret, &format!("{entry}.secret"));
         }
+        if (file.secret.is_some() || !file.secrets.is_empty()) && !is_public(Path::new(&file.path)) {
+            self.exposed(file, entry);
+        }
         for (index, secret) in file.secrets.iter().enumerate() {
             self.refer(secret.namespace.as_deref(), &secret.name, None, &format!("{entry}.secrets[{index}]"));
+        }
+    }
+
+    /// A file with secrets, if others than those who need it can have it.
+    fn exposed(&mut self, file: &HostFile, entry: &str) {
+        let in_memory = ["/run/", "/dev/shm/"].iter().any(|folder| file.path.starts_with(folder));
+        if file.place == Place::Copy && !in_memory {
+            self.wrong(&rules::HOST_EXPOSED, &format!("{entry}.place"), "a copy with a secret lands on a disk");
+        }
+        let mode = file.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+        if mode.is_some_and(|mode| mode & 0o004 != 0) {
+            self.wrong(&rules::HOST_EXPOSED, &format!("{entry}.mode"), "everybody on the host may read this secret");
         }
     }
 

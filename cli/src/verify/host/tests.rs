@@ -53,6 +53,18 @@ fn a_document_in_order_has_no_findings() {
 }
 
 #[test]
+fn secrets_on_a_disk_and_for_everybody_are_told() {
+    let spec = "  files:\n  - {path: /a, secret: {name: db, key: k}, place: copy}\n  \
+                - {path: /b, inline: '{{ .db.k }}', secrets: [{name: db}], mode: '0644'}\n  \
+                - {path: /run/c, secret: {name: db, key: k}, place: copy, mode: '0440'}\n  \
+                - {path: /d, inline: x, place: copy, mode: '0644'}\n";
+    let found = findings(&[("hosts/host.yaml", &host(spec)), ("s.yaml", SECRET)]);
+    let told: Vec<_> = found.iter().map(|found| found.split(' ').next().unwrap()).collect();
+    assert_eq!(told, ["host-exposed", "host-exposed"]);
+    assert!(found[0].ends_with("spec.files[0].place") && found[1].ends_with("spec.files[1].mode"), "{found:?}");
+}
+
+#[test]
 fn what_the_agent_would_not_read_is_told_at_its_place() {
     let spec = "  files:\n  - path: /a\n    inlin: x\n  - path: b\n    inline: x\n    mode: 440\n  cron:\n  \
                 - {name: a, schedule: '* *', command: x}\n";

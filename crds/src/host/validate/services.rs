@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::names::is_word;
-use super::super::paths::is_unseen;
+use super::super::paths::{absolute, is_unseen};
 use super::super::{Glob, HealthCheck, HostService, HttpCheck, duration};
 use super::{Rules, entries};
 
@@ -12,6 +12,8 @@ const MOST: usize = 500;
 /// What is said of more.
 pub(super) const TOO_MANY: &str = "has more than 500 entries";
 const MOST_OF_ONE: usize = 50;
+/// The most bytes of certificates that stand in a document.
+const MOST_CERTIFICATES: usize = 64 << 10;
 
 pub(super) fn check(services: &[HostService], positions: &[usize], rules: &mut Rules) {
     let mut names = BTreeSet::new();
@@ -104,6 +106,12 @@ fn request(path: &str, http: &HttpCheck, rules: &mut Rules) {
     if let Err(problem) = url(&http.url) {
         rules.add(format!("{path}.url"), problem);
     }
+    if let Some(ca) = &http.ca {
+        rules.hold(http.url.starts_with("https://"), || format!("{path}.ca"), "is for https:// alone");
+        if let Err(problem) = authority(ca) {
+            rules.add(format!("{path}.ca"), problem);
+        }
+    }
     let is_legal = http.status.iter().all(|status| (100..=599).contains(status));
     rules.hold(is_legal, || format!("{path}.status"), "must be status codes, 100 to 599");
     let is_legal = http.contains.as_ref().is_none_or(|text| (1..=4096).contains(&text.len()));
@@ -114,6 +122,22 @@ fn request(path: &str, http: &HttpCheck, rules: &mut Rules) {
         rules.hold(is_name, || format!("{path}.headers"), "holds a name that no header field can have");
         let is_value = value.len() <= 4096 && value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         rules.hold(is_value, || format!("{path}.headers.{name}"), "must be one line of plain letters");
+    }
+}
+
+/// Whether this is a path, or certificates.
+fn authority(ca: &str) -> Result<(), &'static str> {
+    if ca.starts_with('/') {
+        return absolute(ca);
+    }
+    if ca.contains("PRIVATE KEY") {
+        return Err("holds a private key: it would stand in the repository in the clear");
+    }
+    let is_pem = ca.trim_start().starts_with("-----BEGIN CERTIFICATE-----") && ca.contains("-----END CERTIFICATE-----");
+    if is_pem && ca.len() <= MOST_CERTIFICATES {
+        Ok(())
+    } else {
+        Err("must be an absolute path, or certificates in PEM (-----BEGIN CERTIFICATE-----), 64 KiB at most")
     }
 }
 

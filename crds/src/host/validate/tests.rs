@@ -159,6 +159,20 @@ fn health_is_asked_for_in_ways_that_exist() {
     for url in ["http://a", "http://127.0.0.1:8080/x?y#z", "https://[::1]/", "http://a_b.c-d:1"] {
         assert_eq!(health(json!({"http": {"url": url}})), [""; 0], "{url}");
     }
+    let pem = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
+    for (url, ca, is_legal) in [
+        ("https://a", "/etc/ca.pem", true),
+        ("https://a", pem, true),
+        ("http://a", "/etc/ca.pem", false),
+        ("https://a", "ca.pem", false),
+        ("https://a", "/etc/../ca.pem", false),
+        ("https://a", "-----BEGIN CERTIFICATE-----", false),
+        ("https://a", &format!("{pem}-----BEGIN PRIVATE KEY-----"), false),
+        ("https://a", &pem.repeat(2000), false),
+    ] {
+        let found = health(json!({"http": {"url": url, "ca": ca}}));
+        assert_eq!(found.is_empty(), is_legal, "{url} {ca:.60}: {found:?}");
+    }
     let odd =
         json!({"http": {"url": "http://a", "status": [99], "contains": "", "headers": {"A\r": "x", "B": "x\r\ny"}}});
     assert_eq!(health(odd).len(), 4);

@@ -100,8 +100,16 @@ impl Named {
     }
 }
 
+const REFUSAL: &str = "the settings of this host (allow.stores) do not admit";
+
 fn refusal(what: &str) -> String {
-    format!("the settings of this host (allow.stores) do not admit {what}: nothing was sent there")
+    format!("{REFUSAL} {what}: nothing was sent there")
+}
+
+/// Whether a problem is that of a store which may not be asked.
+#[must_use]
+pub fn is_not_admitted(problem: &str) -> bool {
+    problem.contains(REFUSAL)
 }
 
 #[cfg(test)]

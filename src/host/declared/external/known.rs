@@ -139,6 +139,13 @@ impl Known {
                 }
             },
             Ok(Made::Gone) => {
+                if self.gone.is_none() {
+                    tracing::warn!(
+                        namespace,
+                        name,
+                        "its stores hold nothing any more, and its deletionPolicy is Delete: its files go"
+                    );
+                }
                 self.dropped.extend(self.held.drain(..).map(|held| held.kept.version));
                 self.gone = Some(Synced { version, at });
                 None
@@ -177,6 +184,11 @@ impl Known {
     fn usable(&self, job: &Job) -> Option<&Held> {
         let is_named = |held: &&Held| held.kept.target.name == job.asked.target;
         self.of(&job.version).or(self.held.iter().rfind(is_named))
+    }
+
+    /// Whether the stores hold nothing any more and that is all there is to say: the Secret is to be gone.
+    pub(super) fn is_gone(&self, job: &Job) -> bool {
+        self.gone.as_ref().is_some_and(|gone| gone.version == job.version) && self.held.is_empty()
     }
 
     /// The Secret, or why there is none; and what people should know although there is one.

@@ -33,7 +33,7 @@ use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-pub use self::admitted::Admitted;
+pub use self::admitted::{Admitted, is_not_admitted};
 use self::around::{Around, Parts, copy};
 use self::cache::Cache;
 use self::known::Known;
@@ -290,6 +290,9 @@ impl Answers for External {
         let now = (Timestamp::now(), Instant::now());
         for (index, (full, job)) in fulls.iter().zip(&jobs).enumerate() {
             let Some(known) = self.known.get(full) else { continue };
+            if job.as_ref().is_ok_and(|job| known.is_gone(job)) {
+                answered.gone.insert(index);
+            }
             let (target, note) = known.answer(job.as_ref());
             answered.targets.push(target);
             answered.stale.extend(note.map(|note| (index, note)));
