@@ -28,7 +28,7 @@ pub use self::wrapping::WrappingArguments;
 
 use crate::controllers::{CONCURRENCY, ControllerConfig, Namespaces};
 
-/// Opens SealedSecrets and writes Secrets.
+/// Opens SealedSecrets and writes Secrets, or with `host` the files of a machine.
 #[derive(Debug, Parser)]
 #[command(name = "bulla-controller", version)]
 pub struct Arguments {

@@ -134,11 +134,12 @@ pub(super) fn moved(stage: &Stage, host: &Host) -> Outcome {
     let refused = stage.bulla_says(&["verify"])?;
     stage.show(refused.text.lines().next().unwrap_or_default())?;
     stage.commit("Nothing to see here")?;
-    sync(stage)?;
+    let said = stage.bulla_says(&["host", "sync"])?;
+    stage.show(&said.text)?;
     let status = host.status()?;
     let why = status.problems.iter().any(|problem| problem.to_string().contains("was sealed for"));
     let there = host.declared("/srv/www/mine.txt").exists();
-    let held = !refused.done && status.condition == Condition::Degraded && why && !there;
+    let held = !refused.done && !said.done && status.condition == Condition::Degraded && why && !there;
     let rest = has(host, SECOND, external::SECOND)?;
     stage.git_typed(&["revert", "--no-edit", "HEAD"])?;
     sync(stage)?;

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bulla::host::declared::{Folder, Folders, Nobody, Who, declare};
+use bulla::host::config::Allow;
+use bulla::host::declared::external::{Admitted, External, Settings};
+use bulla::host::declared::{Folder, Folders, Who, declare};
 use bulla::host::desired::{Content, Problem};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -25,7 +27,7 @@ struct Drilled {
     services: usize,
     seconds: f64,
     problems: Vec<Problem>,
-    /// Files that need values from AWS or Vault, which were not asked for.
+    /// ExternalSecrets of AWS or Vault, which were not asked.
     elsewhere: Vec<String>,
 }
 
@@ -37,11 +39,17 @@ pub(super) fn run(arguments: &HostDrillArguments) -> Outcome {
     let began = Instant::now();
     let who = Who { name: arguments.host.clone(), groups: arguments.groups.clone(), folders: Folders::system() };
     let source = Arc::new(Folder(arguments.repository.clone()));
+    let keyring = Arc::new(keyring);
+    // Files and fakes are of the repository too; nothing else is asked.
+    let inside = Allow { stores: Some(vec!["file".to_owned(), "fake".to_owned()]), ..Allow::default() };
+    let admitted = Admitted::new(&inside).map_err(|error| usage!("{error}"))?;
+    let settings = Settings { admitted, ..Settings::new(&arguments.host, Arc::clone(&keyring)) };
     let desired = cluster::block_on(async {
-        let declared = declare(source, &who, Arc::new(keyring), &mut Nobody, Timestamp::now()).await;
+        let declared = declare(source, &who, keyring, &mut External::new(settings), Timestamp::now()).await;
         declared.map_err(|error| usage!("{error}"))
     })?;
-    let is_elsewhere = |problem: &Problem| problem.object.starts_with("ExternalSecret ");
+    let is_elsewhere =
+        |problem: &Problem| problem.object.starts_with("ExternalSecret ") && problem.message.contains("(allow.stores)");
     let elsewhere: Vec<String> =
         desired.problems.iter().filter(|problem| is_elsewhere(problem)).map(|problem| problem.object.clone()).collect();
     let problems: Vec<Problem> = desired.problems.into_iter().filter(|problem| !is_elsewhere(problem)).collect();
@@ -70,7 +78,8 @@ pub(super) fn run(arguments: &HostDrillArguments) -> Outcome {
 }
 
 fn text(drilled: &Drilled) -> String {
-    let mark = if drilled.made == drilled.files { format!("{GOOD}✓{GOOD:#}") } else { format!("{WARN}!{WARN:#}") };
+    let is_whole = drilled.made == drilled.files && drilled.files > 0;
+    let mark = if is_whole { format!("{GOOD}✓{GOOD:#}") } else { format!("{WARN}!{WARN:#}") };
     let mut out = format!(
         "{mark} {} of {} file(s) of {} can be made, {} service(s) {DIM}({:.2} s){DIM:#}\n",
         drilled.made, drilled.files, drilled.host, drilled.services, drilled.seconds
