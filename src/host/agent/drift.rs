@@ -25,7 +25,6 @@ impl Agent {
         let before = std::mem::take(&mut self.status.drifted);
         if found.is_empty() {
             if !before.is_empty() {
-                self.settle_condition();
                 self.publish();
             }
             return;
@@ -51,7 +50,6 @@ impl Agent {
                 self.take_again(&good, Why::Again).await;
             }
         }
-        self.settle_condition();
         self.publish();
     }
 }

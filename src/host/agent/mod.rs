@@ -214,6 +214,7 @@ impl Agent {
 
     /// Says how the host is, to everybody who listens.
     fn publish(&mut self) {
+        self.settle_condition();
         self.status.at = Some(Timestamp::now());
         self.status.good.clone_from(&self.state.good);
         self.status.previous.clone_from(&self.state.previous);
@@ -246,10 +247,6 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         source = cause.source();
     }
     text
-}
-
-fn chain_of(error: &(impl std::error::Error + 'static)) -> String {
-    chain(error)
 }
 
 /// Runs what blocks on a thread for it.

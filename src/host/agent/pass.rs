@@ -27,14 +27,15 @@ impl Agent {
     /// Fetches, and brings the host to the tip where that is possible; else it stays as it is. How it went is in the
     /// status.
     pub(super) async fn pass(&mut self, ask: Ask) {
-        self.read_keys();
+        if ask == Ask::Remote {
+            self.read_keys();
+        }
         let tip = match ask {
             Ask::Nobody => self.good(),
             Ask::Remote => self.fetch().await,
         };
         // Boxed: a commit's way is long, and stacks of threads are short.
         Box::pin(self.bring(tip)).await;
-        self.settle_condition();
         self.publish();
     }
 

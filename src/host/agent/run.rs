@@ -233,7 +233,6 @@ impl Agent {
         if let Some(good) = self.good() {
             self.status.refused = None;
             self.take_again(&good, Why::Again).await;
-            self.settle_condition();
             self.publish();
         }
     }
@@ -301,7 +300,6 @@ impl Agent {
         }
         self.state.previous = None;
         self.save();
-        self.settle_condition();
         self.publish();
         let message = format!("back at commit {}; {} is not tried again", commit.short(), present.short());
         Answer { done: true, message, status: Box::new(self.status.clone()), preview: None }

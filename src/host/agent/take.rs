@@ -158,7 +158,7 @@ impl Agent {
         }
         let former = self.credentials.replace(std::mem::take(&mut desired.credentials));
         let done = self.manager.carry_out(&plan, why == Why::Boot, &scrubber).await;
-        let mut refused = done.failures.first().map(super::chain_of);
+        let mut refused = done.failures.first().map(|failed| super::chain(failed));
         if refused.is_none() {
             let proof = gate::prove(&desired.services, &done.told, &self.manager, &scrubber).await;
             refused = proof.err().map(|unhealthy| unhealthy.to_string());
@@ -198,7 +198,7 @@ impl Agent {
         let asked = Asked { services: &services, units: &[], changes: &changes, credentials: &credentials };
         let undone = self.manager.carry_out(&units::plan(&asked), true, &scrubber).await;
         self.note_untold(Vec::new());
-        let failed = undone.failures.first().map(super::chain_of);
+        let failed = undone.failures.first().map(|failed| super::chain(failed));
         Taken::Refused(
             failed.map_or_else(|| refused.clone(), |failed| format!("{refused}; after going back: {failed}")),
         )
@@ -257,7 +257,7 @@ impl Agent {
                     message: message.to_owned(),
                 });
             }
-            let state = state.map_or_else(|failed| super::chain_of(&failed), |state| state.to_string());
+            let state = state.map_or_else(|failed| super::chain(&failed), |state| state.to_string());
             seen.push(ServiceStatus { name: service.name.clone(), unit, state });
         }
         seen

@@ -250,12 +250,6 @@ impl Config {
         3
     }
 
-    /// The namespaces of this host's secrets: its name and its groups.
-    #[must_use]
-    pub fn namespaces(&self) -> Vec<String> {
-        std::iter::once(&self.name).chain(&self.groups).cloned().collect()
-    }
-
     /// What the repository may never declare: the settings in `file`, and the keys and folders of the agent.
     #[must_use]
     pub fn own_paths(&self, file: &Path) -> Vec<PathBuf> {

@@ -105,9 +105,6 @@ pub async fn validate(
     drop(scratch);
     validated.isolation = Some(room.isolation);
     validated.hidden = mounts.as_ref().map(|mounts| mounts.hidden.clone()).unwrap_or_default();
-    if room.isolation == Isolation::None {
-        tracing::warn!("validate commands saw the old files: no mount namespace is allowed here");
-    }
     if refusals.is_empty() { Ok(validated) } else { Err(Refusal(refusals)) }
 }
 

@@ -31,7 +31,7 @@ impl Made {
                 (name, if object.find(&["spec", "data"]).is_some() { None } else { Some(all) })
             }
             "ExternalSecret" => {
-                let is_open = ["dataFrom"].iter().any(|field| object.find(&["spec", field]).is_some())
+                let is_open = object.find(&["spec", "dataFrom"]).is_some()
                     || object.find(&["spec", "target", "template", "templateFrom"]).is_some();
                 let items = object.find(&["spec", "data"]).into_iter().flat_map(View::items);
                 let mut all: BTreeSet<_> =
