@@ -63,8 +63,11 @@ fn the_package_holds_the_programs_units_manual_and_completions_and_no_settings()
         assert_eq!(&mode[1..], expected, "{path}");
         assert!(path.starts_with("/usr/"), "{path}: settings are what enroll makes");
     }
-    let programs: Vec<&str> =
-        entries.iter().map(|(.., path)| *path).filter(|path| path.starts_with("/usr/bin/") && !path.ends_with('/')).collect();
+    let programs: Vec<&str> = entries
+        .iter()
+        .map(|(.., path)| *path)
+        .filter(|path| path.starts_with("/usr/bin/") && !path.ends_with('/'))
+        .collect();
     assert_eq!(programs.len(), 2, "{programs:?}");
     for path in [
         "/usr/bin/bulla",
@@ -130,7 +133,9 @@ impl Host {
     async fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("bulla-test-").tempdir().unwrap();
         let at = |path: &str| folder.path().join(path);
-        for path in ["furniture/etc", "furniture/sbin", "furniture/var/lib/dpkg/info", "furniture/var/lib/dpkg/updates", "srv"] {
+        for path in
+            ["furniture/etc", "furniture/sbin", "furniture/var/lib/dpkg/info", "furniture/var/lib/dpkg/updates", "srv"]
+        {
             fs::create_dir_all(at(path)).unwrap();
         }
         for path in ["status", "available"] {
@@ -142,7 +147,8 @@ impl Host {
         // A device takes mknod, which the machine may not do.
         let drop_in = machine.run().join("systemd/system/bulla-host.service.d");
         fs::create_dir_all(&drop_in).unwrap();
-        let text = "[Service]\nPrivateDevices=no\nStandardOutput=append:/run/agent.log\nStandardError=append:/run/agent.log\n";
+        let text =
+            "[Service]\nPrivateDevices=no\nStandardOutput=append:/run/agent.log\nStandardError=append:/run/agent.log\n";
         fs::write(drop_in.join("test.conf"), text).unwrap();
         let host = Self { machine, folder };
         host.says(&["sh", "-c", WRITTEN]);
@@ -250,7 +256,9 @@ async fn the_package_is_installed_upgraded_removed_and_purged_and_no_key_is_lost
     let said = host.dpkg(&["--purge", "bulla-host"]);
     assert!(said.contains("kept") && said.contains("/etc/bulla/host.key"), "{said}");
     assert!(said.contains("  /etc/app/token") && said.contains("after the next boot"), "{said}");
-    for gone in ["/var/lib/bulla", "/etc/bulla/host.yaml", "/etc/systemd/system/multi-user.target.wants/bulla-host.service"] {
+    for gone in
+        ["/var/lib/bulla", "/etc/bulla/host.yaml", "/etc/systemd/system/multi-user.target.wants/bulla-host.service"]
+    {
         assert!(!host.is_there(gone), "{gone} is left");
     }
     assert_eq!(host.token().as_deref(), Some(TOKEN), "a service may be reading it");

@@ -13,7 +13,9 @@ pub(crate) enum HostVerb {
     /// Show what this host has, from which commit, and what is wrong
     Status(HostStatusArguments),
     /// Have the running agent ask the repository now, and wait for what comes of it
-    #[command(after_help = "Exit code 0 if the host is then as its repository says, 1 if it is not, 2 if no agent runs.")]
+    #[command(
+        after_help = "Exit code 0 if the host is then as its repository says, 1 if it is not, 2 if no agent runs."
+    )]
     Sync(HostArguments),
     /// Show what would change, be reloaded and be restarted if the newest commit was taken
     #[command(after_help = "\

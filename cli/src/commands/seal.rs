@@ -51,7 +51,7 @@ pub(super) fn run(mut arguments: SealArguments) -> Outcome {
     }
     // The first secret of a namespace: its folder is not there yet.
     if let Some(folder) = out.parent() {
-        std::fs::create_dir_all(folder).or_usage(format!("making {}", folder.display()))?;
+        fs::create_dir_all(folder).or_usage(format!("making {}", folder.display()))?;
     }
     output::write_file(out, text.as_bytes(), Access::Ordinary)?;
     let kept = if kept > 0 { format!(", {kept} kept as they were") } else { String::new() };

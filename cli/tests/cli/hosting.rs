@@ -34,7 +34,8 @@ spec:
 
 /// A machine that is enrolled, and its recipient in the rules of a repository.
 fn enrolled(bench: &Bench) -> String {
-    let enroll = ["host", "enroll", "--config", "frodo/host.yaml", "--name", "frodo", "--group", "web", "--url", "repo"];
+    let enroll =
+        ["host", "enroll", "--config", "frodo/host.yaml", "--name", "frodo", "--group", "web", "--url", "repo"];
     let said = bench.run(&[&enroll[..], &["--output", "json"]].concat()).exits(0).out;
     let said: Value = serde_json::from_str(&said).unwrap();
     let recipient = said["recipient"].as_str().unwrap().to_owned();
@@ -83,9 +84,15 @@ fn a_drill_opens_what_the_repository_has_and_names_what_is_elsewhere() {
     let whole = drill(&["--group", "web"]).exits(0).out;
     assert!(whole.starts_with("✓ 2 of 2 file(s) of frodo"), "{whole}");
 
-    bench.write("repo/hosts/web/stores.yaml", &STORES.replace("secretStoreRef: {name: here}", "secretStoreRef: {name: away}"));
+    bench.write(
+        "repo/hosts/web/stores.yaml",
+        &STORES.replace("secretStoreRef: {name: here}", "secretStoreRef: {name: away}"),
+    );
     let without = drill(&["--group", "web"]).exits(0).out;
-    assert!(without.starts_with("! 1 of 2") && without.contains("ExternalSecret web/api was not asked for"), "{without}");
+    assert!(
+        without.starts_with("! 1 of 2") && without.contains("ExternalSecret web/api was not asked for"),
+        "{without}"
+    );
 
     // A store of the repository that does not answer is a problem of the repository.
     bench.write("repo/hosts/web/stores.yaml", &STORES.replace("key: /api, value", "key: /other, value"));

@@ -27,10 +27,7 @@ fn has(host: &Host, password: &str, token: &str) -> Outcome<bool> {
 }
 
 pub(super) fn arrive(stage: &Stage, host: &mut Host, commit: &str) -> Outcome {
-    stage.step(
-        "The agent starts",
-        "elsewhere by `systemctl enable --now bulla-host`, here in this process",
-    )?;
+    stage.step("The agent starts", "elsewhere by `systemctl enable --now bulla-host`, here in this process")?;
     host.start()?;
     stage.show(&stage.bulla(&["host", "status", "--files"], "")?)?;
     let path = host.declared(APP);
