@@ -66,7 +66,7 @@ fn without_an_agent_every_verb_says_how_one_is_started() {
     bench.write("frodo/host.yaml", &format!("{}run: run\n", bench.read("frodo/host.yaml")));
     for verb in ["status", "sync", "rollback"] {
         let run = bench.run(&["host", verb, "--config", "frodo/host.yaml"]).exits(2);
-        run.says("start bulla-host.service").says("no agent");
+        run.says("no agent").says("bulla-host.service");
     }
 }
 
