@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::{StreamExt as _, stream};
 
 use super::access::section;
-use super::clone::{CloneError, Folder, remove_folder};
+use super::clone::{CloneError, Folder};
 use super::git::{GitError, one_line};
 use super::{CommitId, OpenError, Repository};
+use crate::host::disk::remove_folder;
 use crate::host::process;
 
 /// So many signatures are checked at a time.
