@@ -11,6 +11,7 @@
 #[cfg(feature = "kubernetes")]
 mod agent; // the program itself, which has both modes
 mod credentials;
+mod deb;
 mod declared;
 #[cfg(feature = "kubernetes")]
 mod example;

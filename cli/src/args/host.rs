@@ -13,8 +13,16 @@ pub(crate) enum HostVerb {
     /// Show what this host has, from which commit, and what is wrong
     Status(HostStatusArguments),
     /// Have the running agent ask the repository now, and wait for what comes of it
+    #[command(
+        after_help = "Exit code 0 if the host is then as its repository says, 1 if it is not, 2 if no agent runs."
+    )]
     Sync(HostArguments),
     /// Show what would change, be reloaded and be restarted if the newest commit was taken
+    #[command(after_help = "\
+  + new file   ~ changed file, and what of it   - file that goes   → what is told   ✗ what cannot be made
+
+The agent that runs says it; where none does, the command looks itself. Nothing is put in place and nobody is told, but \
+`validate` commands run and stores are asked. Exit code 0 if the commit would be taken whole, 1 if not.")]
     Diff(HostArguments),
     /// Go back to the commit before; the present one is remembered as bad until it is forgiven
     Rollback(RollbackArguments),
@@ -115,7 +123,7 @@ Examples:
   bulla host drill --host frodo --group web --identity frodo.key
   bulla host drill --host frodo --group web --identity recovery.key ../infra
 
-It makes every file that the repository declares for the host, in memory, and writes none. Values from AWS or Vault are not
+It makes every file that the repository declares for the host, in memory, and writes none. Values from AWS or Vault are not \
 asked for: they are named. Exit code 0 if all others can be made, 1 if not.")]
 pub(crate) struct HostDrillArguments {
     /// A checkout of the repository

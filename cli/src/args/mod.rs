@@ -114,7 +114,7 @@ pub(crate) enum Verb {
     /// Print the manual as roff, or write one page a verb into a folder
     #[command(after_help = "Examples:\n  bulla man | man -l -\n  bulla man --out /usr/local/share/man/man1")]
     Man {
-        /// Write bulla.1, bulla-seal.1, ... into this folder
+        /// Write bulla.1, bulla-seal.1, ..., bulla-controller.1, ... into this folder
         #[arg(short, long, value_name = "FOLDER")]
         out: Option<PathBuf>,
     },

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bulla::runtime;
 use clap::CommandFactory as _;
 
 use crate::args::Arguments;
@@ -15,13 +16,14 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Outcome {
     output::print_bytes(&script)
 }
 
-/// Prints the manual, or writes a page a verb.
+/// Prints the manual, or writes a page a verb, those of `bulla-controller` too: it has no such verb of its own.
 pub(super) fn pages(folder: Option<&Path>) -> Outcome {
     let command = Arguments::command();
     let Some(folder) = folder else {
         return output::print_bytes(&render(command)?);
     };
-    let mut pages = vec![("bulla".to_owned(), command)];
+    let controller = ("bulla-controller".to_owned(), runtime::Arguments::command());
+    let mut pages = vec![("bulla".to_owned(), command), controller];
     let mut written = 0;
     while let Some((name, command)) = pages.pop() {
         for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {

@@ -49,6 +49,10 @@ pub(super) fn run(mut arguments: SealArguments) -> Outcome {
         output::note(&format!("{} is unchanged: {kept} value(s) are the same as before", out.display()));
         return Ok(());
     }
+    // The first secret of a namespace: its folder is not there yet.
+    if let Some(folder) = out.parent() {
+        fs::create_dir_all(folder).or_usage(format!("making {}", folder.display()))?;
+    }
     output::write_file(out, text.as_bytes(), Access::Ordinary)?;
     let kept = if kept > 0 { format!(", {kept} kept as they were") } else { String::new() };
     output::note(&format!("{}: {new} value(s) sealed to {to_whom}{kept}", out.display()));

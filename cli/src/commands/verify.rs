@@ -77,10 +77,11 @@ fn changed_since(revision: &str) -> Outcome<BTreeSet<String>> {
 }
 
 fn headline(counts: &Counts) -> String {
-    let Counts { files, sealed_secrets, values, external_secrets, stores, kustomizations } = counts;
+    let Counts { files, sealed_secrets, values, external_secrets, stores, hosts, kustomizations } = counts;
+    let declared = if *hosts > 0 { format!(", {hosts} Host document(s)") } else { String::new() };
     let built = if *kustomizations > 0 { format!(", {kustomizations} kustomization(s)") } else { String::new() };
     format!(
         "{files} file(s): {sealed_secrets} SealedSecret(s) with {values} value(s), {external_secrets} ExternalSecret(s), \
-         {stores} store(s){built}"
+         {stores} store(s){declared}{built}"
     )
 }

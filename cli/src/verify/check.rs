@@ -59,6 +59,8 @@ pub(crate) struct Counts {
     pub(crate) values: usize,
     pub(crate) external_secrets: usize,
     pub(crate) stores: usize,
+    /// Host documents.
+    pub(crate) hosts: usize,
     /// Kustomizations that were built.
     pub(crate) kustomizations: usize,
 }
@@ -206,6 +208,7 @@ fn run(plan: Plan, shared: &Shared<'_>) -> Check {
         check.counts.files += usize::from(seen.is_ours);
         check.counts.sealed_secrets += seen.sealed_secrets;
         check.counts.values += seen.values;
+        check.counts.hosts += seen.hosts;
         check.findings.append(&mut seen.findings);
         check.notes.append(&mut seen.notes);
         written.append(&mut seen.written);

@@ -57,6 +57,7 @@ pub(super) struct Seen {
     /// Its objects, for builds.
     pub(super) sources: Vec<Source>,
     /// Secrets that its Host documents name, and those that its objects make.
+    pub(super) hosts: usize,
     pub(super) named_by_hosts: Vec<host::Reference>,
     pub(super) made: Vec<host::Made>,
     /// The text of standard input, which cannot be read again.
@@ -202,6 +203,7 @@ impl Reader<'_> {
         let is_there = |path: &Path| host::find(path, &|path| self.shared.text(path));
         let (findings, references) = host::check(object, self.path, self.named, &is_there);
         self.seen.findings.extend(findings);
+        self.seen.hosts += 1;
         self.seen.named_by_hosts.extend(references);
     }
 

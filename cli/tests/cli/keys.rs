@@ -21,6 +21,19 @@ fn generate_writes_a_private_file_and_prints_the_recipient() {
 }
 
 #[test]
+fn generate_warns_of_a_key_that_git_would_take() {
+    let bench = Bench::new();
+    let git = std::process::Command::new("git").args(["init", "-q"]).current_dir(bench.path("")).status().unwrap();
+    assert!(git.success());
+    bench.run(&["keys", "generate", "-o", "recovery.key"]).exits(0).says("`git add -A` would take it");
+    bench.write(".gitignore", "*.key\n");
+    for file in ["other.key", ".git/third"] {
+        let run = bench.run(&["keys", "generate", "-o", file]).exits(0);
+        assert!(!run.err.contains("git add"), "{}", run.err);
+    }
+}
+
+#[test]
 fn generate_never_overwrites_a_key() {
     let bench = Bench::with_keys();
     let before = bench.read("cluster.key");

@@ -17,9 +17,9 @@ use super::{CommitId, Repository};
 pub enum Refused {
     /// The last good commit is not an ancestor of it.
     #[error(
-        "history was rewritten: the branch is at {tip} now, and the last good commit {good} is {}. This host stays at what \
-         it has. Look at `bulla host status`; if the rewrite is meant, run the agent once with `--accept-rewrite {tip}`, else push \
-         a branch that goes on from {good}", if *.lost { "not in the repository any more" } else { "not before it" }
+        "history was rewritten: the last good commit {good} is {} the branch's newest. This host stays at what it has. If \
+         that is meant: `bulla host rollback --accept-rewrite {tip}`; else push a branch that goes on from the last good one",
+        if *.lost { "gone, and not before" } else { "not before" }
     )]
     Rewritten {
         /// What this host had last.

@@ -10,11 +10,12 @@ use super::LogFormat;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bulla-controller host                               follow the repository that /etc/bulla/host.yaml names
-  bulla-controller host --once                        one pass, as cloud-init and a timer of systemd need it
-  bulla-controller host --once --offline              the last good commit, without a network
-  bulla-controller host --once --offline --files-only early at boot: its files, before services start
-  bulla-controller host --dry-run                     what would change, be reloaded and be restarted
+  bulla-controller host                         follow the repository of /etc/bulla/host.yaml
+  bulla-controller host --once                  one pass: for cloud-init, or a timer
+  bulla-controller host --once --offline        the last good commit, without a network
+  bulla-controller host --once --offline --files-only
+                                                its files, early at boot
+  bulla-controller host --dry-run               what would change, be reloaded and be restarted
 
 Exit codes with --once and --dry-run: 0 the host is as its repository says, 1 it is not (see the log), 2 it cannot begin.")]
 pub struct HostArguments {

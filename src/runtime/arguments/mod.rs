@@ -40,7 +40,7 @@ pub use self::{
     wrapping::WrappingArguments,
 };
 
-/// Opens SealedSecrets and writes Secrets.
+/// Opens SealedSecrets and writes Secrets, or with `host` the files of a machine.
 #[derive(Debug, Parser)]
 #[command(name = "bulla-controller", version)]
 pub struct Arguments {

@@ -35,7 +35,7 @@ async fn a_forced_push_is_refused_and_the_text_says_what_to_do() {
     let refused = repository.judge(Some(&second), &other).await.unwrap_err();
     assert!(matches!(&refused, Refused::Rewritten { good, tip, lost: false } if *good == second && *tip == other));
     let text = refused.to_string();
-    for word in ["bulla host status", "--accept-rewrite", second.as_str(), other.as_str()] {
+    for word in ["bulla host rollback --accept-rewrite", second.as_str(), other.as_str()] {
         assert!(text.contains(word), "{text}");
     }
     // Somebody who accepts it names it, and it is good from then on.

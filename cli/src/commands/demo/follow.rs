@@ -27,10 +27,7 @@ fn has(host: &Host, password: &str, token: &str) -> Outcome<bool> {
 }
 
 pub(super) fn arrive(stage: &Stage, host: &mut Host, commit: &str) -> Outcome {
-    stage.step(
-        "The agent starts",
-        "elsewhere `systemctl enable --now bulla-host`; here its code runs in this process",
-    )?;
+    stage.step("The agent starts", "elsewhere by `systemctl enable --now bulla-host`, here in this process")?;
     host.start()?;
     stage.show(&stage.bulla(&["host", "status", "--files"], "")?)?;
     let path = host.declared(APP);
@@ -134,11 +131,12 @@ pub(super) fn moved(stage: &Stage, host: &Host) -> Outcome {
     let refused = stage.bulla_says(&["verify"])?;
     stage.show(refused.text.lines().next().unwrap_or_default())?;
     stage.commit("Nothing to see here")?;
-    sync(stage)?;
+    let said = stage.bulla_says(&["host", "sync"])?;
+    stage.show(&said.text)?;
     let status = host.status()?;
     let why = status.problems.iter().any(|problem| problem.to_string().contains("was sealed for"));
     let there = host.declared("/srv/www/mine.txt").exists();
-    let held = !refused.done && status.condition == Condition::Degraded && why && !there;
+    let held = !refused.done && !said.done && status.condition == Condition::Degraded && why && !there;
     let rest = has(host, SECOND, external::SECOND)?;
     stage.git_typed(&["revert", "--no-edit", "HEAD"])?;
     sync(stage)?;

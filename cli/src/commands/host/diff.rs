@@ -54,14 +54,15 @@ fn text(preview: &Preview) -> String {
     let mut out = format!("{HEAD}{good} → {}{HEAD:#}\n", short(&preview.commit));
     // Writing to a String does not fail.
     for change in &preview.changes {
-        let what = match &change.what {
-            What::Added => "new".to_owned(),
-            What::Removed => "gone".to_owned(),
+        let (style, mark, what) = match &change.what {
+            What::Added => (GOOD, '+', "new".to_owned()),
+            What::Removed => (BAD, '-', "gone".to_owned()),
             What::Changed(aspects) => {
-                aspects.iter().map(|aspect| format!("{aspect:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
+                let aspects = aspects.iter().map(|aspect| format!("{aspect:?}").to_lowercase());
+                (WARN, '~', aspects.collect::<Vec<_>>().join(", "))
             }
         };
-        writeln!(out, "  {WARN}~{WARN:#} {} {DIM}{what}{DIM:#}", change.path.display()).ok();
+        writeln!(out, "  {style}{mark}{style:#} {} {DIM}{what}{DIM:#}", change.path.display()).ok();
     }
     for step in &preview.steps {
         writeln!(out, "  {GOOD}→{GOOD:#} {step}").ok();

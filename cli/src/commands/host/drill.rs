@@ -28,7 +28,7 @@ struct Drilled {
     services: usize,
     seconds: f64,
     problems: Vec<Problem>,
-    /// Files that need values from AWS or Vault, which were not asked for.
+    /// ExternalSecrets of AWS or Vault, which were not asked.
     elsewhere: Vec<String>,
 }
 
@@ -85,7 +85,8 @@ fn drill(arguments: &HostDrillArguments, keyring: Keyring) -> Outcome<Drilled> {
 }
 
 fn text(drilled: &Drilled) -> String {
-    let mark = if drilled.made == drilled.files { format!("{GOOD}✓{GOOD:#}") } else { format!("{WARN}!{WARN:#}") };
+    let is_whole = drilled.made == drilled.files && drilled.files > 0;
+    let mark = if is_whole { format!("{GOOD}✓{GOOD:#}") } else { format!("{WARN}!{WARN:#}") };
     let mut out = format!(
         "{mark} {} of {} file(s) of {} can be made, {} service(s) {DIM}({:.2} s){DIM:#}\n",
         drilled.made, drilled.files, drilled.host, drilled.services, drilled.seconds

@@ -3,7 +3,7 @@
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use bulla::host::config::Config;
+use bulla::host::config::{Config, default_file};
 use serde::Serialize;
 
 use crate::args::{EnrollArguments, Report};
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &EnrollArguments) -> Outcome {
         let url = arguments.url.as_deref().ok_or_else(|| {
             usage!("{} is not there yet: say with --url which repository this host follows", settings.display())
         })?;
-        let text = settings_text(arguments, url);
+        let text = settings_text(arguments, &whole(url)?);
         Config::parse(&text, folder).map_err(|problem| usage!("{problem}"))?;
         output::write_file(settings, text.as_bytes(), Access::Ordinary)?;
     }
@@ -65,6 +65,16 @@ pub(super) fn run(arguments: &EnrollArguments) -> Outcome {
         Report::Json => output::print_json(&enrolled),
         Report::Text => output::print(&text(&enrolled)),
     }
+}
+
+/// A path is meant from where the command is run, in the settings from their folder: written whole it is the same.
+fn whole(url: &str) -> Outcome<String> {
+    if url.is_empty() || url.starts_with('-') || url.contains(':') {
+        return Ok(url.to_owned());
+    }
+    // Where it is there already, without `..` in it.
+    let path = std::fs::canonicalize(url).or_else(|_| std::path::absolute(url));
+    Ok(path.or_usage(format!("finding {url}"))?.display().to_string())
 }
 
 /// Settings that work, with what one would change next as comments.
@@ -95,7 +105,7 @@ fn text(enrolled: &Enrolled) -> String {
         .iter()
         .map(|namespace| {
             format!(
-                "  - path: \"hosts/{namespace}/**\"\n    namespace: {namespace}\n    recipients:\n    - {recipient}\n"
+                "- path: \"hosts/{namespace}/**\"\n  namespace: {namespace}\n  recipients:\n  - {recipient} # {name}\n"
             )
         })
         .collect();
@@ -103,11 +113,22 @@ fn text(enrolled: &Enrolled) -> String {
         "{GOOD}✓{GOOD:#} settings {} {DIM}({}){DIM:#}\n{GOOD}✓{GOOD:#} key {key_id} in {} {DIM}({}, mode 0600; it never \
          leaves this machine){DIM:#}\n\n{HEAD}Commit this to the repository{HEAD:#}, in .bulla.yaml, beside the other recipients of \
          these secrets (other hosts of the group, the key of the bad day):\n\nversion: 1\nrules:\n{rules}\n{HEAD}Then{HEAD:#} seal with \
-         --namespace {}, and start the agent: systemctl enable --now bulla-host.service\n",
+         --namespace {}, and start the agent: {}\n",
         settings.display(),
         did(enrolled.made_settings),
         identity.display(),
         did(enrolled.made_key),
         namespaces.join(" or --namespace "),
+        start(settings),
     )
+}
+
+/// How the agent is started with these settings.
+fn start(settings: &Path) -> String {
+    let is_root = rustix::process::geteuid().is_root();
+    match (settings == default_file(), is_root) {
+        (true, true) => "systemctl enable --now bulla-host.service".to_owned(),
+        (true, false) => "systemctl --user enable --now bulla-host.service".to_owned(),
+        (false, _) => format!("bulla-controller host --config {}", settings.display()),
+    }
 }

@@ -38,7 +38,8 @@ pub(super) fn run(arguments: &HostStatusArguments) -> Outcome {
     match status.condition {
         Condition::InSync => Ok(()),
         Condition::Starting | Condition::Trying | Condition::Degraded | Condition::Behind | Condition::RolledBack => {
-            Err(refuse!("the host is not as its repository says: {}", status.message))
+            // The text and the JSON have said why.
+            Err(refuse!("the host is not as its repository says"))
         }
     }
 }
@@ -77,7 +78,7 @@ fn write_text(out: &mut String, status: &Status, with_files: bool) -> std::fmt::
         status.message
     )?;
     if let Some(good) = &status.good {
-        writeln!(out, "  commit      {} since {}", short(&good.commit), ago(good.since))?;
+        writeln!(out, "  commit      {} {DIM}(taken {}){DIM:#}", short(&good.commit), ago(good.since))?;
     }
     if let Some(trying) = &status.trying {
         writeln!(out, "  proving     {} since {}", short(&trying.commit), ago(trying.since))?;
@@ -87,10 +88,12 @@ fn write_text(out: &mut String, status: &Status, with_files: bool) -> std::fmt::
     }
     let fetched = status.fetched.map_or_else(|| "never".to_owned(), ago);
     writeln!(out, "  repository  {} {} {DIM}(asked {fetched}){DIM:#}", status.repository, status.branch)?;
-    if let Some(error) = &status.fetch_error {
+    // What the first line says is said once.
+    let is_news = |text: &str| text != status.message;
+    if let Some(error) = status.fetch_error.as_deref().filter(|error| is_news(error)) {
         writeln!(out, "              {WARN}{error}{WARN:#}")?;
     }
-    if let Some(refused) = &status.refused {
+    if let Some(refused) = status.refused.as_deref().filter(|refused| is_news(refused)) {
         writeln!(out, "  refused     {BAD}{refused}{BAD:#}")?;
     }
     for bad in status.bad.iter().rev().take(3) {
@@ -99,25 +102,32 @@ fn write_text(out: &mut String, status: &Status, with_files: bool) -> std::fmt::
             writeln!(out, "              {after}")?;
         }
     }
-    for problem in &status.problems {
+    for problem in status.problems.iter().filter(|problem| is_news(&problem.to_string())) {
         writeln!(out, "  problem     {WARN}{problem}{WARN:#}")?;
     }
     for warning in &status.warnings {
         writeln!(out, "  warning     {WARN}{warning}{WARN:#}")?;
     }
     for service in &status.services {
-        writeln!(out, "  service     {} {DIM}{}{DIM:#} {}", service.name, service.unit, service.state)?;
+        let unit = if service.unit == service.name { String::new() } else { format!(" {DIM}{}{DIM:#}", service.unit) };
+        writeln!(out, "  service     {}{unit} {}", service.name, service.state)?;
     }
     for drifted in &status.drifted {
         writeln!(out, "  by hand     {WARN}{drifted}{WARN:#}")?;
     }
     if status.drifts > 0 {
         let last = status.last_drift.as_deref().unwrap_or_default();
-        writeln!(out, "  by hand     {} change(s) found; the last: {last}", status.drifts)?;
+        let mended = if status.drifted.is_empty() { "found and put back" } else { "found" };
+        writeln!(out, "  by hand     {} change(s) {mended}; the last: {last}", status.drifts)?;
     }
     let stale = status.files.iter().filter(|file| file.is_stale).count();
     let stale = if stale > 0 { format!(", {WARN}{stale} of them as they were before{WARN:#}") } else { String::new() };
-    writeln!(out, "  files       {} in generation {}{stale}", status.files.len(), status.generation)?;
+    let nothing = if status.files.is_empty() && status.services.is_empty() && status.good.is_some() {
+        format!(": {WARN}no Host document of this commit is for {} or its groups{WARN:#}", status.host)
+    } else {
+        String::new()
+    };
+    writeln!(out, "  files       {} in generation {}{stale}{nothing}", status.files.len(), status.generation)?;
     for file in status.files.iter().filter(|_| with_files) {
         let from =
             if file.secrets.is_empty() { String::new() } else { format!(" {DIM}{}{DIM:#}", file.secrets.join(", ")) };

@@ -12,11 +12,13 @@ mod retire;
 mod rotate;
 mod share;
 
+use std::fs;
 use std::path::Path;
 
 use crate::args::{KeyType, KeysVerb, Report};
 use crate::cluster::{self, ClusterArguments, PublishedKey};
 use crate::failure::{Outcome, usage};
+use crate::git::Checkout;
 use crate::{identities, output, recipients};
 
 /// Runs one of the verbs.
@@ -52,7 +54,21 @@ fn generate(kind: KeyType, out: Option<&Path>) -> Outcome {
         path.display(),
         identity.key_id()
     ));
+    if git_would_take(path) {
+        output::note(&format!(
+            "{} is in a working tree, and `git add -A` would take it: move it out, or have Git ignore it",
+            path.display()
+        ));
+    }
     output::print(&format!("{}\n", identity.recipient()))
+}
+
+/// Whether the next `git add -A` takes a file: it is in a working tree, which does not ignore it.
+fn git_would_take(path: &Path) -> bool {
+    let Ok(path) = fs::canonicalize(path) else { return false };
+    // No working tree, or no Git: nobody would.
+    let Ok(checkout) = Checkout::find(&path) else { return false };
+    !path.starts_with(checkout.dir()) && checkout.is_ignored(&path).is_ok_and(|is_ignored| !is_ignored)
 }
 
 fn show_rule(file: &Path, report: Report) -> Outcome {
