@@ -6,6 +6,7 @@ mod hostile;
 mod http;
 mod origin;
 mod signatures;
+mod ssh;
 mod survival;
 mod transports;
 mod trees;
