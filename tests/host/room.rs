@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::servers::leash::{End, Leash};
@@ -15,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A room, before and while its program runs; gone, with all that runs in it, when it is dropped.
 pub(crate) struct Room {
     leash: Option<Leash>,
+    /// What was said to its syslog.
+    syslog: Arc<Mutex<String>>,
     folder: tempfile::TempDir,
 }
 
@@ -26,7 +31,27 @@ impl Room {
         for name in ["run", "tree"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
-        Self { leash: None, folder }
+        let room = Self { leash: None, syslog: Arc::default(), folder };
+        room.listen();
+        room
+    }
+
+    /// Takes what programs say to syslog, until the room is gone.
+    fn listen(&self) {
+        let socket = UnixDatagram::bind(self.run().join("log.socket")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let heard = Arc::downgrade(&self.syslog);
+        thread::spawn(move || {
+            let mut bytes = [0; 16 << 10];
+            loop {
+                let read = socket.recv(&mut bytes);
+                let Some(heard) = heard.upgrade() else { return };
+                if let Ok(length) = read {
+                    let said = String::from_utf8_lossy(&bytes[..length]);
+                    heard.lock().unwrap().push_str(&format!("{}\n", said.trim_end_matches(['\n', '\0'])));
+                }
+            }
+        });
     }
 
     /// Its `/run`, seen from here.
@@ -52,6 +77,13 @@ impl Room {
         self.path("tree").join(real.strip_prefix("/").unwrap()).join(parts.as_path())
     }
 
+    /// Makes a folder there.
+    pub(crate) fn folder(&self, path: &str, mode: u32) {
+        let folder = self.at(path);
+        fs::create_dir_all(&folder).unwrap();
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
     /// Puts a file there.
     pub(crate) fn write(&self, path: &str, text: &str) {
         self.put(path, text, 0o644);
@@ -62,7 +94,8 @@ impl Room {
         self.put(path, text, 0o755);
     }
 
-    fn put(&self, path: &str, text: &str, mode: u32) {
+    /// Puts a file with this mode there.
+    pub(crate) fn put(&self, path: &str, text: &str, mode: u32) {
         let file = self.at(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, text).unwrap();
@@ -74,6 +107,13 @@ impl Room {
         let file = self.at(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(target, file).unwrap();
+    }
+
+    /// What is at a path inside, where links lead, seen from here.
+    pub(crate) fn inside(&self, path: &str) -> PathBuf {
+        let first = self.first().unwrap_or_else(|| panic!("nothing runs:\n{}", self.log()));
+        let path = self.command(&["readlink", "-f", path]).stdout;
+        PathBuf::from(format!("/proc/{first}/root{}", String::from_utf8(path).unwrap().trim()))
     }
 
     /// Puts a folder of this machine there, with all that is in it.
@@ -114,7 +154,8 @@ impl Room {
 
     /// What was said in it.
     pub(crate) fn log(&self) -> String {
-        fs::read(self.path("log")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        let said = fs::read(self.path("log")).unwrap_or_default();
+        format!("{}{}", String::from_utf8_lossy(&said), self.syslog.lock().unwrap())
     }
 
     pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
