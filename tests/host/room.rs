@@ -124,11 +124,13 @@ impl Room {
         assert!(copied.status.success(), "{copied:?}");
     }
 
-    /// Starts the program that it is for.
+    /// Starts the program that it is for, once its files are in place.
     pub(crate) fn start(&mut self, argv: &[&str]) {
         let mut command = Command::new(servers::script("room"));
         command.arg(self.run()).arg(self.path("tree")).args(argv);
         self.leash = Some(Leash::spawn(argv[0], &command, &self.path("log"), End::default()));
+        let is_there = |first: u32| Path::new(&format!("/proc/{first}/root/run/log.socket")).exists();
+        self.until("the room is there", || self.first().is_some_and(is_there));
     }
 
     /// Runs another program in it, to its end.

@@ -17,7 +17,7 @@ use crate::host::desired::{Desired, Problem, Service};
 use crate::host::gate::{self, Isolation, Refused};
 use crate::host::repository::CommitId;
 use crate::host::sink::{Flipped, Manifest, Staged};
-use crate::host::units::{self, Asked, Change, Plan};
+use crate::host::units::{self, Asked, Change, Plan, Step};
 
 /// Why a commit is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +196,14 @@ impl Agent {
         let is_new = |service: &Service| self.services.iter().all(|known| known.name != service.name);
         services.extend(desired.services.into_iter().filter(is_new));
         let asked = Asked { services: &services, units: &[], changes: &changes, credentials: &credentials };
-        let undone = self.manager.carry_out(&units::plan(&asked), true, &scrubber).await;
+        let mut plan = units::plan(&asked);
+        for step in &mut plan.steps {
+            // Only systemd says of what does not run whether it was to.
+            if let Step::Tell(tell) = step {
+                tell.start |= done.told.iter().any(|told| told.tell.unit == tell.unit && told.before.is_wanted());
+            }
+        }
+        let undone = self.manager.carry_out(&plan, true, &scrubber).await;
         self.note_untold(Vec::new());
         let failed = undone.failures.first().map(|failed| super::chain(failed));
         Taken::Refused(
