@@ -39,10 +39,7 @@ impl World {
         for folder in ["/etc/nginx/", "/run/", "/var/log/nginx/"] {
             self.adapt(nginx, &format!(" {folder}"), &format!(" {root}{folder}"));
         }
-        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("    {kind}_temp_path {root}/var/{kind};\n"))
-            .concat();
-        self.adapt(nginx, "http {\n", &format!("http {{\n{temporary}"));
+        self.adapt(nginx, "http {\n", &with_folders("http {\n", &root));
         let user = if geteuid().is_root() { "user root;" } else { "" };
         self.adapt(nginx, "user www-data;", user);
         self.adapt("hosts/web/host.yaml", "    group: www-data\n", "");
@@ -81,7 +78,10 @@ impl World {
             fs::create_dir_all(at(folder)).unwrap();
         }
         let run = tempfile::Builder::new().prefix("bulla-test-").tempdir_in("/dev/shm").unwrap();
-        let stock = STOCK.replace("/run/", &format!("{}/run/", root.display()));
+        let stock = STOCK.replace("http {\n", "http {\n    access_log off;\n");
+        let stock = with_folders(&stock, &root.display().to_string());
+        let stock = stock.replace(" /run/", &format!(" {}/run/", root.display()));
+        let stock = stock.replace("unix:/run/", &format!("unix:{}/", run.path().display()));
         fs::write(at("etc/nginx/nginx.conf"), format!("error_log stderr;\n{stock}")).unwrap();
         let settings = format!(
             "name: {name}\ngroups: [web]\nidentities: [host.key]\nrepository: {{url: {}, poll: 0s}}\nmanager: none\n\
@@ -98,12 +98,23 @@ impl World {
         let mut command = Command::new(servers::path("nginx"));
         let nginx = command.args(["-e", "stderr", "-c", conf.as_str(), "-g", "daemon off;"]);
         let end = End { grace: Duration::from_secs(2), remove: None };
-        let nginx = Leash::spawn("nginx", nginx, &at("nginx.log"), end);
+        let mut nginx = Leash::spawn("nginx", nginx, &at("nginx.log"), end);
+        while !at("run/nginx.pid").exists() {
+            assert!(nginx.ended().is_none(), "{}", nginx.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_bulla-controller"));
         let agent = command.arg("host").arg("--config").arg(at("etc/bulla/host.yaml"));
         let agent = Leash::spawn("agent", agent, &at("agent.log"), end);
         Folder { agent, nginx, root, run }
     }
+}
+
+/// nginx' configuration with folders for what it keeps: those that it was built with are a package's.
+fn with_folders(configuration: &str, root: &str) -> String {
+    let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let folders = kinds.map(|kind| format!("    {kind}_temp_path {root}/var/{kind};\n")).concat();
+    configuration.replace("http {\n", &format!("http {{\n{folders}"))
 }
 
 impl Folder {

@@ -26,11 +26,11 @@ struct World {
     folder: tempfile::TempDir,
 }
 
-/// Everything below is the user's.
-fn give(path: &Path) {
-    chown(path, Some(USER), Some(USER)).unwrap();
+/// Everything below is that user's: git serves nobody what others own.
+fn give(path: &Path, user: u32) {
+    chown(path, Some(user), Some(user)).unwrap();
     if path.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path()));
+        fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path(), user));
     }
 }
 
@@ -62,10 +62,9 @@ impl World {
         let identity = Identity::generate_x25519().unwrap();
         fs::write(&key, identity.to_file_text(Timestamp::now()).unwrap().as_bytes()).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-        give(&home);
+        give(&home, USER);
         git(&at("work"), &["init", "-q", "-b", "main", "."]);
         git(&at("furniture/srv"), &["init", "-q", "--bare", "-b", "main", "infra.git"]);
-        give(&at("furniture/srv"));
         let machine = Machine::furnished(&[("sam.service", MANAGER)], &at("furniture")).await;
         let runtime = machine.run().join("user/1000");
         fs::create_dir_all(&runtime).unwrap();
@@ -126,8 +125,10 @@ impl World {
         fs::write(work.join("host.yaml"), text).unwrap();
         git(&work, &["add", "-A"]);
         git(&work, &["commit", "-q", "-m", "Another"]);
+        let srv = self.folder.path().join("furniture/srv");
+        give(&srv, 0);
         git(&work, &["push", "-q", "../furniture/srv/infra.git", "main"]);
-        give(&self.folder.path().join("furniture/srv"));
+        give(&srv, USER);
         git(&work, &["rev-parse", "HEAD"])
     }
 
@@ -138,11 +139,8 @@ impl World {
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
     let settings = ["-c", "user.name=Sam", "-c", "user.email=sam@example.com", "-c", "commit.gpgsign=false"];
-    // What is pushed to belongs to somebody else, and so it must.
-    let safe = ["-c", "safe.directory=*"];
     let mut command = Command::new("git");
-    command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "safe.directory").env("GIT_CONFIG_VALUE_0", "*");
-    let out = command.args(settings).args(safe).args(arguments).current_dir(folder).output().unwrap();
+    let out = command.args(settings).args(arguments).current_dir(folder).output().unwrap();
     assert!(out.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap().trim().to_owned()
 }
