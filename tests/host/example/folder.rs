@@ -44,7 +44,11 @@ impl World {
         self.adapt(nginx, "user www-data;", user);
         self.adapt("hosts/web/host.yaml", "    group: www-data\n", "");
         self.adapt("hosts/web/host.yaml", "    owner: backup\n", "");
-        self.adapt("hosts/web/host.yaml", "  units:\n  - name: nginx.service.d/bulla.conf\n    source: nginx.service.conf\n", "");
+        self.adapt(
+            "hosts/web/host.yaml",
+            "  units:\n  - name: nginx.service.d/bulla.conf\n    source: nginx.service.conf\n",
+            "",
+        );
         self.adapt("hosts/frodo/host.yaml", "  units:\n  - name: cache.container\n    source: cache.container\n", "");
         let quadlet = "  # Podman makes cache.service of the Quadlet; it is told once it runs.\n  - name: cache\n    \
                        restartOn: [\"/etc/containers/systemd/cache.container\"]\n";

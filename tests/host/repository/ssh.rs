@@ -59,7 +59,12 @@ impl Sshd {
             let mut room = Room::new();
             fs::create_dir(room.at("/run/sshd")).unwrap();
             let home = origin.folder().display();
-            room.write("/etc/passwd", &format!("root:x:0:0::/root:/bin/sh\ngit:x:0:0::{home}:/bin/sh\nsshd:x:65534:65534::/run/sshd:/bin/false\n"));
+            room.write(
+                "/etc/passwd",
+                &format!(
+                    "root:x:0:0::/root:/bin/sh\ngit:x:0:0::{home}:/bin/sh\nsshd:x:65534:65534::/run/sshd:/bin/false\n"
+                ),
+            );
             room.start(&argv);
             (Running::Room(room), "git".to_owned())
         } else {

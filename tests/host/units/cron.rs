@@ -57,7 +57,10 @@ fn of_the_example() -> String {
 /// Jobs that are installed by the agent, in a room whose cron has not started.
 fn installed(jobs: &str) -> Room {
     let host = Host::new("");
-    host.write("frodo.yaml", &format!("apiVersion: bulla.dev/v1alpha1\nkind: Host\nmetadata: {{name: frodo}}\nspec:\n  cron:\n{jobs}"));
+    host.write(
+        "frodo.yaml",
+        &format!("apiVersion: bulla.dev/v1alpha1\nkind: Host\nmetadata: {{name: frodo}}\nspec:\n  cron:\n{jobs}"),
+    );
     host.commit("Jobs");
     let out = host.controller(&["--once"]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -68,7 +71,10 @@ fn installed(jobs: &str) -> Room {
     room.folder("/tmp", 0o1777);
     room.folder("/run/out", 0o1777);
     // What Debian's has: who is who, and no more.
-    room.write("/etc/pam.d/cron", "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n");
+    room.write(
+        "/etc/pam.d/cron",
+        "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
+    );
     let users = "root:x:0:0:root:/root:/bin/sh\nbackup:x:34:34::/var/backups:/usr/sbin/nologin\n";
     room.write("/etc/passwd", users);
     room.write("/etc/group", "root:x:0:\nbackup:x:34:\n");
@@ -86,7 +92,9 @@ fn start(room: &mut Room) -> String {
 fn cron_takes_every_job_that_the_agent_installs_and_refuses_what_is_broken() {
     let mut jobs = of_the_example();
     for (number, schedule) in GOOD.iter().enumerate() {
-        jobs.push_str(&format!("  - {{name: job-{number}, schedule: \"{schedule}\", user: backup, command: \"true\"}}\n"));
+        jobs.push_str(&format!(
+            "  - {{name: job-{number}, schedule: \"{schedule}\", user: backup, command: \"true\"}}\n"
+        ));
     }
     let mut room = installed(&jobs);
     // By hand, as nobody's document can say it.
@@ -143,9 +151,7 @@ fn cron_runs_a_job_as_its_user_with_its_variables_and_every_character_of_its_com
         let names = fs::read_dir(room.at("/run/out")).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter_map(|name| name.into_string().ok()).find(|name| name.starts_with("who-")).unwrap_or_default()
     };
-    room.until("the jobs have run", || {
-        [&*who(), "root", "words", "long"].iter().all(|name| !out(name).is_empty())
-    });
+    room.until("the jobs have run", || [&*who(), "root", "words", "long"].iter().all(|name| !out(name).is_empty()));
     assert_eq!((&*out(&who()), &*out("root")), ("backup\n", "root\n"), "{}", room.log());
     assert!(who().trim_start_matches("who-").parse::<u32>().is_ok_and(|year| year > 2025), "{}", who());
     assert_eq!(out("words"), "it's 100% \\ok|50%|/usr/bin:/bin");

@@ -23,7 +23,10 @@ const OTHERS: [(&str, &str); 8] = [
     ("base.image", "[Image]\\nImage=docker.io/library/base:1\\n"),
     ("own.build", "[Build]\\nImageTag=localhost/own\\nFile=/srv/own/Containerfile\\n"),
     ("both.pod", "[Pod]\\n"),
-    ("worker.container", "[Container]\\nImage=docker.io/library/worker:1\\nPod=both.pod\\nVolume=data.volume:/data\\nNetwork=inside.network\\n"),
+    (
+        "worker.container",
+        "[Container]\\nImage=docker.io/library/worker:1\\nPod=both.pod\\nVolume=data.volume:/data\\nNetwork=inside.network\\n",
+    ),
 ];
 
 fn generator(folder: &Path) -> Output {
@@ -85,15 +88,15 @@ fn the_units_that_podman_makes_of_installed_quadlets_are_those_that_are_told() {
         assert!(cache.lines().any(|it| it == line), "{line}:\n{cache}");
     }
     let start = cache.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
-    for word in ["--read-only", "--cap-drop all", "no-new-privileges", "127.0.0.1:6379:6379", "valkey/valkey:8-alpine"] {
+    for word in ["--read-only", "--cap-drop all", "no-new-privileges", "127.0.0.1:6379:6379", "valkey/valkey:8-alpine"]
+    {
         assert!(start.contains(word), "{word}: {start}");
     }
 
     // What the example says about its service is about that unit.
-    let text = fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples/hosts/hosts/frodo/host.yaml"),
-    )
-    .unwrap();
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples/hosts/hosts/frodo/host.yaml"))
+            .unwrap();
     assert!(text.contains("name: cache\n    restartOn: [\"/etc/containers/systemd/cache.container\"]"), "{text}");
     let path = PathBuf::from(format!("{FOLDER}/cache.container"));
     let globs = vec![path.display().to_string()];
@@ -123,7 +126,9 @@ fn a_broken_quadlet_is_refused_by_podman() {
     let (_host, folder) = installed();
     let file = folder.join("cache.container");
     let text = fs::read_to_string(&file).unwrap();
-    for (right, wrong) in [("ReadOnly=", "ReadsOnly="), ("Image=docker.io/valkey/valkey:8-alpine\n", ""), ("[Container]", "[Box]")] {
+    for (right, wrong) in
+        [("ReadOnly=", "ReadsOnly="), ("Image=docker.io/valkey/valkey:8-alpine\n", ""), ("[Container]", "[Box]")]
+    {
         assert!(text.contains(right), "{right}");
         fs::write(&file, text.replace(right, wrong)).unwrap();
         let out = generator(&folder);

@@ -45,7 +45,11 @@ impl World {
         for path in [".config/bulla", ".config/systemd/user"] {
             fs::create_dir_all(home.join(path)).unwrap();
         }
-        fs::write(at("furniture/etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nsam:x:1000:1000:Sam:/var/home/sam:/bin/sh\n").unwrap();
+        fs::write(
+            at("furniture/etc/passwd"),
+            "root:x:0:0:root:/root:/bin/sh\nsam:x:1000:1000:Sam:/var/home/sam:/bin/sh\n",
+        )
+        .unwrap();
         fs::write(at("furniture/etc/group"), "root:x:0:\nsam:x:1000:\n").unwrap();
         let agent = Path::new(env!("CARGO_BIN_EXE_bulla-controller"));
         if fs::hard_link(agent, at("furniture/sbin/bulla-controller")).is_err() {
