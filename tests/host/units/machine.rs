@@ -46,7 +46,8 @@ pub(crate) fn wanting() -> Option<&'static str> {
         return None;
     };
     // Not by `eprintln!`, which is shown only where a test fails.
-    writeln!(std::io::stderr(), "NOT RUN with a systemd: this machine lacks {wanting}").unwrap();
+    let told = format!("NOT RUN with a systemd: this machine lacks {wanting}\n");
+    std::io::stderr().write_all(told.as_bytes()).unwrap();
     Some(wanting)
 }
 
