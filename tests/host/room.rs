@@ -129,7 +129,8 @@ impl Room {
         let mut command = Command::new(servers::script("room"));
         command.arg(self.run()).arg(self.path("tree")).args(argv);
         self.leash = Some(Leash::spawn(argv[0], &command, &self.path("log"), End::default()));
-        let is_there = |first: u32| Path::new(&format!("/proc/{first}/root/run/log.socket")).exists();
+        let root = |first: u32| Path::new("/proc").join(first.to_string()).join("root");
+        let is_there = |first: u32| root(first).join("run/log.socket").exists();
         self.until("the room is there", || self.first().is_some_and(is_there));
     }
 
