@@ -19,6 +19,7 @@ mod external;
 mod gate;
 mod packaging;
 mod repository;
+mod room;
 mod servers;
 mod sink;
 mod units;

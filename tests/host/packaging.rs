@@ -21,7 +21,7 @@ fn analyze(arguments: &[&str]) -> Output {
 }
 
 /// Every unit of the package, in the root of a machine that has what it starts.
-fn machine() -> tempfile::TempDir {
+pub(crate) fn machine() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let units = root.path().join("usr/lib/systemd/system");
     for folder in ["usr/bin", "bin", "usr/lib/systemd/system"] {
@@ -42,7 +42,7 @@ fn machine() -> tempfile::TempDir {
     root
 }
 
-fn verify(root: &Path, unit: &str) -> Result<(), String> {
+pub(crate) fn verify(root: &Path, unit: &str) -> Result<(), String> {
     let root = format!("--root={}", root.display());
     let output = analyze(&["verify", "--man=no", &root, unit]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -13,7 +13,7 @@ type Paths = BTreeMap<String, PathBuf>;
 /// The path of a server, tool or data folder by the name that `tests/servers/build` gives it:
 /// `etcd`, `kube-apiserver`, `kubeseal`, `sealed-secrets-controller`, `sealed-secrets-crd`,
 /// `age`, `age-keygen`, `cctv-age` (a folder), `moto-server`, `vault`, `promtool`, `helm`, `kubeconform`, `kustomize`,
-/// `pre-commit`, `nginx`, `gitleaks`, `gitleaks-re2` (with the other engine of regular expressions, as its release files have it).
+/// `pre-commit`, `quadlet`, `nginx`, `sshd`, `cron`, `runsvdir`, `runsv`, `sv`, `openrc` (a folder), `gitleaks`, `gitleaks-re2` (with the other engine of regular expressions, as its release files have it).
 pub(crate) fn path(name: &str) -> PathBuf {
     static PATHS: OnceLock<Paths> = OnceLock::new();
     let paths = PATHS.get_or_init(|| match std::env::var_os("BULLA_TEST_SERVERS") {

@@ -4,6 +4,8 @@
 //! A host that never had a good commit goes back to what it was before Bulla: nothing is declared, and what was at the
 //! declared paths before is there again.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -19,7 +21,7 @@ use crate::host::desired::Service;
 use crate::host::gate;
 use crate::host::repository::CommitId;
 use crate::host::sink::Flipped;
-use crate::host::units::{self, Asked, Change, What};
+use crate::host::units::{self, Asked, Change, Step, What};
 
 /// A commit that is in place and did not prove well.
 pub(super) struct Trial<'a> {
@@ -32,6 +34,8 @@ pub(super) struct Trial<'a> {
     /// The credentials before it.
     pub(super) former: Former,
     pub(super) services: Vec<Service>,
+    /// The units that ran before they were told of it.
+    pub(super) ran: BTreeSet<String>,
     pub(super) scrubber: Scrubber,
 }
 
@@ -51,7 +55,7 @@ impl Agent {
             Unproved::Cut(Cut::Back) => ("it was gone back from by hand before it had proved well".to_owned(), false),
             Unproved::Cut(Cut::Stop) => ("the agent was told to end before it had proved well".to_owned(), true),
         };
-        let Trial { commit, before, from, to, former, services, scrubber } = trial;
+        let Trial { commit, before, from, to, former, services, ran, scrubber } = trial;
         let good = self.good();
         let credentials = self.credentials.restore(former);
         if good.is_some() && (from == to || from == 0 || before != good) {
@@ -84,7 +88,13 @@ impl Agent {
         let is_new = |service: &Service| self.services.iter().all(|known| known.name != service.name);
         all.extend(services.into_iter().filter(is_new));
         let asked = Asked { services: &all, units: &[], changes: &changes, credentials: &credentials };
-        let plan = units::plan(&asked);
+        let mut plan = units::plan(&asked);
+        for step in &mut plan.steps {
+            // Only systemd says of what does not run whether it was to.
+            if let Step::Tell(tell) = step {
+                tell.start |= ran.contains(&tell.unit);
+            }
+        }
         let manager = std::sync::Arc::clone(&self.manager);
         let telling = manager.carry_out(&plan, true, &scrubber);
         // The end of the agent waits for this one.

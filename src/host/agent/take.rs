@@ -1,5 +1,6 @@
 //! One commit: declare, stage, validate, flip, tell, prove, or go back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,7 +187,8 @@ impl Agent {
             self.publish();
         }
         let former = self.credentials.replace(std::mem::take(&mut desired.credentials));
-        let unproved = match self.tell_and_prove(&desired.services, &plan, why, &scrubber).await {
+        let mut ran = BTreeSet::new();
+        let unproved = match self.tell_and_prove(&desired.services, &plan, why, &scrubber, &mut ran).await {
             Ok(()) => {
                 self.arrived(commit, desired, problems).await;
                 return Taken::Done(from != to || !plan.steps.is_empty());
@@ -194,7 +196,7 @@ impl Agent {
             Err(unproved) => unproved,
         };
         if why == Why::New {
-            let trial = Trial { commit, before, from, to, former, services: desired.services, scrubber };
+            let trial = Trial { commit, before, from, to, former, services: desired.services, ran, scrubber };
             return self.go_back(trial, unproved).await;
         }
         let good = self.good().filter(|good| good != commit);
@@ -210,22 +212,25 @@ impl Agent {
             }
             // Somebody wished to go back to it, and it is not well.
             unproved @ Unproved::Unwell(_) => {
-                let trial = Trial { commit, before, from, to, former, services: desired.services, scrubber };
+                let trial = Trial { commit, before, from, to, former, services: desired.services, ran, scrubber };
                 self.go_back(trial, unproved).await
             }
         }
     }
 
-    /// Tells the services what is new, and waits until they have proved well.
+    /// Tells the services what is new, and waits until they have proved well. `ran` are then the units that ran before.
     async fn tell_and_prove(
         &mut self,
         services: &[Service],
         plan: &Plan,
         why: Why,
         scrubber: &Scrubber,
+        ran: &mut BTreeSet<String>,
     ) -> Result<(), Unproved> {
         let manager = Arc::clone(&self.manager);
         let done = self.beside(manager.carry_out(plan, why == Why::Boot, scrubber)).await.map_err(Unproved::Cut)?;
+        let before = done.told.iter().filter(|told| told.before.is_wanted());
+        ran.extend(before.map(|told| told.tell.unit.clone()));
         if let Some(failed) = done.failures.first() {
             return Err(Unproved::Unwell(super::chain(failed)));
         }

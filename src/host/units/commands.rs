@@ -84,7 +84,9 @@ fn of_runit(code: Option<i32>, said: &str) -> State {
     let line = said.lines().next().unwrap_or_default();
     if !line.starts_with("run: ") {
         let known = line.starts_with("down: ");
-        return State { active: Active::Inactive, sub: line.to_owned(), exit: code, known, ..State::default() };
+        // It starts nothing twice within a second: it is about to.
+        let active = if known && line.contains(", want up") { Active::Activating } else { Active::Inactive };
+        return State { active, sub: line.to_owned(), exit: code, known, ..State::default() };
     }
     let pid = line.split_once("(pid ").and_then(|(_, rest)| rest.split_once(')')).and_then(|(pid, _)| pid.parse().ok());
     let main_pid = pid.unwrap_or_default();
@@ -103,6 +105,8 @@ mod tests {
         assert_eq!((up.active, up.main_pid, up.invocation.as_str()), (Active::Active, 42, "42"));
         let down = of_runit(Some(0), "down: web: 3s, normally up");
         assert_eq!((down.active, down.known), (Active::Inactive, true));
+        let soon = of_runit(Some(0), "down: web: 0s, normally up, want up; run: log: (pid 41) 9s");
+        assert_eq!((soon.active, soon.known), (Active::Activating, true));
         let unknown = of_runit(Some(1), "fail: web: unable to change to service directory: file does not exist");
         assert_eq!((unknown.active, unknown.known), (Active::Inactive, false));
     }

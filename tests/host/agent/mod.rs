@@ -1,6 +1,6 @@
 //! The agent as a whole: its own process, a real repository, real files.
 
-mod bench;
+pub(crate) mod bench;
 mod elsewhere;
 mod exposed;
 mod kill;

@@ -1,4 +1,5 @@
-//! The example's two hosts, each a machine with a systemd, an nginx and an agent of its own, and their repository.
+//! The example's two hosts, each a machine with a systemd, an nginx and an agent of its own (or, where no systemd can be
+//! started, a folder with the latter two), and their repository.
 //!
 //! The files are those of `deploy/examples/hosts`. Only what a reader changes too is changed: where Vault and the
 //! application are, the role's id, and the ports, since both hosts are on one machine here.
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 
+use super::folder::Folder;
 use super::upstream::Upstream;
 use super::visitor::Visitor;
 use crate::servers::ports::free_port;
@@ -35,7 +37,7 @@ const NGINX: &str = "[Service]\nType=forking\nPIDFile=/run/nginx.pid\nExecStartP
                      ExecStop=-/usr/local/sbin/nginx -s quit\nTimeoutStopSec=5\nKillMode=mixed\n\
                      StateDirectory=nginx\nLogsDirectory=nginx\n";
 /// What nginx is like before Bulla comes.
-const STOCK: &str =
+pub(super) const STOCK: &str =
     "pid /run/nginx.pid;\nevents {}\nhttp {\n  server { listen unix:/run/stock.sock; return 404; }\n}\n";
 
 /// The example, running.
@@ -49,8 +51,16 @@ pub(crate) struct World {
 /// One of the two.
 pub(crate) struct Host {
     pub(crate) name: &'static str,
-    pub(crate) machine: Machine,
+    pub(crate) home: Home,
     pub(crate) visitor: Visitor,
+}
+
+/// What a host is here.
+pub(crate) enum Home {
+    /// A machine with a systemd.
+    Machine(Machine),
+    /// A folder; its services are told by commands.
+    Folder(Folder),
 }
 
 /// What is the same in every copy of the file: the example's folder.
@@ -59,8 +69,9 @@ fn example() -> PathBuf {
 }
 
 impl World {
-    /// Makes the repository and the machines, and waits until both agents are up.
-    pub(crate) async fn start() -> Self {
+    /// Makes the repository and the hosts, and waits until both agents are up. The hosts are machines with a systemd, or
+    /// folders.
+    pub(crate) async fn start(with_systemd: bool) -> Self {
         let folder = tempfile::Builder::new().prefix("bulla-test-").tempdir().unwrap();
         let vault = tokio::task::spawn_blocking(Vault::start).await.unwrap();
         vault.enable_kv("kv", 2);
@@ -86,14 +97,20 @@ impl World {
             world.adapt(&format!("hosts/{name}/host.yaml"), health, &well.to_string());
             ports.push(own);
         }
+        if !with_systemd {
+            world.adapt_to_folders();
+        }
         world.git("work", &["init", "-q", "-b", "main", "."]);
         fs::create_dir_all(world.path("srv")).unwrap();
         world.git("srv", &["init", "-q", "--bare", "-b", "main", "infra.git"]);
         world.commit("The example");
         for ((name, key), port) in keys.iter().zip(ports) {
             let visitor = Visitor::new(port, &ca, PASSWORD);
-            let machine = world.machine(name, key).await;
-            world.hosts.push(Host { name, machine, visitor });
+            let home = match with_systemd {
+                true => Home::Machine(world.machine(name, key).await),
+                false => Home::Folder(world.folder(name, key)),
+            };
+            world.hosts.push(Host { name, home, visitor });
         }
         for host in &world.hosts {
             host.until("the agent answers", || agent::ask(&host.run(), &Request::Sync).is_ok());
@@ -101,7 +118,7 @@ impl World {
         world
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -236,17 +253,56 @@ impl World {
 
 impl Host {
     fn run(&self) -> PathBuf {
-        self.machine.run().join("bulla")
+        let run = match &self.home {
+            Home::Machine(machine) => machine.run(),
+            Home::Folder(folder) => folder.run(),
+        };
+        run.join("bulla")
+    }
+
+    /// The machine that it is, if it is one.
+    pub(crate) fn machine(&self) -> Option<&Machine> {
+        match &self.home {
+            Home::Machine(machine) => Some(machine),
+            Home::Folder(_) => None,
+        }
+    }
+
+    /// A file of the host, seen from here.
+    pub(crate) fn inside(&self, path: &str) -> PathBuf {
+        match &self.home {
+            Home::Machine(machine) => machine.inside(path),
+            Home::Folder(folder) => folder.inside(path),
+        }
+    }
+
+    /// The number of nginx' first process.
+    pub(crate) fn nginx(&self) -> String {
+        match &self.home {
+            Home::Machine(_) => self.says(&["systemctl", "show", "-P", "MainPID", "nginx.service"]),
+            Home::Folder(folder) => fs::read_to_string(folder.inside("/run/nginx.pid")).unwrap(),
+        }
     }
 
     pub(crate) fn status(&self) -> Status {
         Status::read(&self.run()).unwrap()
     }
 
-    /// What its agent and its systemd said.
+    /// The status as it is on the host.
+    pub(crate) fn status_text(&self) -> String {
+        fs::read_to_string(self.run().join("status.json")).unwrap()
+    }
+
+    /// What its agent and its systemd or nginx said.
     pub(crate) fn log(&self) -> String {
-        let agent = fs::read_to_string(self.machine.run().join("agent.log")).unwrap_or_default();
-        format!("{}:\n{agent}\n{}", self.name, self.machine.said())
+        let said = match &self.home {
+            Home::Machine(machine) => {
+                let agent = fs::read_to_string(machine.run().join("agent.log")).unwrap_or_default();
+                format!("{agent}\n{}", machine.said())
+            }
+            Home::Folder(folder) => folder.said(),
+        };
+        format!("{}:\n{said}", self.name)
     }
 
     pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
@@ -257,12 +313,12 @@ impl Host {
         }
     }
 
-    /// A program on the host, to its end.
+    /// A program on the machine, to its end.
     pub(crate) fn run_there(&self, argv: &[&str]) -> Output {
-        self.machine.command(argv).output().unwrap()
+        self.machine().expect("a folder has no programs of its own").command(argv).output().unwrap()
     }
 
-    /// A program on the host that must end well; what it says.
+    /// A program on the machine that must end well; what it says.
     pub(crate) fn says(&self, argv: &[&str]) -> String {
         let out = self.run_there(argv);
         assert!(out.status.success(), "{argv:?}: {out:?}");

@@ -6,6 +6,7 @@ mod hostile;
 pub(crate) mod http;
 mod origin;
 mod signatures;
+mod ssh;
 mod survival;
 mod transports;
 mod trees;

@@ -1,10 +1,11 @@
 //! A small machine with a systemd of its own (`tests/servers/machine`), for one test.
 //!
 //! Nothing of the real machine can be written from inside. Root, a cgroup2 that can be written, systemd and dbus-daemon
-//! are needed. Where one of these is wanting the tests say so, and the path by commands is what was tested
-//! (`tests/host/agent`); what goes wrong on a machine that has them is a failure.
+//! are needed. Where one of these is wanting the tests say so, `tests/run` says it again at its end, and the path by
+//! commands is what was tested (`tests/host/example`); what goes wrong on a machine that has them is a failure.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -44,7 +45,9 @@ pub(crate) fn wanting() -> Option<&'static str> {
     } else {
         return None;
     };
-    eprintln!("NOT RUN with a systemd: this machine lacks {wanting}");
+    // Not by `eprintln!`, which is shown only where a test fails.
+    let told = format!("NOT RUN with a systemd: this machine lacks {wanting}\n");
+    std::io::stderr().write_all(told.as_bytes()).unwrap();
     Some(wanting)
 }
 
@@ -58,16 +61,25 @@ pub(crate) struct Machine {
 impl Machine {
     /// Starts it, with these units, and waits until its systemd answers.
     pub(crate) async fn start(units: &[(&str, &str)]) -> Self {
+        Self::attempt(units).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, where it may not be possible; why it was not.
+    pub(crate) async fn attempt(units: &[(&str, &str)]) -> Result<Self, String> {
         Self::begin(tempfile::Builder::new().prefix("bulla-test-").tempdir().unwrap(), units, None).await
     }
 
     /// The same with a `/run` in memory, and with what is in the folders `etc`, `var`, `sbin` and `srv` of `furniture`.
     pub(crate) async fn furnished(units: &[(&str, &str)], furniture: &Path) -> Self {
         let folder = tempfile::Builder::new().prefix("bulla-test-").tempdir_in("/dev/shm").unwrap();
-        Self::begin(folder, units, Some(furniture)).await
+        Self::begin(folder, units, Some(furniture)).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn begin(folder: tempfile::TempDir, units: &[(&str, &str)], furniture: Option<&Path>) -> Self {
+    async fn begin(
+        folder: tempfile::TempDir,
+        units: &[(&str, &str)],
+        furniture: Option<&Path>,
+    ) -> Result<Self, String> {
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("run/systemd/system")).unwrap();
         fs::create_dir(at("root")).unwrap();
@@ -81,12 +93,16 @@ impl Machine {
         let mut machine = Self { leash, log: at("log"), folder };
         let until = Instant::now() + Duration::from_secs(60);
         loop {
-            assert!(machine.leash.ended().is_none(), "the machine did not start:\n{}", machine.said());
+            if machine.leash.ended().is_some() {
+                return Err(format!("the machine did not start:\n{}", machine.said()));
+            }
             let manager = machine.manager().await;
             if manager.way() == "systemd over D-Bus" {
-                return machine;
+                return Ok(machine);
             }
-            assert!(Instant::now() < until, "its systemd does not answer:\n{}", machine.said());
+            if Instant::now() > until {
+                return Err(format!("its systemd does not answer:\n{}", machine.said()));
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

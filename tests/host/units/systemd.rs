@@ -99,6 +99,22 @@ async fn does_what_is_planned(machine: &Machine, manager: &Manager) {
 }
 
 #[tokio::test]
+async fn a_systemd_starts_where_nothing_is_said_to_be_wanting_and_nowhere_else() {
+    match (wanting(), Machine::attempt(&[]).await) {
+        (None, Ok(machine)) => {
+            // It is one that runs units, and not only one that answers.
+            machine.unit("plain.service", PLAIN);
+            let start = [Unit { name: "plain.service".to_owned(), enable: None, start: Some(true) }];
+            let added = [change("/etc/systemd/system/plain.service", Role::Unit, What::Added)];
+            assert_eq!(done(&machine.manager().await, &[], &start, &added).await, ["plain.service"]);
+        }
+        (Some(_), Err(_)) => {}
+        (None, Err(why)) => panic!("nothing is said to be wanting, and yet {why}"),
+        (Some(wanting), Ok(_)) => panic!("{wanting} is said to be wanting, and a systemd starts: no test used it"),
+    }
+}
+
+#[tokio::test]
 async fn systemd_does_what_is_planned_over_dbus() {
     if wanting().is_some() {
         return;
