@@ -23,7 +23,7 @@
 //! crds <- resource, stores, controllers, host, cli            (never from secret, seal, sync, providers)
 //! ```
 
-#[cfg(feature = "kubernetes")]
+#[cfg(feature = "process")]
 pub mod audit;
 #[cfg(feature = "kubernetes")]
 pub mod controllers;
@@ -33,7 +33,7 @@ pub mod host;
 pub mod providers;
 #[cfg(any(feature = "kubernetes", feature = "host"))]
 pub mod resource;
-#[cfg(feature = "kubernetes")]
+#[cfg(feature = "process")]
 pub mod runtime;
 pub mod seal;
 pub mod secret;

@@ -2,11 +2,10 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::thread::available_parallelism;
 
 use anyhow::Context as _;
 use bulla::runtime::{self, Arguments, Command};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
 /// More threads than this only cost memory: the API server is what is waited for.
 const THREADS: usize = 4;
@@ -14,7 +13,11 @@ const THREADS: usize = 4;
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::of_process();
     let tokio = match &arguments.command {
-        Command::Run(_) => threads(),
+        #[cfg(feature = "kubernetes")]
+        Command::Run(_) => {
+            let threads = std::thread::available_parallelism().map_or(THREADS, usize::from).clamp(2, THREADS);
+            Builder::new_multi_thread().worker_threads(threads).max_blocking_threads(threads).enable_all().build()
+        }
         // An agent sleeps nearly always.
         #[cfg(feature = "host")]
         Command::Host(_) => Builder::new_current_thread().max_blocking_threads(THREADS).enable_all().build(),
@@ -29,9 +32,4 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok(code)
         }
     }
-}
-
-fn threads() -> std::io::Result<Runtime> {
-    let threads = available_parallelism().map_or(THREADS, usize::from).clamp(2, THREADS);
-    Builder::new_multi_thread().worker_threads(threads).max_blocking_threads(threads).enable_all().build()
 }

@@ -88,15 +88,11 @@ impl Host {
     }
 
     pub(crate) fn git(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        let who = ["-c", "user.name=Sam", "-c", "user.email=sam@example.com", "-c", "commit.gpgsign=false"];
-        let status = Command::new("git").args(who).args(arguments).current_dir(self.path("infra")).status()?;
-        ensure!(status.success(), "git {arguments:?}");
-        Ok(())
+        git(&self.path("infra"), arguments)
     }
 
     pub(crate) fn commit(&self) -> anyhow::Result<()> {
-        self.git(&["add", "-A"])?;
-        self.git(&["commit", "-q", "-m", "A commit"])
+        commit(&self.path("infra"))
     }
 
     fn command(&self, flags: &[&str]) -> Command {
@@ -144,6 +140,20 @@ impl Host {
         }
         Ok(agent)
     }
+}
+
+/// Runs git in a folder.
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    let who = ["-c", "user.name=Sam", "-c", "user.email=sam@example.com", "-c", "commit.gpgsign=false"];
+    let status = Command::new("git").args(who).args(arguments).current_dir(folder).status()?;
+    ensure!(status.success(), "git {arguments:?}");
+    Ok(())
+}
+
+/// Commits all that is in a folder.
+pub(crate) fn commit(folder: &Path) -> anyhow::Result<()> {
+    git(folder, &["add", "-A"])?;
+    git(folder, &["commit", "-q", "-m", "A commit"])
 }
 
 /// A running agent.

@@ -9,8 +9,13 @@
 #[path = "../shared/mod.rs"]
 mod shared;
 
+#[path = "../../tests/support/servers.rs"]
+#[allow(dead_code, reason = "a part of it is used")]
+mod servers;
+
 mod arguments;
 mod host;
+mod peer;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,6 +27,7 @@ use clap::Parser as _;
 
 use self::arguments::Arguments;
 use self::host::{AGENT, Host};
+use self::peer::Peer;
 use self::shared::machine;
 use self::shared::table::{mb, median, number, render, target};
 
@@ -31,9 +37,11 @@ fn main() -> anyhow::Result<ExitCode> {
         shared::progress("this is a benchmark: cargo bench --bench host");
         return Ok(ExitCode::SUCCESS);
     }
-    shared::report(&machine::describe(&[(Path::new(AGENT), "--version"), (Path::new("git"), "--version")]))?;
     shared::progress("sealing");
     let host = Host::new(arguments.files, arguments.values)?;
+    let peer = Peer::new(&host, arguments.files, arguments.values)?;
+    let programs = [Path::new(AGENT), Path::new("git"), peer.program()].map(|program| (program, "--version"));
+    shared::report(&machine::describe(&programs))?;
     let last = format!("etc/app{}/k0", arguments.files - 1);
     let last = Path::new(&last);
     let runs = |what: &str, mut once: Box<dyn FnMut(usize) -> anyhow::Result<Duration> + '_>| {
@@ -43,6 +51,7 @@ fn main() -> anyhow::Result<ExitCode> {
         anyhow::Ok(median(times?).unwrap_or(f64::NAN))
     };
     let opening = floor_of_opening(&arguments)?;
+    let by_age = runs("age", Box::new(|_| peer.cold()))?;
     let cold = runs("cold", Box::new(|_| host.cold(last, "first")))?;
     let agent = host.start()?;
     let fetching = runs("git fetch", Box::new(|_| fetch(&host)))?;
@@ -67,22 +76,24 @@ fn main() -> anyhow::Result<ExitCode> {
 
     let milliseconds = |value: f64| number(Some(value), 0);
     let rows = [
-        ("from nothing to files: clone, open all, flip", cold, Some(opening)),
-        ("the same commit again", unchanged, Some(fetching)),
-        ("a push of one changed file, to flipped", hook, Some(fetching)),
+        ("from nothing to files: clone, open all, flip", cold, opening, Some(by_age)),
+        ("the same commit again", unchanged, fetching, None),
+        ("a push of one changed file, to flipped", hook, fetching, None),
     ];
     let rows: Vec<Vec<String>> = rows
         .iter()
-        .map(|(what, time, floor)| {
-            vec![(*what).to_owned(), milliseconds(*time), floor.map_or_else(String::new, milliseconds)]
+        .map(|(what, time, floor, peer)| {
+            let peer = peer.map_or_else(String::new, milliseconds);
+            vec![(*what).to_owned(), milliseconds(*time), milliseconds(*floor), peer]
         })
         .collect();
     shared::report(&format!(
         "{} SealedSecrets with {} values each, hybrid keys; a declared file for each value. The floor of the first is \
-         opening the values on all cores and nothing else, that of the others `git fetch` alone.\n",
+         opening the values on all cores and nothing else, that of the others `git fetch` alone. The peer: `git clone`, \
+         and `age -d` of a file for each value, on all cores.\n",
         arguments.files, arguments.values
     ))?;
-    shared::report(&render(&["", "ms", "floor, ms"], &rows))?;
+    shared::report(&render(&["", "ms", "floor, ms", "peer, ms"], &rows))?;
     let idle = arguments.idle;
     let targets = [
         target("cold open to flip", format!("{cold:.0} ms"), "under 1,000 ms".to_owned(), cold < 1000.0),

@@ -61,6 +61,18 @@ struct Published {
 }
 
 impl PublishedKey {
+    /// A key of which only the public half counts.
+    pub(crate) fn of(recipient: &Recipient) -> Self {
+        Self {
+            id: recipient.key_id().to_string(),
+            kind: recipient.kind().as_str().to_owned(),
+            state: "active".to_owned(),
+            recipient: recipient.certificate().is_none().then(|| recipient.to_string()),
+            certificate: None,
+            created: None,
+        }
+    }
+
     /// The recipient that values are sealed to.
     pub(crate) fn to_recipient(&self) -> Outcome<Recipient> {
         let named = format!("key {} that the cluster publishes", self.id);

@@ -7,6 +7,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use crate::failure::{Failure, OrFail as _, Outcome, usage};
 use crate::git::Git;
 use crate::output;
+use crate::repository::root_around;
 
 /// Folders that hold nothing of the repository's own.
 const PASSED_OVER: [&str; 3] = [".git", "node_modules", ".terraform"];
@@ -146,9 +147,7 @@ struct Bounds {
 
 impl Bounds {
     fn of(folder: &Path) -> Self {
-        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-        let root = folder.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&folder).to_path_buf();
-        Self { root }
+        Self { root: root_around(folder) }
     }
 
     /// Whether a link leads to somewhere inside, and not into Git's own folder.

@@ -4,9 +4,12 @@
 use std::path::PathBuf;
 
 use bulla::seal::{Identity, KeyState, Keyring};
+use jiff::Timestamp;
+use zeroize::Zeroizing;
 
+use crate::args::KeyType;
 use crate::custody;
-use crate::failure::Outcome;
+use crate::failure::{OrFail as _, Outcome, usage};
 
 /// Reads every private key of every file into a keyring, in the order given: later ones are newer.
 ///
@@ -27,6 +30,20 @@ pub(crate) fn keyring(files: &[PathBuf]) -> Outcome<Keyring> {
         }
     }
     Ok(keyring)
+}
+
+/// A new key.
+pub(crate) fn generate(kind: KeyType) -> Outcome<Identity> {
+    let made = match kind {
+        KeyType::Hybrid => Identity::generate_hybrid(),
+        KeyType::X25519 => Identity::generate_x25519(),
+    };
+    made.or_usage("no randomness from the operating system")
+}
+
+/// The text of a file that holds it, made now.
+pub(crate) fn file_text(identity: &Identity) -> Outcome<Zeroizing<String>> {
+    identity.to_file_text(Timestamp::now()).ok_or_else(|| usage!("this kind has no identity file"))
 }
 
 /// Every private key of the files.

@@ -111,10 +111,9 @@ pub(crate) fn look(path: &Path, outline: &Outline<'_>) -> Vec<Leak> {
     let mut leaks = Vec::new();
     // Also objects in objects: in the values of a chart, say.
     for object in outline.all().filter(|view| view.is_map() && !view.is_alias()) {
-        let is = |wanted: &str| every(object, "kind").into_iter().filter_map(View::text).any(|kind| kind == wanted);
-        if is("Secret") || is(SECRET_IN_BASE64) {
+        if is_secret(object) {
             leaks.extend(secret(path, object));
-        } else if is("SecretGenerator") {
+        } else if is_called(object, "SecretGenerator") {
             leaks.extend(generator(path, object));
         } else {
             let made = every(object, GENERATORS[0]).into_iter().flat_map(View::items);
@@ -122,14 +121,29 @@ pub(crate) fn look(path: &Path, outline: &Outline<'_>) -> Vec<Leak> {
             leaks.extend(patch(path, object));
             leaks.extend(template(path, object));
             leaks.extend(fake(path, object));
-            if is("SecretList") {
-                // Its items need not say what they are.
-                let items = every(object, "items").into_iter().flat_map(View::items);
-                leaks.extend(items.filter(|item| item.get("kind").is_none()).filter_map(|item| secret(path, item)));
-            }
+            leaks.extend(silent_secrets(object).into_iter().filter_map(|item| secret(path, item)));
         }
     }
     leaks
+}
+
+/// Whether one of the kinds that an object says is this.
+fn is_called(object: View<'_, '_>, wanted: &str) -> bool {
+    every(object, "kind").into_iter().filter_map(View::text).any(|kind| kind == wanted)
+}
+
+/// Whether an object says that it is a Secret.
+pub(crate) fn is_secret(object: View<'_, '_>) -> bool {
+    is_called(object, "Secret") || is_called(object, SECRET_IN_BASE64)
+}
+
+/// The items of a SecretList that do not say what they are: they need not.
+pub(crate) fn silent_secrets<'o, 't>(list: View<'o, 't>) -> Vec<View<'o, 't>> {
+    if !is_called(list, "SecretList") {
+        return Vec::new();
+    }
+    let items = every(list, "items").into_iter().flat_map(View::items);
+    items.filter(|item| item.is_map() && item.get("kind").is_none()).collect()
 }
 
 /// Every value that an object has under a key. Of a key that is there twice Kubernetes takes the last one, other

@@ -33,6 +33,7 @@ mod rotation;
 mod scan;
 mod sealing;
 mod secret_manifest;
+mod utf16;
 mod verify;
 
 use std::process::ExitCode;

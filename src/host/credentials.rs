@@ -6,9 +6,7 @@
 //! with more than systemd takes for a credential: the unit then fails to start, and does not start with an empty secret.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,6 +18,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::desired::Credential;
+use super::disk;
 use super::units::name::of_systemd;
 use crate::secret::Plaintext;
 
@@ -124,15 +123,7 @@ pub fn listen(run: &Path, credentials: Credentials) -> io::Result<impl Future<Ou
 
 impl Server {
     fn open(path: &Path, credentials: Credentials) -> io::Result<Self> {
-        // Private before it can be found.
-        let hidden = path.with_extension("new");
-        match fs::remove_file(&hidden) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&hidden)?;
-        fs::set_permissions(&hidden, fs::Permissions::from_mode(0o600))?;
-        fs::rename(&hidden, path)?;
+        let listener = disk::listen(path)?;
         Ok(Self { listener, path: path.to_path_buf(), credentials, places: Arc::new(Semaphore::new(AT_ONCE)) })
     }
 

@@ -139,9 +139,8 @@ impl Running {
     /// [`Stopped::NotStarted`].
     pub fn start(command: &mut Command, limits: Limits) -> Result<Self, Stopped> {
         let program = name_of(command);
-        let started = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn();
-        let child = started.map_err(|source| Stopped::NotStarted { program, source })?;
-        let running = Self { group: Pid::from_child(&child), child: Some(child) };
+        let started = Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let running = started.map_err(|source| Stopped::NotStarted { program, source })?;
         let limit = |resource, most: Option<u64>| {
             let Some(most) = most else { return };
             let limits = Rlimit { current: Some(most), maximum: Some(most) };
@@ -154,6 +153,12 @@ impl Running {
         limit(Resource::Fsize, limits.file);
         limit(Resource::Data, limits.memory);
         Ok(running)
+    }
+
+    /// Starts a command as the leader of a group of its own, without a limit, with the outputs that it says.
+    pub(super) fn spawn(command: &mut Command) -> io::Result<Self> {
+        let child = command.process_group(0).spawn()?;
+        Ok(Self { group: Pid::from_child(&child), child: Some(child) })
     }
 
     /// Its standard output, once.
@@ -185,6 +190,13 @@ impl Running {
 
     /// Waits for its end, and ends what it left in the background.
     async fn exited(&self) -> io::Result<()> {
+        self.waited().await?;
+        self.kill();
+        Ok(())
+    }
+
+    /// Waits for its end. What it left in the background runs on; so it does after [`Self::reap`].
+    pub(super) async fn waited(&self) -> io::Result<()> {
         match rustix::process::pidfd_open(self.group, PidfdFlags::empty()) {
             Ok(fd) => {
                 #[expect(deprecated, reason = "its successor is unsafe; the descriptor is ours and stays open")]
@@ -199,7 +211,6 @@ impl Running {
                 }
             }
         }
-        self.kill();
         Ok(())
     }
 
@@ -220,7 +231,8 @@ impl Running {
         self.reap()
     }
 
-    fn reap(mut self) -> io::Result<ExitStatus> {
+    /// How it ended; to be called once it has.
+    pub(super) fn reap(mut self) -> io::Result<ExitStatus> {
         self.child.take().ok_or(io::ErrorKind::NotFound)?.wait()
     }
 }

@@ -1,12 +1,8 @@
 //! The process itself: signals, core dumps.
 
-use std::future::pending;
-
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
-
-use crate::controllers::Rotation;
 
 /// A core dump would hold keys and values in the clear.
 pub(super) fn forbid_core_dumps() {
@@ -38,7 +34,8 @@ impl Signals {
 
 /// Asks for a new sealing key whenever SIGUSR1 comes, as upstream does. From the call on the signal no longer ends the
 /// process; the future never ends.
-pub(super) fn rotate_on_signal(rotation: Rotation) -> impl Future<Output = ()> + Send {
+#[cfg(feature = "kubernetes")]
+pub(super) fn rotate_on_signal(rotation: crate::controllers::Rotation) -> impl Future<Output = ()> + Send {
     let asked = signal(SignalKind::user_defined1());
     async move {
         match asked {
@@ -49,6 +46,6 @@ pub(super) fn rotate_on_signal(rotation: Rotation) -> impl Future<Output = ()> +
             }
             Err(_) => warn!("SIGUSR1 cannot be handled: use `bulla keys rotate` for a new key"),
         }
-        pending().await
+        std::future::pending().await
     }
 }

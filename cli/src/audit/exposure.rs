@@ -90,8 +90,8 @@ pub(crate) fn exposure(
         &history,
         || progress.add(1),
         |blob, bytes| {
-            let paths: Vec<String> = history.places(blob).map(|place| place.path).collect();
-            search.look(&paths, bytes).map(|found| (blob.id, found))
+            let paths = || history.places(blob).map(|place| place.path).collect();
+            search.look(paths, bytes).map(|found| (blob.id, found))
         },
     );
     progress.done();
@@ -154,12 +154,14 @@ enum Verdict {
 }
 
 impl Search<'_> {
-    fn look(&self, paths: &[String], bytes: &[u8]) -> Option<Vec<Found>> {
-        let unread = || self.unread.lock().unwrap_or_else(PoisonError::into_inner).extend(paths.iter().cloned());
+    /// `paths` are those where the bytes were; most have no values, and are not worth them.
+    fn look(&self, paths: impl Fn() -> Vec<String>, bytes: &[u8]) -> Option<Vec<Found>> {
+        let unread = || self.unread.lock().unwrap_or_else(PoisonError::into_inner).extend(paths());
         if std::str::from_utf8(bytes).is_err() && values::may_hold_values(bytes) {
             unread();
         }
         let text = values::text(bytes)?;
+        let paths = paths();
         let ruled = paths.iter().filter_map(|path| self.rules.of(path));
         let mut namespaces: Vec<&str> = self.namespace.map_or_else(|| ruled.collect(), |typed| vec![typed]);
         namespaces.dedup();
@@ -182,7 +184,7 @@ impl Search<'_> {
             }
         });
         if read.is_err() {
-            unread();
+            self.unread.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
         }
         (!found.is_empty()).then_some(found)
     }

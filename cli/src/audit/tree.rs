@@ -18,10 +18,10 @@ use crate::output::Progress;
 use crate::recipients;
 use crate::repository::Book;
 
-/// What is known beforehand.
 /// Says of a key whether it opens anything.
 pub(crate) type Opens = Box<dyn Fn(&KeyId) -> bool + Send + Sync>;
 
+/// What is known beforehand.
 #[derive(Default)]
 pub(crate) struct Known {
     /// Private keys, to find out which of them opens a value of kubeseal's, and whether native ones open as they say.

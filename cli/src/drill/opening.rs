@@ -14,7 +14,7 @@ use super::object::{self, Object};
 use super::outside::Found;
 use super::unread::{self, NotLookedAt};
 use crate::audit;
-use crate::git::ObjectId;
+use crate::git::{ObjectId, is_text};
 use crate::leaks::FILLED;
 use crate::outline::Outline;
 use crate::repository::Namespaces;
@@ -131,8 +131,8 @@ impl<'a> Opener<'a> {
 
     /// A file of the newest commit.
     pub(super) fn newest(&self, path: &str, blob: ObjectId, bytes: &[u8]) -> Option<Looked> {
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            self.other_letters(path, bytes, true);
+        let Some(text) = text(bytes) else {
+            self.other_letters(|| path.to_owned(), bytes, true);
             return None;
         };
         let paths = [path.to_owned()];
@@ -142,12 +142,16 @@ impl<'a> Opener<'a> {
     }
 
     /// A version of a file, which was at these paths.
-    pub(super) fn older(&self, paths: &[String], blob: ObjectId, bytes: &[u8]) -> Vec<Failing> {
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            self.other_letters(paths.first().map_or("", String::as_str), bytes, false);
+    pub(super) fn older(&self, paths: impl Fn() -> Vec<String>, blob: ObjectId, bytes: &[u8]) -> Vec<Failing> {
+        let Some(text) = text(bytes) else {
+            self.other_letters(|| paths().into_iter().next().unwrap_or_default(), bytes, false);
             return Vec::new();
         };
-        self.file(&Version { paths, blob, in_newest: false }, text)
+        // Most versions of most files: it is not worth its paths.
+        if is_beside(text) {
+            return Vec::new();
+        }
+        self.file(&Version { paths: &paths(), blob, in_newest: false }, text)
     }
 
     /// The newest commit is done: its values that do not open are told again, with the commits that brought them.
@@ -184,12 +188,10 @@ impl<'a> Opener<'a> {
 
     fn file(&self, version: &Version<'_>, text: &str) -> Vec<Failing> {
         let mut made = Made { version, used: BTreeMap::new(), failing: Vec::new(), is_template: false, objects: 0 };
-        let is_native = text.contains(NATIVE);
-        let is_manifest = mentions(text);
-        // Words of YAML can be written in escapes too.
-        if !is_native && !is_manifest && !text.contains('\\') {
+        if is_beside(text) {
             return made.failing;
         }
+        let (is_native, is_manifest) = (text.contains(NATIVE), mentions(text));
         let tally = if version.in_newest { &self.newest } else { &self.every };
         let mut has_any = is_native;
         // Values that stand somewhere else than in a SealedSecret: in the values of a chart, in a patch, in a text.
@@ -278,16 +280,9 @@ impl<'a> Opener<'a> {
         }
     }
 
-    /// Bytes of a file that is looked at, if they are no text.
-    pub(super) fn no_text(&self, path: &str, bytes: &[u8], in_newest: bool) {
-        if std::str::from_utf8(bytes).is_err() || bytes.contains(&0) {
-            self.other_letters(path, bytes, in_newest);
-        }
-    }
-
-    fn other_letters(&self, path: &str, bytes: &[u8], in_newest: bool) {
+    fn other_letters(&self, path: impl FnOnce() -> String, bytes: &[u8], in_newest: bool) {
         if audit::may_hold_values(bytes) {
-            self.unread.add(path, String::new(), "not UTF-8, and speaks of sealed values", in_newest);
+            self.unread.add(&path(), String::new(), "not UTF-8, and speaks of sealed values", in_newest);
         }
     }
 
@@ -466,6 +461,16 @@ fn kubeseals(text: &str) -> impl Iterator<Item = &str> {
     let is_other = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '='));
     let long = text.split(is_other).filter(|word| word.len() >= FEWEST && word.starts_with('A'));
     long.filter(|word| seal::inspect(word).is_ok_and(|told| told.format == Format::Kubeseal))
+}
+
+/// The text of a file, if it is one: a zero byte is in none.
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|_| is_text(bytes))
+}
+
+/// Whether there is no sealed value in a text for sure. Words of YAML can be written in escapes too.
+fn is_beside(text: &str) -> bool {
+    !text.contains(NATIVE) && !mentions(text) && !text.contains('\\')
 }
 
 /// Whether a text speaks of SealedSecrets.

@@ -32,7 +32,7 @@ pub(crate) use self::commits::{Commit, Moment};
 pub(crate) use self::history::{Blob, History};
 pub(crate) use self::reading::{Left, MAX_BYTES, is_text};
 pub(crate) use self::revisions::Revisions;
-pub(crate) use self::staged::{Files, Indexed, Staged};
+pub(crate) use self::staged::{Files, Index, Indexed, Staged};
 
 use crate::failure::{Failure, OrFail as _, Outcome, usage};
 

@@ -6,6 +6,7 @@ use gix::ObjectId;
 use gix::objs::Kind;
 
 use super::{Blob, Git, History};
+use crate::utf16;
 
 /// The longest blob that is looked at, in bytes.
 pub(crate) const MAX_BYTES: u64 = 16 << 20;
@@ -98,36 +99,6 @@ impl Git {
         (all, left)
     }
 
-    /// Looks at every text among files, on every core; what `look` makes of them comes in order.
-    pub(crate) fn each_file<T: Send>(
-        &self,
-        files: &[(String, ObjectId)],
-        tick: impl Fn() + Sync,
-        look: impl Fn(&str, ObjectId, &[u8]) -> Option<T> + Sync,
-    ) -> (Vec<T>, Left) {
-        let looked = self.on_every_core(files, CHUNK, |repository, chunk| {
-            let (mut all, mut left) = (Vec::new(), Left::default());
-            for (path, id) in chunk {
-                match read(repository, *id, is_text, |bytes| look(path, *id, bytes)) {
-                    Read::Looked(made) => all.extend(made),
-                    Read::Large => left.large += 1,
-                    Read::Binary => left.binary += 1,
-                    Read::Missing => left.missing += 1,
-                }
-                tick();
-            }
-            (all, left)
-        });
-        let (mut all, mut left) = (Vec::new(), Left::default());
-        for (some, passed) in looked {
-            all.extend(some);
-            left.large += passed.large;
-            left.binary += passed.binary;
-            left.missing += passed.missing;
-        }
-        (all, left)
-    }
-
     /// Runs `work` on pieces of a list, on every core, each with a handle of its own; what comes of them is in order.
     pub(super) fn on_every_core<I: Sync, T: Send>(
         &self,
@@ -195,6 +166,5 @@ fn read<T>(
 
 /// Whether bytes are text: as Git sees it, and UTF-16 that says so.
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
-    let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-    is_utf16 || !bytes[..bytes.len().min(SNIFFED)].contains(&0)
+    utf16::marked(bytes).is_some() || !bytes[..bytes.len().min(SNIFFED)].contains(&0)
 }

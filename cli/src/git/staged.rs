@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use gix::ObjectId;
+use gix::index::entry::{Mode, Stage};
 use gix::objs::{Kind, TreeRefIter};
 
 use super::{Git, unreadable};
@@ -27,7 +28,27 @@ pub(crate) enum Indexed {
     Link,
 }
 
+/// The index, as it was when it was read.
+pub(crate) struct Index(gix::worktree::Index);
+
+impl Index {
+    /// What is staged at a path, from the root with slashes; of a merge with conflicts, one of the versions.
+    pub(crate) fn at(&self, path: &str) -> Option<Indexed> {
+        let stages = [Stage::Unconflicted, Stage::Theirs, Stage::Ours, Stage::Base];
+        let found = stages.into_iter().find_map(|stage| self.0.entry_by_path_and_stage(path.into(), stage))?;
+        Indexed::of(found.mode, found.id)
+    }
+}
+
 impl Indexed {
+    const fn of(mode: Mode, blob: ObjectId) -> Option<Self> {
+        match mode {
+            Mode::FILE | Mode::FILE_EXECUTABLE => Some(Self::File(blob)),
+            Mode::SYMLINK => Some(Self::Link),
+            _ => None,
+        }
+    }
+
     const fn file(self) -> Option<ObjectId> {
         match self {
             Self::File(blob) => Some(blob),
@@ -65,25 +86,18 @@ impl Git {
     }
 
     fn indexed(&self) -> Outcome<Vec<(String, ObjectId)>> {
-        let entries = self.index_entries()?.into_iter();
-        Ok(entries.filter_map(|(path, entry)| entry.file().map(|blob| (path, blob))).collect())
+        let Index(index) = self.index()?;
+        let file = |entry: &gix::index::Entry| Indexed::of(entry.mode, entry.id)?.file();
+        let entries = index.entries().iter();
+        Ok(entries.filter_map(|entry| Some((entry.path(&index).to_string(), file(entry)?))).collect())
     }
 
-    /// What is staged at every path, submodules left out.
+    /// What is staged, to look paths up in.
     ///
     /// # Errors
     /// The index is damaged.
-    pub(crate) fn index_entries(&self) -> Outcome<Vec<(String, Indexed)>> {
-        use gix::index::entry::Mode;
-        let repository = self.handle();
-        let index = repository.index_or_empty().or_usage("reading the index of the Git repository")?;
-        let kind = |mode: Mode, blob| match mode {
-            Mode::FILE | Mode::FILE_EXECUTABLE => Some(Indexed::File(blob)),
-            Mode::SYMLINK => Some(Indexed::Link),
-            _ => None,
-        };
-        let entries = index.entries().iter();
-        Ok(entries.filter_map(|entry| Some((entry.path(&index).to_string(), kind(entry.mode, entry.id)?))).collect())
+    pub(crate) fn index(&self) -> Outcome<Index> {
+        self.handle().index_or_empty().map(Index).or_usage("reading the index of the Git repository")
     }
 
     /// The files of the commit that is checked out, by path; none before the first commit.

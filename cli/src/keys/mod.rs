@@ -19,6 +19,9 @@ pub(crate) use self::uses::{Use, UsedIn, Uses, Wanted};
 use crate::cluster::{self, PublishedKey};
 use crate::failure::{Outcome, refuse, usage};
 
+/// What is easily forgotten after a new key.
+pub(crate) const NO_BACKUP: &str =
+    "no backup has the new key: make another one, `bulla keys backup --to RECOVERY.pub -o keys.age`";
 /// The fewest characters by which a key may be named.
 const FEWEST: usize = 4;
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::document::Manifest;
+use crate::output;
 
 /// The seal of one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +135,7 @@ pub(crate) fn fits(value: &str, object: &Manifest, key: &str) -> Option<bool> {
 
 /// The first half of a key's id.
 pub(crate) fn short(id: &KeyId) -> String {
-    id.to_string().chars().take(8).collect()
+    output::short(&id.to_string()).to_owned()
 }
 
 fn place(binding: &Binding) -> String {

@@ -28,6 +28,14 @@ pub(crate) const HEAD: Style = Style::new().bold();
 /// Less important text.
 pub(crate) const DIM: Style = Style::new().dimmed();
 
+/// Characters of a key id or a commit where it is not to be mistaken but short; ids may be typed that short.
+pub(crate) const SHORT: usize = 8;
+
+/// The beginning of an id.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..SHORT).unwrap_or(id)
+}
+
 /// Prints to standard output, as it is.
 pub(crate) fn print(text: &str) -> Outcome {
     let mut out = anstream::stdout().lock();

@@ -126,6 +126,16 @@ fn absolute(file: &Path) -> std::io::Result<PathBuf> {
     if let Ok(resolved) = fs::canonicalize(file) {
         return Ok(resolved);
     }
+    let clean = clean(file)?;
+    let resolved = clean.parent().zip(clean.file_name()).and_then(|(folder, name)| {
+        let folder = fs::canonicalize(folder).ok()?;
+        Some(folder.join(name))
+    });
+    Ok(resolved.unwrap_or(clean))
+}
+
+/// `file` from the root, without `.` and `..`; no link is resolved.
+fn clean(file: &Path) -> std::io::Result<PathBuf> {
     let mut clean = PathBuf::new();
     for part in std::path::absolute(file)?.components() {
         match part {
@@ -136,11 +146,7 @@ fn absolute(file: &Path) -> std::io::Result<PathBuf> {
             Component::Prefix(_) | Component::RootDir | Component::Normal(_) => clean.push(part),
         }
     }
-    let resolved = clean.parent().zip(clean.file_name()).and_then(|(folder, name)| {
-        let folder = fs::canonicalize(folder).ok()?;
-        Some(folder.join(name))
-    });
-    Ok(resolved.unwrap_or(clean))
+    Ok(clean)
 }
 
 /// The nearest `.bulla.yaml`, not beyond the repository that the file is in.
@@ -160,7 +166,11 @@ fn find(file: &Path) -> Option<PathBuf> {
 
 /// The root of the repository that a `.bulla.yaml` is in, else its folder: how far what it names may be.
 pub(crate) fn root_of(rules: &Path) -> PathBuf {
-    let folder = rules.parent().unwrap_or_else(|| Path::new("/"));
+    root_around(rules.parent().unwrap_or_else(|| Path::new("/")))
+}
+
+/// The root of the repository that holds a folder, else the folder, with links resolved.
+pub(crate) fn root_around(folder: &Path) -> PathBuf {
     let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
     folder.ancestors().find(|above| above.join(".git").exists()).unwrap_or(&folder).to_path_buf()
 }

@@ -1,18 +1,16 @@
 //! Rules as they are staged: a commit is judged by the rules that it brings, and not by what only the disk has.
 
-use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::{FILE_NAME, MAX_BYTES, RulesError};
+use super::{FILE_NAME, MAX_BYTES, RulesError, clean};
 use crate::failure::{Outcome, usage};
-use crate::git::{Git, Indexed};
+use crate::git::{Git, Index, Indexed};
 
 /// What the index has.
 pub(crate) struct StagedRules {
     git: Git,
     root: PathBuf,
-    /// By path from the root.
-    entries: HashMap<String, Indexed>,
+    index: Index,
 }
 
 impl StagedRules {
@@ -23,8 +21,8 @@ impl StagedRules {
     pub(crate) fn read(folder: &Path) -> Outcome<Self> {
         let git = Git::discover(folder)?;
         let root = git.root().ok_or_else(|| usage!("a bare repository has nothing staged"))?.to_path_buf();
-        let entries = git.index_entries()?.into_iter().collect();
-        Ok(Self { git, root, entries })
+        let index = git.index()?;
+        Ok(Self { git, root, index })
     }
 
     /// The `.bulla.yaml` whose rules hold for a file, and the file, both absolute. The file need not be on the disk.
@@ -34,7 +32,7 @@ impl StagedRules {
         loop {
             folder = folder.rsplit_once('/').map_or("", |(above, _)| above);
             let rules = if folder.is_empty() { FILE_NAME.to_owned() } else { format!("{folder}/{FILE_NAME}") };
-            if self.entries.contains_key(&rules) {
+            if self.index.at(&rules).is_some() {
                 return Some((self.root.join(rules), self.root.join(name)));
             }
             if folder.is_empty() {
@@ -69,22 +67,12 @@ impl StagedRules {
     }
 
     fn entry(&self, file: &Path) -> Option<Indexed> {
-        self.entries.get(&self.name(file)?).copied()
+        self.index.at(&self.name(file)?)
     }
 
     /// A path as the index has it.
     fn name(&self, file: &Path) -> Option<String> {
-        let absolute = std::path::absolute(file).ok()?;
-        let mut clean = PathBuf::new();
-        for part in absolute.components() {
-            match part {
-                Component::ParentDir => {
-                    clean.pop();
-                }
-                Component::CurDir => {}
-                Component::Prefix(_) | Component::RootDir | Component::Normal(_) => clean.push(part),
-            }
-        }
+        let clean = clean(file).ok()?;
         let parts = clean.strip_prefix(&self.root).ok()?.components();
         Some(parts.map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"))
     }

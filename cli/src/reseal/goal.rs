@@ -1,7 +1,7 @@
 //! Whom the values of a file are to be sealed to.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bulla::seal::{self, KeyId, KeyKind, Keyring, Recipient, Targets};
@@ -108,6 +108,8 @@ type Followed = Result<Arc<Targets>, String>;
 /// The goals of all files of a run: rules are read once, and what follows from each is worked out once.
 pub(super) struct Goals<'a> {
     wanted: &'a Wanted,
+    /// The current folder.
+    here: PathBuf,
     rules: Book,
     of_rules: Mutex<Vec<(Option<Arc<Rule>>, Followed)>>,
 }
@@ -123,7 +125,8 @@ pub(super) struct Goal {
 
 impl<'a> Goals<'a> {
     pub(super) fn new(wanted: &'a Wanted) -> Self {
-        Self { wanted, rules: Book::default(), of_rules: Mutex::new(Vec::new()) }
+        let here = std::env::current_dir().and_then(|folder| folder.canonicalize()).unwrap_or_default();
+        Self { wanted, here, rules: Book::default(), of_rules: Mutex::new(Vec::new()) }
     }
 
     /// The goal of a file, or why there is none.
@@ -135,7 +138,7 @@ impl<'a> Goals<'a> {
         let namespace = rule.as_ref().and_then(|rule| rule.namespace.clone());
         let is_by_rule = self.wanted.to.is_empty() && self.wanted.added.is_empty();
         let names = |rule: &&Arc<Rule>| !rule.recipients.is_empty() || !rule.recipient_files.is_empty();
-        let named_by = rule.as_ref().filter(|_| is_by_rule).filter(names).map(|rule| shown(&rule.file));
+        let named_by = rule.as_ref().filter(|_| is_by_rule).filter(names).map(|rule| self.shown(&rule.file));
         let mut known = self.of_rules.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = |known: &Option<Arc<Rule>>| match (known, &rule) {
             (Some(known), Some(rule)) => Arc::ptr_eq(known, rule),
@@ -155,10 +158,9 @@ impl<'a> Goals<'a> {
         let broken = self.rules.met().into_iter().find_map(|book| Some(book.rules.as_ref().err()?.to_string()));
         broken.map_or(Ok(()), Err)
     }
-}
 
-/// A file from the current folder, where it is in it.
-fn shown(file: &Path) -> String {
-    let here = std::env::current_dir().and_then(|folder| folder.canonicalize()).unwrap_or_default();
-    file.strip_prefix(here).unwrap_or(file).display().to_string()
+    /// A file from the current folder, where it is in it.
+    fn shown(&self, file: &Path) -> String {
+        file.strip_prefix(&self.here).unwrap_or(file).display().to_string()
+    }
 }

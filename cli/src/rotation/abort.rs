@@ -7,7 +7,7 @@ use super::{changes, commit, confirm};
 use crate::args::{Report as Format, RotationArguments};
 use crate::failure::Outcome;
 use crate::git::Checkout;
-use crate::output::{self, GOOD};
+use crate::output::{self, GOOD, short};
 
 /// Gives a run up.
 pub(super) fn run(arguments: &RotationArguments, checkout: &Checkout, desk: &Desk, state: &State) -> Outcome {
@@ -69,13 +69,13 @@ fn drop_commit(
     let is_merged = state.branch != state.origin.branch
         && base.is_some_and(|tip| checkout.is_ancestor(commit, &tip).unwrap_or(false));
     if is_merged || state.branch == state.origin.branch {
-        left.push(format!("commit {} stays: `git revert` takes it back", commit::short(commit)));
+        left.push(format!("commit {} stays: `git revert` takes it back", short(commit)));
         return Ok(());
     }
     leave_branch(checkout, state, commit, done)?;
     left.push(format!(
         "commit {} can be had back by its id, until Git cleans up; a copy that was pushed stays",
-        commit::short(commit)
+        short(commit)
     ));
     Ok(())
 }

@@ -7,9 +7,7 @@ use super::keys::list;
 use super::state::{Sealed, State};
 use crate::failure::Outcome;
 use crate::git::Checkout;
-
-/// Characters of a key id where it is not to be mistaken but short.
-const SHORT: usize = 8;
+use crate::output::short;
 
 /// The name of the branch: what was asked for, else one that says date and key and is not taken.
 pub(super) fn branch_of(checkout: &Checkout, state: &State) -> Outcome<String> {
@@ -26,11 +24,6 @@ pub(super) fn branch_of(checkout: &Checkout, state: &State) -> Outcome<String> {
         name = format!("{wanted}-{number}");
     }
     Ok(name)
-}
-
-/// The beginning of a key id.
-pub(super) fn short(id: &str) -> &str {
-    id.get(..SHORT).unwrap_or(id)
 }
 
 /// What marks the commit of a run, also where a merge repeats its message.

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use bulla::seal::{Identity, KeyKind, Recipient};
+use bulla::seal::{KeyKind, Recipient};
 use bulla_crds::names::{KEY_COMPROMISED, KEY_RETIRED};
 use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags};
@@ -51,7 +51,7 @@ pub(super) fn in_cluster(wish: &Wish, named: &[String]) -> Outcome<Found> {
     // A retired or compromised key is not published; whoever has it in a file may name it.
     let known: BTreeSet<&str> = published.iter().map(|key| key.id.as_str()).collect();
     let held = identities::read(&wish.identity)?;
-    let held = held.iter().map(|identity| of_recipient(identity.recipient()));
+    let held = held.iter().map(|identity| PublishedKey::of(identity.recipient()));
     let held = held.filter(|key| !known.contains(key.id.as_str()));
     let old = chosen(&older.iter().cloned().chain(held).collect::<Vec<_>>(), named)?;
     Ok(Found { old, newest })
@@ -63,7 +63,7 @@ pub(super) fn in_files(wish: &Wish, named: &[String], in_rules: &[Recipient]) ->
         return Err(usage!("say --identity FILE: without a cluster, values are opened with the old private key"));
     }
     let mut held = Vec::new();
-    held.extend(identities::read(&wish.identity)?.iter().map(|identity| of_recipient(identity.recipient())));
+    held.extend(identities::read(&wish.identity)?.iter().map(|identity| PublishedKey::of(identity.recipient())));
     held.sort_by(|a, b| a.id.cmp(&b.id));
     held.dedup_by(|a, b| a.id == b.id);
     if !named.is_empty() {
@@ -112,18 +112,6 @@ pub(super) fn is_rsa(key: &PublishedKey) -> bool {
     key.kind == KeyKind::Rsa.as_str()
 }
 
-/// A key of which only the public half counts.
-pub(super) fn of_recipient(recipient: &Recipient) -> PublishedKey {
-    PublishedKey {
-        id: recipient.key_id().to_string(),
-        kind: recipient.kind().as_str().to_owned(),
-        state: "active".to_owned(),
-        recipient: recipient.certificate().is_none().then(|| recipient.to_string()),
-        certificate: None,
-        created: None,
-    }
-}
-
 /// Who comes for whom in `.bulla.yaml`: native for native, certificate for certificate, and native for a certificate
 /// where no certificate comes.
 pub(super) fn replacements(old: &[PublishedKey], new: &[PublishedKey]) -> Outcome<Vec<Replacement>> {
@@ -139,21 +127,13 @@ pub(super) fn replacements(old: &[PublishedKey], new: &[PublishedKey]) -> Outcom
 
 /// A key that stands for the one that is to be made, to see whether everything would go well with it.
 pub(super) fn stand_in(old: &[PublishedKey], kind: Option<KeyType>) -> Outcome<Vec<PublishedKey>> {
-    Ok(vec![of_recipient(generate(kind_of(old, kind))?.recipient())])
+    Ok(vec![PublishedKey::of(identities::generate(kind_of(old, kind))?.recipient())])
 }
 
 /// The kind of the new key: as asked for, else that of the old one.
 fn kind_of(old: &[PublishedKey], kind: Option<KeyType>) -> KeyType {
     let is_small = old.iter().rev().find(|key| !is_rsa(key)).is_some_and(|key| key.kind == KeyKind::X25519.as_str());
     kind.unwrap_or(if is_small { KeyType::X25519 } else { KeyType::Hybrid })
-}
-
-fn generate(kind: KeyType) -> Outcome<Identity> {
-    let identity = match kind {
-        KeyType::Hybrid => Identity::generate_hybrid(),
-        KeyType::X25519 => Identity::generate_x25519(),
-    };
-    identity.or_usage("no randomness from the operating system")
 }
 
 /// Refuses a place for a private half where it would get into Git, and a key that is to be replaced.
@@ -184,12 +164,11 @@ pub(super) fn check_place(checkout: &Checkout, file: &Path, old: &[PublishedKey]
 /// Makes the key pair into its file, or takes the one that is there: a run before this one made it, or a person did.
 pub(super) fn make(file: &Path, old: &[PublishedKey], kind: Option<KeyType>) -> Outcome<PublishedKey> {
     if !file.exists() {
-        let identity = generate(kind_of(old, kind))?;
-        let text = identity.to_file_text(Timestamp::now()).ok_or_else(|| usage!("this kind has no identity file"))?;
-        place(file, text.as_bytes())?;
+        let identity = identities::generate(kind_of(old, kind))?;
+        place(file, identities::file_text(&identity)?.as_bytes())?;
     }
     match identities::read(&[file.to_path_buf()])?.as_slice() {
-        [one] => Ok(of_recipient(one.recipient())),
+        [one] => Ok(PublishedKey::of(one.recipient())),
         many => Err(refuse!("{} holds {} keys: a new key has a file of its own", file.display(), many.len())),
     }
 }

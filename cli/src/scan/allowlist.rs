@@ -110,13 +110,12 @@ impl Allowlist {
     /// # Errors
     /// As of [`Self::read`], or it is a link.
     pub(crate) fn staged(git: &Git, root: &Path) -> Outcome<Self> {
-        let staged = git.index_entries()?.into_iter().find(|(path, _)| path == FILE_NAME);
-        let blob = match staged {
+        let blob = match git.index()?.at(FILE_NAME) {
             None => return Ok(Self::default()),
-            Some((_, Indexed::Link)) => {
+            Some(Indexed::Link) => {
                 return Err(refuse!("{FILE_NAME} is staged as a link: it is a file of its own"));
             }
-            Some((_, Indexed::File(blob))) => blob,
+            Some(Indexed::File(blob)) => blob,
         };
         let bytes = git.bytes_of(blob)?;
         if bytes.len() as u64 > MAX_BYTES {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::git::is_text;
+use crate::utf16;
 
 /// As many bytes decide.
 const SNIFFED: usize = 8000;
@@ -15,7 +16,7 @@ enum Written {
     /// A text but for some bytes: one zero byte hides nothing.
     Nearly,
     /// UTF-16 that does not say so.
-    Utf16(fn([u8; 2]) -> u16),
+    Utf16(utf16::Unit),
     /// None.
     Other,
 }
@@ -50,13 +51,11 @@ pub(super) fn is_legible(bytes: &[u8]) -> bool {
 /// The text of a file: UTF-16 if it says so or is nothing else, else UTF-8; bytes that are neither are replaced one by
 /// one, so that places stay where they are. Of what is nearly a text zero bytes are left out.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
-    match bytes {
-        [0xff, 0xfe, rest @ ..] => return utf16(rest, u16::from_le_bytes).into(),
-        [0xfe, 0xff, rest @ ..] => return utf16(rest, u16::from_be_bytes).into(),
-        _ => {}
+    if let Some((letters, unit)) = utf16::marked(bytes) {
+        return std::mem::take(&mut *utf16::text(letters, unit).0).into();
     }
     let is_nearly = match written(bytes) {
-        Written::Utf16(decode) => return utf16(bytes, decode).into(),
+        Written::Utf16(unit) => return std::mem::take(&mut *utf16::text(bytes, unit).0).into(),
         Written::Nearly => true,
         Written::Text | Written::Other => false,
     };
@@ -72,11 +71,6 @@ pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
         }
     };
     if is_nearly { text.replace('\0', "").into() } else { text }
-}
-
-fn utf16(bytes: &[u8], decode: fn([u8; 2]) -> u16) -> String {
-    let units = bytes.as_chunks::<2>().0.iter().map(|pair| decode(*pair));
-    char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub(crate) use self::gitleaks::ALLOWLIST as GITLEAKS_ALLOWLIST;
 pub(crate) use self::past::history;
 pub(crate) use self::rules::RULES;
 pub(crate) use self::search::{Counts, Options, Search};
-pub(crate) use self::staged::staged;
+pub(crate) use self::staged::{staged, staged_in};
 pub(crate) use self::tree::tree;
 pub(crate) use self::worth::looks_random;
 

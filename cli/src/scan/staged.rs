@@ -19,15 +19,23 @@ use crate::git::{Git, ObjectId, Staged};
 pub(crate) fn staged(options: &Options) -> Outcome<Search> {
     let first = options.paths.first().map_or_else(|| Path::new("."), PathBuf::as_path);
     let git = Git::discover(first)?;
+    staged_in(options, &git, git.staged()?)
+}
+
+/// The same of what was found to be staged.
+///
+/// # Errors
+/// The index cannot be read, or the list of what may stay.
+pub(crate) fn staged_in(options: &Options, git: &Git, staged: Vec<Staged>) -> Outcome<Search> {
     let root = git.root().unwrap_or_else(|| git.dir()).to_path_buf();
     // What is not committed lets nothing stay, unless it was asked for by name.
     let tally = match &options.allow {
         Some(_) => Tally::new(options, &root)?,
-        None => Tally::with(Allowlist::staged(&git, &root)?),
+        None => Tally::with(Allowlist::staged(git, &root)?),
     };
     let excluded = Excluded::new(&options.exclude)?;
     let under = Under::new(&options.paths, |path| git.relative(path));
-    let staged = git.staged()?.into_iter().filter_map(|staged| Some((under.shown(&staged.path)?, staged)));
+    let staged = staged.into_iter().filter_map(|staged| Some((under.shown(&staged.path)?, staged)));
     let staged: Vec<(String, Staged)> = staged.filter(|(shown, _)| !excluded.has(shown)).collect();
     let ids: Vec<ObjectId> = staged.iter().map(|(_, staged)| staged.blob).collect();
     let look = |at: usize, bytes: &[u8]| {

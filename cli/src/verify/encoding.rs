@@ -3,6 +3,8 @@
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::utf16;
+
 /// What is wrong with bytes that are not UTF-8.
 const NOT_UTF8: &str = "is not UTF-8 text, so only what can be read of it was looked at";
 /// And with those that have a zero byte.
@@ -10,10 +12,9 @@ const HAS_ZERO: &str = "has a zero byte, where a reader may stop, so perhaps not
 
 /// The text, and why perhaps not all of it can be looked at.
 pub(crate) fn text(mut bytes: Zeroizing<Vec<u8>>) -> (Zeroizing<String>, Option<&'static str>) {
-    let (text, is_whole) = match bytes.as_slice() {
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        _ => match String::from_utf8(std::mem::take(&mut *bytes)) {
+    let (text, is_whole) = match utf16::marked(&bytes) {
+        Some((letters, unit)) => utf16::text(letters, unit),
+        None => match String::from_utf8(std::mem::take(&mut *bytes)) {
             Ok(text) => (Zeroizing::new(text), true),
             Err(error) => {
                 let mut bytes = error.into_bytes();
@@ -31,17 +32,6 @@ pub(crate) fn text(mut bytes: Zeroizing<Vec<u8>>) -> (Zeroizing<String>, Option<
     let shown = Zeroizing::new(text.replace('\0', ""));
     text.zeroize();
     (shown, Some(HAS_ZERO))
-}
-
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> (Zeroizing<String>, bool) {
-    // Twice the room: no letter of one unit needs more than three bytes, and buffers that grow leave copies behind.
-    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
-    let mut is_whole = bytes.len().is_multiple_of(2);
-    for letter in char::decode_utf16(bytes.as_chunks::<2>().0.iter().map(|pair| unit(*pair))) {
-        is_whole &= letter.is_ok();
-        text.push(letter.unwrap_or(char::REPLACEMENT_CHARACTER));
-    }
-    (text, is_whole)
 }
 
 #[cfg(test)]

@@ -24,12 +24,12 @@ pub use self::cron::{command as cron_command, value as cron_value};
 pub use self::duration::duration;
 pub use self::files::{CredentialBy, CronJob, HostCredential, HostFile, HostUnit, Place, SecretName, SecretValue};
 pub use self::glob::Glob;
-pub use self::names::{QUADLETS, Unit, UnitKind};
+pub use self::names::{QUADLETS, Unit, UnitKind, is_object as is_name};
 pub use self::paths::{absolute as check_path, is_public, mode};
 pub use self::read::{Positions, Reading, is_host};
 pub use self::schema::schema;
 pub use self::services::{HealthCheck, HostService, HttpCheck, ServiceCommands};
-pub use self::validate::{validate, validate_at};
+pub use self::validate::{is_too_long, validate, validate_at};
 
 /// Group and version of the document.
 pub const API_VERSION: &str = "bulla.dev/v1alpha1";

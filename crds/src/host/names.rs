@@ -111,8 +111,9 @@ pub(super) fn is_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u32>().is_ok_and(|number| number != u32::MAX)
 }
 
-/// Whether this is a name as Kubernetes has them: lower-case letters, digits, `-` and `.`.
-pub(super) fn is_object(name: &str) -> bool {
+/// Whether this is a name as Kubernetes has them, of hosts and groups too: lower-case letters, digits, `-` and `.`.
+#[must_use]
+pub fn is_object(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     name.len() <= 253 && name.bytes().all(legal) && edge(name.bytes().next()) && edge(name.bytes().last())

@@ -3,19 +3,19 @@
 //! The socket has mode 0600: who may open it may read the host's keys as well.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use super::preview::Preview;
 use super::status::Status;
+use crate::host::disk;
 
 const SOCKET: &str = "control.sock";
 /// A request is shorter than this, in bytes.
@@ -71,23 +71,7 @@ pub(super) struct Asked {
 /// # Errors
 /// If the socket cannot be made.
 pub(super) fn listen(run: &Path, asked: mpsc::Sender<Asked>) -> io::Result<impl Future<Output = ()> + Send + use<>> {
-    let path = run.join(SOCKET);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    // Nobody else can enter before the mode is set: made under another name, in a folder of our own.
-    let folder = run.join(".control");
-    match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    std::fs::create_dir(&folder)?;
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))?;
-    let listener = UnixListener::bind(folder.join(SOCKET))?;
-    std::fs::set_permissions(folder.join(SOCKET), std::fs::Permissions::from_mode(0o600))?;
-    std::fs::rename(folder.join(SOCKET), &path)?;
-    std::fs::remove_dir(&folder)?;
+    let listener = disk::listen(&run.join(SOCKET))?;
     Ok(async move {
         loop {
             match listener.accept().await {

@@ -140,19 +140,17 @@ impl Agent {
     /// # Errors
     /// See [`Error`]: nothing was changed then but folders of the agent's own.
     pub async fn open(config: Config, file: &Path) -> Result<Self, Error> {
-        let rules = Rules::new(&config.allow).map_err(Error::Setting)?;
+        let rules = Rules::new(&config.allow, config.own_paths(file)).map_err(Error::Setting)?;
         let admitted = external::Admitted::new(&config.allow).map_err(Error::Setting)?;
         let keyring = Arc::new(config.keyring()?);
         make_folder(&config.state)?;
-        let policy = sink::Policy::new(config.allow.paths.as_deref(), &[], config.own_paths(file))
-            .map_err(|error| Error::Setting(format!("allow.paths: {error}")))?;
         let settings = sink::Settings {
             run: config.run.clone(),
             root: config.root.clone(),
             state: config.state.clone(),
             keep: config.keep,
             storage: if config.allow_disk { sink::Storage::Any } else { sink::Storage::Memory },
-            policy,
+            policy: rules.policy().clone(),
             probe: sink::Probe::default(),
         };
         let (sink, settled) = blocking(move || Sink::open(settings)).await?;

@@ -53,16 +53,13 @@ impl Agent {
         }
         let path = file(&self.config.run);
         let done = if changes.is_empty() {
-            fs::remove_file(&path)
+            disk::remove(&path)
         } else {
             let bytes = serde_json::to_vec(&changes).map_err(io::Error::from);
             bytes.and_then(|bytes| disk::replace(&path, &bytes, 0o600, false))
         };
-        match done {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                warn!(%error, file = %path.display(), "what services are to be told of is not noted");
-            }
-            _ => {}
+        if let Err(error) = done {
+            warn!(%error, file = %path.display(), "what services are to be told of is not noted");
         }
         self.untold = changes;
     }

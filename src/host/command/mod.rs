@@ -8,17 +8,16 @@ mod scrub;
 use std::ffi::OsStr;
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 pub use self::scrub::Scrubber;
+use super::process::Running;
 
 /// How long a program may take if nothing else is said.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -125,35 +124,39 @@ impl<'a> Command<'a> {
     pub async fn ended(self, scrubber: &Scrubber) -> Result<Ended, CommandError> {
         let program = self.argv.first().ok_or(CommandError::Empty)?.to_string_lossy().into_owned();
         let not_started = |source| CommandError::NotStarted { program: program.clone(), source };
-        let (mut child, pipe) = self.start().map_err(not_started)?;
+        let (running, pipe) = self.start().map_err(not_started)?;
         let mut output = pipe::Receiver::from_owned_fd(OwnedFd::from(pipe)).map_err(not_started)?;
         let mut kept = Tail::default();
         let ended = {
-            let mut group = Group(Some(&mut child));
             let reading = kept.read(&mut output);
             tokio::pin!(reading);
             let mut all = false;
             let ended = timeout(self.limit, async {
                 // Whoever fills the pipe must be read from, or it never ends.
                 tokio::select! {
-                    ended = group.ended() => ended,
+                    ended = running.waited() => ended,
                     () = &mut reading => {
                         all = true;
-                        group.ended().await
+                        running.waited().await
                     }
                 }
             })
             .await;
             match ended {
                 Ok(ended) => {
-                    group.0 = None;
+                    // What it started, a service perhaps, runs on.
+                    let status = ended.and_then(|()| running.reap()).map_err(not_started)?;
                     // Done already, or what was left running has the pipe: then the rest is not ours.
                     if !all && timeout(LINGER, &mut reading).await.is_err() {
                         tracing::debug!(program, "left something running");
                     }
-                    Some(ended.map_err(not_started)?)
+                    Some(status)
                 }
-                Err(_elapsed) => None,
+                // It is ended with all that it started.
+                Err(_elapsed) => {
+                    drop(running);
+                    None
+                }
             }
         };
         let output = kept.shown(scrubber);
@@ -173,12 +176,13 @@ impl<'a> Command<'a> {
         if code == Some(0) { Ok(output) } else { Err(CommandError::Failed { program, code, output }) }
     }
 
-    fn start(&self) -> io::Result<(Child, PipeReader)> {
+    fn start(&self) -> io::Result<(Running, PipeReader)> {
         let [program, arguments @ ..] = self.argv.as_slice() else {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         };
         let (reader, writer) = io::pipe()?;
-        let child = std::process::Command::new(program)
+        let mut command = std::process::Command::new(program);
+        command
             .args(arguments)
             .env_clear()
             .envs([("PATH", PATH), ("LANG", "C.UTF-8")])
@@ -187,45 +191,10 @@ impl<'a> Command<'a> {
             .envs(std::env::var_os(RUNTIME_DIR).map(|folder| (RUNTIME_DIR, folder)))
             .envs(self.environment.iter().copied())
             .current_dir("/")
-            .process_group(0)
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
-            .stderr(writer)
-            .spawn()?;
-        Ok((child, reader))
-    }
-}
-
-/// Ends the whole process group of a child that has not ended by itself, also where the future that waited for it is
-/// dropped.
-struct Group<'a>(Option<&'a mut Child>);
-
-impl Group<'_> {
-    async fn ended(&mut self) -> io::Result<ExitStatus> {
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let Some(child) = self.0.as_deref_mut() else { return Err(io::Error::from(io::ErrorKind::NotFound)) };
-            if let Some(status) = child.try_wait()? {
-                return Ok(status);
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Group<'_> {
-    fn drop(&mut self) {
-        let Some(child) = self.0.as_deref_mut() else { return };
-        if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
-            && let Err(error) = kill_process_group(group, Signal::KILL)
-        {
-            tracing::debug!(%error, "a process group was gone already");
-        }
-        // It was killed: this does not wait long.
-        if let Err(error) = child.wait() {
-            tracing::debug!(%error, "a killed program was not waited for");
-        }
+            .stderr(writer);
+        Ok((Running::spawn(&mut command)?, reader))
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bulla_crds::host::is_name;
 use serde::{Deserialize as _, Deserializer};
 use zeroize::Zeroizing;
 
@@ -170,13 +171,6 @@ impl Config {
         }
         Ok(keyring)
     }
-}
-
-/// Whether it can be a namespace of Kubernetes: hosts and groups are namespaces of sealed values.
-fn is_name(name: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
-    let is_bounded = !name.is_empty() && name.len() <= 253;
-    is_bounded && name.bytes().all(is_letter) && !name.starts_with(['-', '.']) && !name.ends_with(['-', '.'])
 }
 
 fn bounded(path: &Path) -> Result<String, ConfigError> {

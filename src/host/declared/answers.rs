@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bulla_crds::external_secret::StoreRef;
 use bulla_crds::{ClusterSecretStore, ExternalSecret, SecretStore};
 
-use super::Source;
+use super::{Files, commit};
+use crate::resource::external_secret::{self, Asked, SpecError};
 use crate::secret::{Target, Values};
 
 /// An object and where it is written.
@@ -22,13 +24,56 @@ pub struct Declared<T> {
     pub line: usize,
 }
 
+impl<T> Declared<T> {
+    /// Where that is, for people.
+    pub(super) fn place(&self) -> String {
+        commit::place(&self.file, self.line)
+    }
+}
+
+/// An ExternalSecret and what it asks for, which is read once.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The object.
+    pub object: Arc<ExternalSecret>,
+    /// What it asks for, or which rules it breaks.
+    pub asked: Result<Arc<Asked>, SpecError>,
+}
+
+impl Request {
+    /// Reads what `object` asks for.
+    #[must_use]
+    pub fn new(object: ExternalSecret) -> Self {
+        let asked = external_secret::read(&object).map(Arc::new);
+        Self { object: Arc::new(object), asked }
+    }
+
+    /// Its namespace and name.
+    #[must_use]
+    pub fn full(&self) -> Full {
+        let metadata = &self.object.metadata;
+        (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+    }
+
+    /// The Secret that it makes; one that cannot be read stands for that of its own name.
+    pub(super) fn target(&self) -> Full {
+        let (namespace, name) = self.full();
+        (namespace, self.asked.as_ref().map_or(name, |asked| asked.target.clone()))
+    }
+
+    /// The stores that it names.
+    pub(super) fn stores(&self) -> &[StoreRef] {
+        self.asked.as_ref().map_or(&[], |asked| &asked.stores)
+    }
+}
+
 /// Namespace and name.
 pub type Full = (String, String);
 
 /// What is to be fetched.
 pub struct Wanted {
     /// The ExternalSecrets whose targets the host uses.
-    pub externals: Vec<Declared<ExternalSecret>>,
+    pub externals: Vec<Declared<Request>>,
     /// The stores that they name, of the host's namespaces.
     pub stores: Vec<Declared<SecretStore>>,
     /// The stores for every namespace that they name.
@@ -38,7 +83,7 @@ pub struct Wanted {
     /// The ConfigMaps of the host's namespaces.
     pub config_maps: BTreeMap<Full, BTreeMap<String, String>>,
     /// The files of the commit, for stores that are files beside their manifest.
-    pub source: Arc<dyn Source>,
+    pub files: Arc<Files>,
 }
 
 /// What came of it.

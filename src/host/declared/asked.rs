@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bulla_crds::host::{
     CredentialBy, CronJob, HostCredential, HostFile, HostUnit, Place, SecretValue, Unit as UnitName, UnitKind,
-    check_path, cron_command, cron_value, mode, validate_at,
+    check_path, cron_command, cron_value, is_too_long, mode, validate_at,
 };
 
 use super::commit::{self, Commit, Document};
@@ -103,7 +103,7 @@ impl Collector<'_> {
         let Document { reading, file, line } = document;
         let object = commit::called(&reading.host);
         let violations = validate_at(&reading.host, &reading.positions);
-        let is_huge = violations.iter().any(|one| one.message.contains("entries"));
+        let is_huge = violations.iter().any(is_too_long);
         for violation in &violations {
             self.commit.problem(&object, &file, line, &violation.to_string());
         }
@@ -308,7 +308,7 @@ impl Collector<'_> {
                 Path::new(path).ancestors().skip(1).filter_map(Path::to_str).find(|above| claims.contains_key(*above));
             let problem = match (places.as_slice(), below) {
                 ([first, second, ..], _) => {
-                    let at = format!("{}:{}", commit::shown(&first.0), first.1);
+                    let at = commit::place(&first.0, first.1);
                     Some((second, format!("is declared here and at {at}: neither is taken, remove one")))
                 }
                 ([only], Some(above)) => Some((only, format!("lies below {above}, which is declared as a file"))),

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::documents::{self, may_be_config_map, may_be_host};
-use super::{Declared, Entry, Full, Source, Who};
+use super::{Declared, Files, Full, Who};
 use crate::host::desired::{Keep, Problem};
 
 /// The largest manifest, in bytes.
@@ -36,8 +36,6 @@ pub(super) struct Document {
 /// What stands in the manifests.
 #[derive(Default)]
 pub(super) struct Commit {
-    /// Every file, by its path.
-    pub(super) entries: BTreeMap<PathBuf, Entry>,
     pub(super) hosts: Vec<Document>,
     pub(super) sealed: BTreeMap<Full, Vec<Declared<SealedSecret>>>,
     pub(super) externals: Vec<Declared<ExternalSecret>>,
@@ -53,15 +51,11 @@ pub(super) struct Commit {
 }
 
 /// Reads the manifests.
-///
-/// # Errors
-/// The files cannot be listed.
-pub(super) fn read(source: &dyn Source, who: &Who) -> Result<Commit, String> {
-    let entries = source.entries()?;
+pub(super) fn read(files: &Files, who: &Who) -> Commit {
     let mut commit = Commit::default();
     let mut manifests = Vec::new();
     let mut total = 0;
-    for entry in entries.iter().filter(|entry| entry.is_file && is_manifest(&entry.path)) {
+    for entry in files.iter().filter(|entry| entry.is_file && is_manifest(&entry.path)) {
         if is_json(&entry.path) {
             // Data is often JSON; a manifest of this size never is.
             if entry.size > MAX_DATA {
@@ -88,7 +82,7 @@ pub(super) fn read(source: &dyn Source, who: &Who) -> Result<Commit, String> {
     }
     for batch in batches(manifests) {
         let batch = batch.as_slice();
-        for (path, bytes) in batch.iter().zip(source.read(batch)) {
+        for (path, bytes) in batch.iter().zip(files.read(batch)) {
             match bytes {
                 Ok(bytes) => commit.manifest(path, &bytes, who),
                 Err(error) => {
@@ -99,8 +93,7 @@ pub(super) fn read(source: &dyn Source, who: &Who) -> Result<Commit, String> {
             }
         }
     }
-    commit.entries = entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
-    Ok(commit)
+    commit
 }
 
 /// As many as are read at once, by number and by size.
@@ -135,10 +128,15 @@ pub(super) fn shown(path: &Path) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+/// Where in the repository something stands, for people.
+pub(super) fn place(file: &Path, line: usize) -> String {
+    format!("{}:{line}", shown(file))
+}
+
 impl Commit {
     /// Notes that something is wrong.
     pub(super) fn problem(&mut self, object: &str, file: &Path, line: usize, message: &str) {
-        let at = Some(format!("{}:{line}", shown(file)));
+        let at = Some(place(file, line));
         self.problems.push(Problem { object: object.to_owned(), at, message: message.to_owned() });
     }
 
@@ -225,7 +223,7 @@ impl Commit {
             ("external-secrets.io", "ClusterExternalSecret") => {
                 let names = ["/metadata/name", "/spec/externalSecretName", "/spec/externalSecretSpec/target/name"];
                 let names = names.iter().filter_map(|pointer| object.pointer(pointer)?.as_str());
-                let at = format!("{}:{line}", shown(path));
+                let at = place(path, line);
                 self.of_clusters.extend(names.map(|name| (name.to_owned(), at.clone())));
             }
             ("", "ConfigMap") => self.config_map(&object, who),
@@ -250,7 +248,7 @@ impl Commit {
         let metadata = metadata(&mut object);
         let name = metadata.name.clone().unwrap_or_default();
         let Some(namespace) = metadata.namespace.clone().filter(|namespace| !namespace.is_empty()) else {
-            self.homeless.entry(name).or_insert_with(|| format!("{}:{line}", shown(path)));
+            self.homeless.entry(name).or_insert_with(|| place(path, line));
             return None;
         };
         if !who.admits(&namespace) {

@@ -7,45 +7,42 @@ use bulla_crds::{ExternalSecret, SecretStoreSpec, Unreadable};
 use serde_json::Value;
 
 use super::commit::Commit;
-use super::{Declared, Full, Who};
-use crate::resource::external_secret as asked;
+use super::{Declared, Full, Request, Who};
+use crate::resource::external_secret::template_objects;
 
 /// The ExternalSecrets of a commit by the Secret that each makes.
-pub(super) fn by_target(externals: Vec<Declared<ExternalSecret>>) -> BTreeMap<Full, Vec<Declared<ExternalSecret>>> {
+pub(super) fn by_target(externals: Vec<Declared<ExternalSecret>>) -> BTreeMap<Full, Vec<Declared<Request>>> {
     let mut by_target: BTreeMap<Full, Vec<_>> = BTreeMap::new();
-    for external in externals {
-        let metadata = &external.object.metadata;
-        let named = || metadata.name.clone().unwrap_or_default();
-        let target = asked::read(&external.object).map_or_else(|_| named(), |asked| asked.target);
-        let full = (metadata.namespace.clone().unwrap_or_default(), target);
-        by_target.entry(full).or_default().push(external);
+    for Declared { object, file, line } in externals {
+        let object = Request::new(object);
+        by_target.entry(object.target()).or_default().push(Declared { object, file, line });
     }
     by_target
 }
 
 /// Keeps the stores that these ExternalSecrets name. Those of other namespaces stay too: nobody may use them, and who
 /// tries is told where they are.
-pub(super) fn keep_stores(commit: &mut Commit, externals: &[Declared<ExternalSecret>]) {
-    let named: BTreeSet<(StoreKind, String)> = externals.iter().flat_map(stores).collect();
+pub(super) fn keep_stores(commit: &mut Commit, externals: &[Declared<Request>]) {
+    let named: BTreeSet<(StoreKind, String)> = externals.iter().flat_map(|external| stores(&external.object)).collect();
     let is_named = |kind: StoreKind, name: &Option<String>| named.contains(&(kind, name.clone().unwrap_or_default()));
     commit.stores.retain(|store| is_named(StoreKind::SecretStore, &store.object.metadata.name));
     commit.cluster_stores.retain(|store| is_named(StoreKind::ClusterSecretStore, &store.object.metadata.name));
 }
 
-fn stores(external: &Declared<ExternalSecret>) -> Vec<(StoreKind, String)> {
-    let stores = asked::read(&external.object).map_or_else(|_| Vec::new(), |asked| asked.stores);
-    stores.into_iter().map(|store| (store.kind(), store.name)).collect()
+fn stores(request: &Request) -> impl Iterator<Item = (StoreKind, String)> {
+    request.stores().iter().map(|store| (store.kind(), store.name.clone()))
 }
 
 /// The secrets that stores and templates read.
-pub(super) fn secrets(commit: &Commit, externals: &[Declared<ExternalSecret>], who: &Who) -> BTreeSet<Full> {
+pub(super) fn secrets(commit: &Commit, externals: &[Declared<Request>], who: &Who) -> BTreeSet<Full> {
     let mut secrets = BTreeSet::new();
     for external in externals {
-        let namespace = external.object.metadata.namespace.clone().unwrap_or_default();
-        let objects = external.object.spec.as_ref().map_or_else(|_| Vec::new(), asked::template_objects);
+        let request = &external.object;
+        let (namespace, _) = request.full();
+        let objects = request.object.spec.as_ref().map_or_else(|_| Vec::new(), template_objects);
         let names = objects.into_iter().filter(|object| object.is_secret).map(|object| object.name);
         secrets.extend(names.map(|name| (namespace.clone(), name)));
-        let named = stores(external);
+        let named: Vec<_> = stores(request).collect();
         let is_named = |kind: StoreKind, name: &Option<String>| {
             named.iter().any(|(other, named)| *other == kind && name.as_ref() == Some(named))
         };

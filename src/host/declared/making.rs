@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::asked::{Asked, Item, Text, What};
-use super::commit::{self, Commit};
+use super::commit;
 use super::secrets::{Secrets, named};
-use super::{Full, Source, Who};
+use super::{Files, Full, Who};
 use crate::host::desired::{Content, Credential, File, Problem};
 use crate::secret::template::{self, Allowance, Delimiters, Environment, MissingKey, TEMPLATE_LIMIT, Tree};
 use crate::secret::{Plaintext, Values};
@@ -33,11 +33,7 @@ pub(super) struct Maker<'a> {
 }
 
 /// Reads every file of the repository that the items are made of.
-pub(super) fn sources(
-    commit: &Commit,
-    items: &[Item],
-    source: &dyn Source,
-) -> BTreeMap<PathBuf, Result<Vec<u8>, String>> {
+pub(super) fn sources(files: &Files, items: &[Item]) -> BTreeMap<PathBuf, Result<Vec<u8>, String>> {
     let mut wanted: BTreeMap<&PathBuf, u64> = BTreeMap::new();
     for item in items {
         let (path, limit) = match &item.what {
@@ -51,21 +47,19 @@ pub(super) fn sources(
     let (mut read, mut paths) = (BTreeMap::new(), Vec::new());
     let mut total = 0;
     for (path, limit) in wanted {
-        let problem = match commit.entries.get(path) {
-            None => Some("is not in this commit".to_owned()),
-            Some(entry) if !entry.is_file => Some("is a link or no file: only files are read".to_owned()),
-            Some(entry) if entry.size > limit => Some(format!("has {} bytes, more than {limit}", entry.size)),
-            Some(entry) => {
-                total += entry.size;
-                (total > MAX_TOTAL as u64).then(|| "is more than the files of a host may have together".to_owned())
+        let admitted = files.size(path, limit).and_then(|size| {
+            total += size;
+            if total > MAX_TOTAL as u64 {
+                return Err("is more than the files of a host may have together".to_owned());
             }
-        };
-        match problem {
-            Some(problem) => drop(read.insert(path.clone(), Err(problem))),
-            None => paths.push(path.clone()),
+            Ok(())
+        });
+        match admitted {
+            Ok(()) => paths.push(path.clone()),
+            Err(problem) => drop(read.insert(path.clone(), Err(problem))),
         }
     }
-    let bytes = source.read(&paths);
+    let bytes = files.read(&paths);
     read.extend(paths.into_iter().zip(bytes));
     read
 }
@@ -87,7 +81,7 @@ impl Maker<'_> {
                     }
                 });
                 let content = made.unwrap_or_else(|message| {
-                    let at = Some(format!("{}:{}", commit::shown(&item.at.0), item.at.1));
+                    let at = Some(commit::place(&item.at.0, item.at.1));
                     problems.push(Problem { object: item.path.clone(), at, message });
                     None
                 });
@@ -101,7 +95,7 @@ impl Maker<'_> {
         let mut credential = |Asked { unit, name, secret, at }: Asked| {
             let made = secret.map_or(Ok(None), |(full, key)| self.value(&full, &key));
             let value = made.unwrap_or_else(|message| {
-                let at = Some(format!("{}:{}", commit::shown(&at.0), at.1));
+                let at = Some(commit::place(&at.0, at.1));
                 problems.push(Problem { object: format!("credential {name} of {unit}"), at, message });
                 None
             });

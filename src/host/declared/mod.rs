@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use self::answers::{Answered, Answers, Declared, Full, Nobody, Wanted};
-pub use self::source::{Entry, Folder, Source};
+pub use self::answers::{Answered, Answers, Declared, Full, Nobody, Request, Wanted};
+pub use self::source::{Entry, Files, Folder, Source};
 use super::desired::Desired;
 use crate::seal::Keyring;
 
@@ -103,12 +103,13 @@ pub async fn declare(
     now: Timestamp,
 ) -> Result<Desired, String> {
     let who = Arc::new(who.clone());
-    let (of, from) = (Arc::clone(&who), Arc::clone(&source));
-    let (mut commit, mut wishes, opened) = aside(move || {
-        let mut commit = commit::read(from.as_ref(), &of)?;
+    let of = Arc::clone(&who);
+    let (files, mut commit, mut wishes, opened) = aside(move || {
+        let files = Arc::new(Files::of(source)?);
+        let mut commit = commit::read(&files, &of);
         let wishes = asked::collect(&mut commit, &of);
-        let opened = secrets::open(&mut commit, &wishes, &of, &keyring, &from, now);
-        Ok::<_, String>((commit, wishes, opened))
+        let opened = secrets::open(&mut commit, &wishes, &of, &keyring, &files, now);
+        Ok::<_, String>((files, commit, wishes, opened))
     })
     .await??;
     let mut secrets = opened.secrets;
@@ -121,7 +122,7 @@ pub async fn declare(
         secrets::leave_out(&mut wishes, &gone);
     }
     aside(move || {
-        let sources = making::sources(&commit, &wishes.items, source.as_ref());
+        let sources = making::sources(&files, &wishes.items);
         let maker = making::Maker { who: &who, secrets: &secrets, sources: &sources, now };
         let mut problems = commit.problems;
         let files = maker.files(wishes.items, &mut problems);

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bulla_crds::{ExternalSecret, SealedSecret};
+use bulla_crds::SealedSecret;
 use jiff::Timestamp;
 
 use super::asked::{What, Wishes};
-use super::commit::{self, Commit};
-use super::{Answered, Declared, Full, Source, Wanted, Who, elsewhere, opening};
+use super::commit::Commit;
+use super::{Answered, Declared, Files, Full, Request, Wanted, Who, elsewhere, opening};
 use crate::host::desired::Problem;
 use crate::seal::Keyring;
 use crate::secret::{Plaintext, Values};
@@ -29,7 +29,7 @@ pub(super) fn open(
     wishes: &Wishes,
     who: &Who,
     keyring: &Keyring,
-    source: &Arc<dyn Source>,
+    files: &Arc<Files>,
     now: Timestamp,
 ) -> Opened {
     let used = used(wishes);
@@ -61,7 +61,7 @@ pub(super) fn open(
             for_others.insert(full.clone(), result.as_ref().map(copy).map_err(Clone::clone));
         }
         if let Err(message) = &result {
-            let at = Some(format!("{}:{}", commit::shown(&found.file), found.line));
+            let at = Some(found.place());
             problems.push(Problem { object: named("SealedSecret", full), at, message: message.clone() });
         }
         if sealed.contains(full) {
@@ -74,7 +74,7 @@ pub(super) fn open(
         cluster_stores: std::mem::take(&mut commit.cluster_stores),
         secrets: for_others,
         config_maps: std::mem::take(&mut commit.config_maps),
-        source: Arc::clone(source),
+        files: Arc::clone(files),
     });
     commit.problems.append(&mut problems);
     Opened { secrets, wanted }
@@ -138,17 +138,9 @@ impl Label {
         wanted.externals.iter().map(Self::of).collect()
     }
 
-    fn of(external: &Declared<ExternalSecret>) -> Self {
-        let metadata = &external.object.metadata;
-        let namespace = metadata.namespace.clone().unwrap_or_default();
-        let name = metadata.name.clone().unwrap_or_default();
-        let asked = crate::resource::external_secret::read(&external.object);
-        let target = asked.map_or_else(|_| name.clone(), |asked| asked.target);
-        Self {
-            object: named("ExternalSecret", &(namespace.clone(), name)),
-            target: (namespace, target),
-            at: format!("{}:{}", commit::shown(&external.file), external.line),
-        }
+    fn of(external: &Declared<Request>) -> Self {
+        let request = &external.object;
+        Self { target: request.target(), object: named("ExternalSecret", &request.full()), at: external.place() }
     }
 
     fn problem(&self, message: String) -> Problem {
@@ -179,11 +171,10 @@ fn used(wishes: &Wishes) -> BTreeSet<Full> {
 fn origin(
     commit: &Commit,
     full: &Full,
-    mut fetched: Vec<Declared<ExternalSecret>>,
-) -> Result<Option<Declared<ExternalSecret>>, Problem> {
+    mut fetched: Vec<Declared<Request>>,
+) -> Result<Option<Declared<Request>>, Problem> {
     let sealed = commit.sealed.get(full).map_or(&[][..], Vec::as_slice);
     let problem = |message: String, at: Option<String>| Err(Problem { object: named("secret", full), at, message });
-    let place = |file: &std::path::Path, line: usize| format!("{}:{line}", commit::shown(file));
     match (sealed, fetched.pop()) {
         ([_], None) => Ok(None),
         ([], Some(only)) if fetched.is_empty() => Ok(Some(only)),
@@ -197,8 +188,8 @@ fn origin(
             problem(format!("no SealedSecret or ExternalSecret of this commit makes it{hint}"), None)
         }
         (sealed, last) => {
-            let mut places: Vec<_> = sealed.iter().map(|one| place(&one.file, one.line)).collect();
-            places.extend(fetched.iter().chain(&last).map(|one| place(&one.file, one.line)));
+            let mut places: Vec<_> = sealed.iter().map(Declared::place).collect();
+            places.extend(fetched.iter().chain(&last).map(Declared::place));
             let at = places.first().cloned();
             problem(format!("is made more than once, at {}: none of these is taken", places.join(", ")), at)
         }

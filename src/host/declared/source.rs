@@ -1,8 +1,10 @@
 //! Where the files of a commit are: in Git, or in a folder.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A file of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,43 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// Of each file, why it cannot be read.
     fn read(&self, paths: &[PathBuf]) -> Vec<Result<Vec<u8>, String>>;
+}
+
+/// The files of a commit, listed once. Reading blocks.
+pub struct Files {
+    source: Arc<dyn Source>,
+    entries: BTreeMap<PathBuf, Entry>,
+}
+
+impl Files {
+    /// Lists them; it blocks.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub fn of(source: Arc<dyn Source>) -> Result<Self, String> {
+        let entries = source.entries()?.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
+        Ok(Self { source, entries })
+    }
+
+    /// Every file, by its path.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// How many bytes the file has, if there is one and it has no more than `most`; else why it is not read.
+    pub(super) fn size(&self, path: &Path, most: u64) -> Result<u64, String> {
+        match self.entries.get(path) {
+            None => Err("is not in this commit".to_owned()),
+            Some(entry) if !entry.is_file => Err("is a link or no file: only files are read".to_owned()),
+            Some(entry) if entry.size > most => Err(format!("has {} bytes, more than {most}", entry.size)),
+            Some(entry) => Ok(entry.size),
+        }
+    }
+
+    /// The bytes of these files, in their order. A caller has looked at their sizes.
+    pub(super) fn read(&self, paths: &[PathBuf]) -> Vec<Result<Vec<u8>, String>> {
+        self.source.read(paths)
+    }
 }
 
 /// A folder on a disk: a working tree that somebody trusts. Links are not followed.

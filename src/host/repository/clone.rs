@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::git::GitError;
 use super::signatures::sweep_rings;
 use super::{CommitId, Repository};
+use crate::host::disk::{self, remove_folder};
 
 /// What was fetched last.
 pub(super) const TIP: &str = "refs/bulla/tip";
@@ -104,25 +105,11 @@ fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         return Ok(());
     }
     let new = path.with_extension(format!("{}.new", std::process::id()));
-    remove_file(&new)?;
+    disk::remove(&new)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(new, path)
-}
-
-fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-pub(super) fn remove_folder(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Removes what a git that was killed left in a clone. Only who holds the lock knows that nobody needs it.
@@ -143,7 +130,7 @@ fn sweep(clone: &Path) -> io::Result<usize> {
                     continue;
                 }
                 // index-pack keeps a pack until the reference is written.
-                _ if half || name.ends_with(".lock") || name.ends_with(".keep") => remove_file(&path)?,
+                _ if half || name.ends_with(".lock") || name.ends_with(".keep") => disk::remove(&path)?,
                 _ => continue,
             }
             removed += 1;

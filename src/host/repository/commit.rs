@@ -20,13 +20,19 @@ impl CommitId {
     /// The first twelve digits, for people.
     #[must_use]
     pub fn short(&self) -> &str {
-        &self.0[..12]
+        short(&self.0)
     }
 
     /// Whether its repository is one of SHA-256.
     pub(super) fn is_sha256(&self) -> bool {
         self.0.len() == 64
     }
+}
+
+/// The first twelve digits of a commit, for people.
+#[must_use]
+pub fn short(commit: &str) -> &str {
+    commit.get(..12).unwrap_or(commit)
 }
 
 /// It is not the full name of a commit.

@@ -91,70 +91,80 @@ impl Repository {
     /// # Errors
     /// [`Refused`].
     pub async fn judge(&self, last: Option<&CommitId>, tip: &CommitId) -> Result<(), Refused> {
-        let refused = match self.judge_range(last, tip).await {
-            Err(refused) => refused,
-            Ok(()) => return Ok(()),
-        };
-        // A clone that is damaged has lost commits too, and that is not the server's doing.
-        if matches!(refused, Refused::Unknown { .. } | Refused::Unjudged { .. } | Refused::Rewritten { lost: true, .. })
-            && let Some(damage) = self.is_damaged(&self.folder.clone()).await
-        {
-            self.suspect.store(true, Ordering::Relaxed);
-            return Err(Refused::Unjudged { tip: tip.clone(), source: CloneError::Damaged(damage) });
-        }
-        Err(refused)
+        self.or_damaged(self.judge_range(last, tip).await, tip).await
     }
 
     /// Decides whether this host may go on from `good` to `tip` although `tip` is no descendant: somebody said that the
-    /// history was rewritten with reason. Where signatures are asked for, every commit that `good` does not have is checked.
+    /// history was rewritten with reason. The anchor of the settings has to be before it all the same. Where signatures
+    /// are asked for, every commit that `good` does not have is checked.
     ///
     /// # Errors
     /// [`Refused`].
     pub async fn judge_rewrite(&self, good: &CommitId, tip: &CommitId) -> Result<(), Refused> {
-        let unjudged = |source: GitError| Refused::Unjudged { tip: tip.clone(), source: source.into() };
-        if !self.has(good).await.map_err(unjudged)? {
-            return self.judge(None, tip).await;
-        }
-        if let Some(anchor) = &self.anchor
-            && !self.is_before(anchor, tip).await.map_err(unjudged)?
+        self.or_damaged(self.judge_other(good, tip).await, tip).await
+    }
+
+    /// A clone that is damaged has lost commits too, and that is not the server's doing.
+    async fn or_damaged(&self, judged: Result<(), Refused>, tip: &CommitId) -> Result<(), Refused> {
+        if matches!(
+            judged,
+            Err(Refused::Unknown { .. } | Refused::Unjudged { .. } | Refused::Rewritten { lost: true, .. })
+        ) && let Some(damage) = self.is_damaged(&self.folder.clone()).await
         {
-            return Err(Refused::NotAnchored { anchor: anchor.clone(), tip: tip.clone() });
+            self.suspect.store(true, Ordering::Relaxed);
+            return Err(Refused::Unjudged { tip: tip.clone(), source: CloneError::Damaged(damage) });
         }
-        let Some(signatures) = &self.signatures else { return Ok(()) };
-        let range = self.between(good, tip).await.map_err(unjudged)?;
-        let unjudged = |source| Refused::Unjudged { tip: tip.clone(), source };
-        match self.verify(signatures, &range).await.map_err(unjudged)? {
-            Verdict::Good => Ok(()),
-            Verdict::Bad { commit, why } => Err(Refused::Unsigned { commit, why }),
-        }
+        judged
     }
 
     async fn judge_range(&self, last: Option<&CommitId>, tip: &CommitId) -> Result<(), Refused> {
-        let unjudged = |source: GitError| Refused::Unjudged { tip: tip.clone(), source: source.into() };
-        if !self.has(tip).await.map_err(unjudged)? {
-            return Err(Refused::Unknown { commit: tip.clone() });
+        self.is_here(tip).await?;
+        let Some(good) = last else {
+            self.is_anchored(tip).await?;
+            return self.is_signed(self.anchor.as_ref(), tip).await;
+        };
+        if good == tip {
+            return Ok(());
         }
-        if let Some(good) = last {
-            if good == tip {
-                return Ok(());
-            }
-            let lost = !self.has(good).await.map_err(unjudged)?;
-            if lost || !self.is_before(good, tip).await.map_err(unjudged)? {
-                return Err(Refused::Rewritten { good: good.clone(), tip: tip.clone(), lost });
-            }
-        } else if let Some(anchor) = &self.anchor {
-            let there = self.has(anchor).await.map_err(unjudged)?;
-            if !there || !self.is_before(anchor, tip).await.map_err(unjudged)? {
-                return Err(Refused::NotAnchored { anchor: anchor.clone(), tip: tip.clone() });
-            }
+        let unjudged = unjudged(tip);
+        let lost = !self.has(good).await.map_err(&unjudged)?;
+        if lost || !self.is_before(good, tip).await.map_err(&unjudged)? {
+            return Err(Refused::Rewritten { good: good.clone(), tip: tip.clone(), lost });
         }
+        self.is_signed(Some(good), tip).await
+    }
+
+    async fn judge_other(&self, good: &CommitId, tip: &CommitId) -> Result<(), Refused> {
+        self.is_here(tip).await?;
+        self.is_anchored(tip).await?;
+        let from = if self.has(good).await.map_err(unjudged(tip))? { Some(good) } else { self.anchor.as_ref() };
+        self.is_signed(from, tip).await
+    }
+
+    async fn is_here(&self, tip: &CommitId) -> Result<(), Refused> {
+        let is_here = self.has(tip).await.map_err(unjudged(tip))?;
+        if is_here { Ok(()) } else { Err(Refused::Unknown { commit: tip.clone() }) }
+    }
+
+    /// Whether the anchor of the settings, if there is one, is before `tip`.
+    async fn is_anchored(&self, tip: &CommitId) -> Result<(), Refused> {
+        let Some(anchor) = &self.anchor else { return Ok(()) };
+        let unjudged = unjudged(tip);
+        // Of a commit that is not there git does not say what it is before.
+        if self.has(anchor).await.map_err(&unjudged)? && self.is_before(anchor, tip).await.map_err(&unjudged)? {
+            return Ok(());
+        }
+        Err(Refused::NotAnchored { anchor: anchor.clone(), tip: tip.clone() })
+    }
+
+    /// Whether every commit after `from` up to `tip` is signed as the settings ask; `tip` alone without a `from`.
+    async fn is_signed(&self, from: Option<&CommitId>, tip: &CommitId) -> Result<(), Refused> {
         let Some(signatures) = &self.signatures else { return Ok(()) };
-        let range = match last.or(self.anchor.as_ref()) {
-            Some(from) => self.between(from, tip).await.map_err(unjudged)?,
+        let range = match from {
+            Some(from) => self.between(from, tip).await.map_err(unjudged(tip))?,
             None => vec![tip.clone()],
         };
-        let unjudged = |source| Refused::Unjudged { tip: tip.clone(), source };
-        match self.verify(signatures, &range).await.map_err(unjudged)? {
+        match self.verify(signatures, &range).await.map_err(unjudged(tip))? {
             Verdict::Good => Ok(()),
             Verdict::Bad { commit, why } => Err(Refused::Unsigned { commit, why }),
         }
@@ -214,4 +224,9 @@ impl Repository {
             _ => Err(GitError::Failed { what: arguments.join(" "), text: self.git.clean(&ended.errors) }),
         }
     }
+}
+
+/// It could not be found out whether `tip` may be followed.
+fn unjudged<E: Into<CloneError>>(tip: &CommitId) -> impl Fn(E) -> Refused {
+    move |source| Refused::Unjudged { tip: tip.clone(), source: source.into() }
 }

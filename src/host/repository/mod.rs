@@ -38,7 +38,7 @@ use std::time::Duration;
 pub use self::access::Access;
 pub use self::clone::CloneError;
 use self::clone::Folder;
-pub use self::commit::{CommitId, NotACommit};
+pub use self::commit::{CommitId, NotACommit, short};
 pub use self::fetch::FetchError;
 use self::git::Git;
 pub use self::git::GitError;
@@ -46,7 +46,7 @@ pub use self::history::{Refused, Summary};
 use self::remote::Remote;
 pub use self::remote::RemoteError;
 pub use self::signatures::Signatures;
-pub use self::tree::{Entry, Kind, PassedOver, ReadError, Tree, TreeError};
+pub use self::tree::{Entry, PassedOver, ReadError, Tree, TreeError};
 
 /// What is followed, and how.
 #[derive(Clone, Debug)]

@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt as _, stream};
 
 use super::access::section;
-use super::clone::{CloneError, Folder, remove_folder};
+use super::clone::{CloneError, Folder};
 use super::git::{GitError, one_line};
 use super::{CommitId, OpenError, Repository};
+use crate::host::disk::remove_folder;
 use crate::host::process;
 
 /// So many signatures are checked at a time.

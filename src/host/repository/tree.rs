@@ -31,15 +31,6 @@ const MOST_TOLD: usize = 100;
 /// So many files are asked for before the first is read.
 const AHEAD: usize = 256;
 
-/// What is at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A file.
-    File,
-    /// A file that may be executed.
-    Executable,
-}
-
 /// A file of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -47,17 +38,7 @@ pub struct Entry {
     pub path: String,
     /// Bytes.
     pub size: u64,
-    /// Executable or not.
-    pub kind: Kind,
     blob: String,
-}
-
-impl Entry {
-    /// The name of its content: two files with one content have one.
-    #[must_use]
-    pub fn blob(&self) -> &str {
-        &self.blob
-    }
 }
 
 /// Something in a commit that is not used.
@@ -76,10 +57,10 @@ pub struct Tree {
     clone: PathBuf,
     suspect: Arc<AtomicBool>,
     runtime: Handle,
-    commit: CommitId,
     /// Nothing where a path is there twice.
     entries: BTreeMap<String, Option<Entry>>,
     passed_over: Vec<PassedOver>,
+    /// How many more than these are not used.
     more_passed_over: usize,
     reader: Mutex<Reader>,
 }
@@ -167,7 +148,6 @@ impl Repository {
             clone: self.folder.clone(),
             suspect: Arc::clone(&self.suspect),
             runtime: Handle::current(),
-            commit: commit.clone(),
             entries: BTreeMap::new(),
             passed_over: Vec::new(),
             more_passed_over: 0,
@@ -242,12 +222,6 @@ impl Tree {
         &self.runtime
     }
 
-    /// Which commit.
-    #[must_use]
-    pub fn commit(&self) -> &CommitId {
-        &self.commit
-    }
-
     /// The files, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values().flatten()
@@ -265,12 +239,6 @@ impl Tree {
         &self.passed_over
     }
 
-    /// How many more than [`Tree::passed_over`] tells are not used.
-    #[must_use]
-    pub fn more_passed_over(&self) -> usize {
-        self.more_passed_over
-    }
-
     /// Takes a line of `ls-tree -r -z -l`: `MODE TYPE OBJECT SIZE<tab>PATH`.
     fn add(&mut self, line: &[u8]) -> Result<(), String> {
         let tab = line.iter().position(|byte| *byte == b'\t').ok_or("a line without a tab")?;
@@ -281,19 +249,18 @@ impl Tree {
             return Err("a line of too few words".into());
         };
         let path = &line[tab + 1..];
-        let kind = match (mode, plain(path)) {
+        let path_of_file = match (mode, plain(path)) {
             ("120000", _) => Err("is a symbolic link, which is never followed"),
             ("160000", _) => Err("is a submodule, which is never fetched"),
             (_, Err(why)) => Err(why),
-            ("100755", Ok(path)) => Ok((path, Kind::Executable)),
             // 100664 is of old gits.
-            ("100644" | "100664", Ok(path)) => Ok((path, Kind::File)),
+            ("100644" | "100664" | "100755", Ok(path)) => Ok(path),
             _ => Err("is no file"),
         };
-        match kind {
-            Ok((path, kind)) => {
+        match path_of_file {
+            Ok(path) => {
                 let size = size.parse().map_err(|_| "a size that is no number")?;
-                let entry = Entry { path: path.into(), size, kind, blob: blob.into() };
+                let entry = Entry { path: path.into(), size, blob: blob.into() };
                 match self.entries.entry(path.into()) {
                     btree_map::Entry::Vacant(free) => drop(free.insert(Some(entry))),
                     btree_map::Entry::Occupied(mut taken) => {

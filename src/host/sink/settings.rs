@@ -98,9 +98,14 @@ impl Policy {
         self.own.extend(own);
     }
 
+    /// Whether the settings let the repository write there, whatever is there.
+    pub(in crate::host) fn allows(&self, path: &Path) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| fits(allowed, path))
+    }
+
     /// Whether a declared path is taken; else why not.
     pub(super) fn check_declared(&self, path: &Path, root: &Path) -> Result<(), String> {
-        if self.allowed.as_ref().is_some_and(|allowed| !fits(allowed, path)) {
+        if !self.allows(path) {
             return Err("this host's settings do not let the repository write there (`allow.paths`)".to_owned());
         }
         self.check_real(path, root)
@@ -108,7 +113,7 @@ impl Policy {
 
     /// Whether `real` is taken, where the way to the `declared` path leads; else why not. Both are below `root`, without it.
     pub(super) fn check_followed(&self, declared: &Path, real: &Path, root: &Path) -> Result<(), String> {
-        if declared != real && self.allowed.as_ref().is_some_and(|allowed| !fits(allowed, real)) {
+        if declared != real && !self.allows(real) {
             return Err(format!(
                 "{} leads through a link to {}, and this host's settings do not let the repository write there (`allow.paths`)",
                 declared.display(),

@@ -3,6 +3,7 @@
 //! On a bus only: what systemd says on its private socket names a sender that zbus takes for a malformed name. `systemctl`
 //! uses that socket where there is no bus.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -138,40 +139,46 @@ async fn job(connection: &Connection, method: &'static str, unit: &str) -> Resul
 async fn state(connection: &Connection, unit: &str) -> Result<State, Why> {
     let reply = call(connection, MANAGER, PATH, "LoadUnit", &(unit,), ANSWER).await?;
     let path: OwnedObjectPath = reply.body().deserialize().map_err(said)?;
-    let path = path.as_str();
-    let known = text(connection, path, UNIT, "LoadState").await? != "not-found";
-    let active = Active::of(&text(connection, path, UNIT, "ActiveState").await?);
-    let sub = text(connection, path, UNIT, "SubState").await?;
-    let invocation = get(connection, path, UNIT, "InvocationID").await?;
-    let invocation = Vec::<u8>::try_from(invocation).unwrap_or_default();
-    let can_reload = get(connection, path, UNIT, "CanReload").await?;
+    let mut of_unit = Properties::of(connection, &path, UNIT).await?;
+    let invocation: Vec<u8> = of_unit.take("InvocationID").unwrap_or_default();
     let mut state = State {
-        active,
-        sub,
+        active: Active::of(&of_unit.text("ActiveState")?),
+        sub: of_unit.text("SubState")?,
         invocation: invocation.iter().map(|byte| format!("{byte:02x}")).collect(),
-        can_reload: bool::try_from(can_reload).unwrap_or_default(),
-        known,
+        can_reload: of_unit.take("CanReload").unwrap_or_default(),
+        known: of_unit.text("LoadState")? != "not-found",
         ..State::default()
     };
     if unit.ends_with(".service") {
-        let number = async |name| get(connection, path, SERVICE, name).await;
-        state.result = text(connection, path, SERVICE, "Result").await?;
-        state.exit = i32::try_from(number("ExecMainStatus").await?).ok();
-        state.main_pid = u32::try_from(number("MainPID").await?).unwrap_or_default();
-        state.restarts = u32::try_from(number("NRestarts").await?).unwrap_or_default();
-        let stays = bool::try_from(number("RemainAfterExit").await?).unwrap_or_default();
-        state.ends = text(connection, path, SERVICE, "Type").await? == "oneshot" && !stays;
+        let mut of_service = Properties::of(connection, &path, SERVICE).await?;
+        state.result = of_service.text("Result")?;
+        state.exit = of_service.take("ExecMainStatus");
+        state.main_pid = of_service.take("MainPID").unwrap_or_default();
+        state.restarts = of_service.take("NRestarts").unwrap_or_default();
+        let stays: bool = of_service.take("RemainAfterExit").unwrap_or_default();
+        state.ends = of_service.text("Type")? == "oneshot" && !stays;
     }
     Ok(state)
 }
 
-async fn text(connection: &Connection, path: &str, interface: &str, name: &str) -> Result<String, Why> {
-    String::try_from(get(connection, path, interface, name).await?).map_err(said)
-}
+/// What systemd says of a unit, all of an interface at once: its words belong together then.
+struct Properties(HashMap<String, OwnedVariant>);
 
-async fn get(connection: &Connection, path: &str, interface: &str, name: &str) -> Result<OwnedVariant, Why> {
-    let reply = call(connection, PROPERTIES, path, "Get", &(interface, name), ANSWER).await?;
-    reply.body().deserialize().map_err(said)
+impl Properties {
+    async fn of(connection: &Connection, path: &OwnedObjectPath, interface: &str) -> Result<Self, Why> {
+        let reply = call(connection, PROPERTIES, path.as_str(), "GetAll", &(interface,), ANSWER).await?;
+        reply.body().deserialize().map(Self).map_err(said)
+    }
+
+    /// Takes one that older ones do not have.
+    fn take<T: TryFrom<OwnedVariant>>(&mut self, name: &str) -> Option<T> {
+        T::try_from(self.0.remove(name)?).ok()
+    }
+
+    /// Takes one that every unit has.
+    fn text(&mut self, name: &str) -> Result<String, Why> {
+        self.take(name).ok_or_else(|| Why::Bus(format!("systemd does not say the {name} of the unit")))
+    }
 }
 
 async fn call<B>(

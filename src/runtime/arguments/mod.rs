@@ -1,32 +1,44 @@
 //! The command line of the controller, a file for each group of flags.
 
+#[cfg(feature = "kubernetes")]
 mod availability;
+#[cfg(feature = "kubernetes")]
 mod external;
 #[cfg(feature = "host")]
 mod host;
+#[cfg(feature = "kubernetes")]
 mod keys;
+mod log;
+#[cfg(feature = "kubernetes")]
+mod run;
+#[cfg(feature = "kubernetes")]
 mod sealed;
+#[cfg(feature = "kubernetes")]
 mod server;
+#[cfg(feature = "kubernetes")]
 mod telemetry;
+#[cfg(feature = "kubernetes")]
 mod upstream;
+#[cfg(feature = "kubernetes")]
 mod wrapping;
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::{ArgAction, Args, Parser, Subcommand};
-
-pub use self::availability::AvailabilityArguments;
-pub use self::external::ExternalArguments;
 #[cfg(feature = "host")]
 pub use self::host::HostArguments;
-pub use self::keys::KeyArguments;
-pub use self::sealed::SealedArguments;
-pub use self::server::{MetricsAddress, ServerArguments};
-pub use self::telemetry::{LogFormat, NotifyOn, TelemetryArguments};
-pub use self::upstream::Notice;
-pub use self::wrapping::WrappingArguments;
-
-use crate::controllers::{CONCURRENCY, ControllerConfig, Namespaces};
+pub use self::log::LogFormat;
+#[cfg(feature = "kubernetes")]
+pub use self::{
+    availability::AvailabilityArguments,
+    external::ExternalArguments,
+    keys::KeyArguments,
+    run::RunArguments,
+    sealed::SealedArguments,
+    server::{MetricsAddress, ServerArguments},
+    telemetry::{NotifyOn, TelemetryArguments},
+    upstream::Notice,
+    wrapping::WrappingArguments,
+};
 
 /// Opens SealedSecrets and writes Secrets.
 #[derive(Debug, Parser)]
@@ -41,86 +53,19 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the controller until it is told to stop.
+    #[cfg(feature = "kubernetes")]
     Run(Box<RunArguments>),
     /// Keep a machine without Kubernetes as a Git repository says.
     #[cfg(feature = "host")]
     Host(HostArguments),
 }
 
-/// Arguments of `run`.
-#[derive(Debug, Args)]
-pub struct RunArguments {
-    /// Reach the API server as this file says; else as KUBECONFIG or the pod's service account say.
-    #[arg(long, env = "BULLA_KUBECONFIG", value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// The namespace of the sealing keys [default: the controller's own].
-    #[arg(long, env = "BULLA_CONTROLLER_NAMESPACE", value_name = "NAMESPACE")]
-    pub controller_namespace: Option<String>,
-    /// Serve this namespace only; repeatable [default: as --all-namespaces says].
-    #[arg(long = "watch-namespace", env = "BULLA_WATCH_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
-    pub watch_namespaces: Vec<String>,
-    /// Serve all namespaces, or with `false` the controller's own.
-    #[arg(long, env = "BULLA_ALL_NAMESPACES", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
-    pub all_namespaces: bool,
-    /// Serve these namespaces and the controller's own, and no others. One that is not there yet is waited for.
-    #[arg(long, env = "BULLA_ADDITIONAL_NAMESPACES", value_name = "NAMESPACE,...", value_delimiter = ',')]
-    pub additional_namespaces: Vec<String>,
-    /// How many objects are worked on at the same time.
-    #[arg(long, env = "BULLA_CONCURRENCY", default_value_t = CONCURRENCY, value_name = "NUMBER")]
-    pub concurrency: usize,
-    /// SealedSecrets.
-    #[command(flatten)]
-    pub sealed: SealedArguments,
-    /// Sealing keys.
-    #[command(flatten)]
-    pub keys: KeyArguments,
-    /// ExternalSecrets.
-    #[command(flatten)]
-    pub external: ExternalArguments,
-    /// Replicas.
-    #[command(flatten)]
-    pub availability: AvailabilityArguments,
-    /// The HTTP servers.
-    #[command(flatten)]
-    pub server: ServerArguments,
-    /// Logs, traces and notices.
-    #[command(flatten)]
-    pub telemetry: TelemetryArguments,
-    /// What was made of settings of the Sealed Secrets controller.
-    #[arg(skip)]
-    pub notices: Vec<Notice>,
-}
-
-impl RunArguments {
-    /// The controller's part of the arguments; `own_namespace` is the one that the connection implies.
+#[cfg(not(feature = "kubernetes"))]
+impl Arguments {
+    /// Reads the command line of this process. Ends the process where there is nothing to run: for `--help`, `--version`
+    /// and errors.
     #[must_use]
-    pub fn controller(&self, own_namespace: &str) -> ControllerConfig {
-        let namespace = self.controller_namespace.as_deref().unwrap_or(own_namespace);
-        ControllerConfig {
-            namespaces: self.namespaces(namespace),
-            concurrency: self.concurrency,
-            sealed: self.sealed.config(),
-            keys: self.keys.config(),
-            external: self.external.config(),
-            availability: self.availability.config(),
-            object_metrics: self.telemetry.object_metrics,
-            notify: self.telemetry.notify(),
-            ..ControllerConfig::new(namespace)
-        }
-    }
-
-    /// The namespaces to serve; `own` is the controller's.
-    fn namespaces(&self, own: &str) -> Namespaces {
-        let named = |names: &[String]| -> Vec<String> {
-            names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).map(str::to_owned).collect()
-        };
-        let (mut served, additional) = (named(&self.watch_namespaces), named(&self.additional_namespaces));
-        if !additional.is_empty() || (served.is_empty() && !self.all_namespaces) {
-            served.push(own.to_owned());
-        }
-        served.extend(additional);
-        served.sort();
-        served.dedup();
-        if served.is_empty() { Namespaces::All } else { Namespaces::These(served) }
+    pub fn of_process() -> Self {
+        Self::parse()
     }
 }

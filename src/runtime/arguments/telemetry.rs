@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::LogFormat;
 use crate::controllers::{Destination, NotifyConfig, Occasion};
 use crate::runtime::AuditLog;
 use crate::sync::external::duration::interval;
@@ -49,15 +50,6 @@ pub struct TelemetryArguments {
     /// How long a failure, and a recovery, must last before webhooks are told, such as 60s.
     #[arg(long, env = "BULLA_NOTIFY_AFTER", default_value = "60s", value_name = "DURATION", value_parser = duration)]
     pub notify_after: Duration,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// What webhooks are told.

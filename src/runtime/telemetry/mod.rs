@@ -1,9 +1,10 @@
 //! Logs, the audit log, and traces.
 
+#[cfg(feature = "kubernetes")]
 mod audit;
 #[cfg(feature = "otlp")]
 mod traces;
-#[cfg(not(feature = "otlp"))]
+#[cfg(all(feature = "kubernetes", not(feature = "otlp")))]
 #[path = "without_traces.rs"]
 mod traces;
 
@@ -13,10 +14,15 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+#[cfg(feature = "kubernetes")]
 use self::audit::AuditFile;
+#[cfg(feature = "kubernetes")]
 pub use self::audit::{AuditLog, AuditLogError};
-pub(super) use self::traces::Traces;
-use super::{Error, LogFormat, TelemetryArguments};
+#[cfg(feature = "kubernetes")]
+use self::traces::Traces;
+#[cfg(feature = "kubernetes")]
+use super::TelemetryArguments;
+use super::{Error, LogFormat};
 
 /// kube logs bodies that it cannot parse and an error a request while the API server is away: neither belongs here.
 /// Clients of HTTP log where they go, which may be a secret. Spans are for traces.
@@ -29,24 +35,14 @@ type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 ///
 /// # Errors
 /// If the level is no filter, the audit log cannot be written, or traces cannot be sent.
+#[cfg(feature = "kubernetes")]
 pub(super) fn start(arguments: &TelemetryArguments) -> Result<Option<Traces>, Error> {
     let TelemetryArguments { log_format, log_level, audit_log, .. } = arguments;
-    let is_shared = *audit_log == AuditLog::Stderr;
-    let filter = filter(log_level, is_shared)?;
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let log: BoxedLayer = match log_format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
-        LogFormat::Json => {
-            let json = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
-            json.with_filter(filter).boxed()
-        }
-    };
-    let mut layers = vec![log];
+    let mut layers = vec![lines(*log_format, filter(log_level, *audit_log == AuditLog::Stderr)?, true)];
     layers.extend(AuditFile::layer(audit_log).map_err(Error::AuditLog)?);
     let traces = Traces::start(arguments.otlp_endpoint())?;
     layers.extend(traces.as_ref().map(Traces::layer));
-    // An embedding program may have its own subscriber: that one counts.
-    drop(tracing_subscriber::registry().with(layers).try_init());
+    begin(layers);
     Ok(traces)
 }
 
@@ -56,20 +52,27 @@ pub(super) fn start(arguments: &TelemetryArguments) -> Result<Option<Traces>, Er
 /// If the level is no filter.
 #[cfg(feature = "host")]
 pub(super) fn log(format: LogFormat, level: &str) -> Result<(), Error> {
-    let filter = filter(level, true)?;
-    // systemd's journal and syslog put the time in front themselves.
+    begin(vec![lines(format, filter(level, true)?, false)]);
+    Ok(())
+}
+
+/// Log lines on standard error, in text with the module that they come from or without.
+fn lines(format: LogFormat, filter: EnvFilter, with_module: bool) -> BoxedLayer {
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let log: BoxedLayer = match format {
+    match format {
         LogFormat::Text => {
-            log.with_ansi(std::io::stderr().is_terminal()).with_target(false).with_filter(filter).boxed()
+            log.with_ansi(std::io::stderr().is_terminal()).with_target(with_module).with_filter(filter).boxed()
         }
         LogFormat::Json => {
             let json = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
             json.with_filter(filter).boxed()
         }
-    };
-    drop(tracing_subscriber::registry().with(vec![log]).try_init());
-    Ok(())
+    }
+}
+
+fn begin(layers: Vec<BoxedLayer>) {
+    // An embedding program may have its own subscriber: that one counts.
+    drop(tracing_subscriber::registry().with(layers).try_init());
 }
 
 /// What is logged; with `is_shared` the audit log too, whatever the level.

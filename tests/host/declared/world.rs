@@ -129,7 +129,7 @@ pub(super) struct Everything {
 impl Answers for Everything {
     async fn answers(&mut self, wanted: Wanted) -> Answered {
         let targets = wanted.externals.iter().map(|external| {
-            let name = external.object.metadata.name.clone().unwrap_or_default();
+            let (_, name) = external.object.full();
             self.asked.push(name.clone());
             if name.starts_with("broken") {
                 return Err("the store says no".to_owned());

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulla::host::declared::external::{Admitted, External, Settings};
-use bulla::host::declared::{Answered, Answers as _, Declared, Folder, Full, Wanted};
+use bulla::host::declared::{Answered, Answers as _, Declared, Files, Folder, Full, Request, Wanted};
 use bulla::resource;
 use bulla::seal::{Binding, Identity, KeyState, Keyring, Place, Scope, seal};
 use bulla::secret::{Plaintext, Target};
@@ -129,12 +129,14 @@ impl Host {
             cluster_stores: Vec::new(),
             secrets: BTreeMap::new(),
             config_maps: BTreeMap::new(),
-            source: Arc::new(Folder(self.repository.path().to_owned())),
+            files: Arc::new(Files::of(Arc::new(Folder(self.repository.path().to_owned()))).unwrap()),
         };
         for document in &self.documents {
             let read = document.clone();
             match document["kind"].as_str().unwrap() {
-                "ExternalSecret" => wanted.externals.push(declared(serde_json::from_value(read).unwrap())),
+                "ExternalSecret" => {
+                    wanted.externals.push(declared(Request::new(serde_json::from_value(read).unwrap())));
+                }
                 "SecretStore" => wanted.stores.push(declared(serde_json::from_value(read).unwrap())),
                 "ClusterSecretStore" => wanted.cluster_stores.push(declared(serde_json::from_value(read).unwrap())),
                 "ConfigMap" => {

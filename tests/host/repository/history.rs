@@ -89,3 +89,28 @@ async fn a_new_host_takes_only_what_goes_on_from_its_anchor() {
     let refused = repository.judge(None, &tip).await.unwrap_err();
     assert!(matches!(&refused, Refused::NotAnchored { anchor, .. } if *anchor == second), "{refused}");
 }
+
+#[tokio::test]
+async fn a_rewrite_that_somebody_accepts_has_to_go_on_from_the_anchor_all_the_same() {
+    let origin = Origin::new();
+    let first = origin.head();
+    let second = origin.commit("hosts/frodo.yaml", "two");
+    let repository = Repository::open(Settings { anchor: Some(first.clone()), ..origin.settings() }).await.unwrap();
+    repository.fetch().await.unwrap();
+    origin.git(&["reset", "--quiet", "--hard", first.as_str()]);
+    let other = origin.commit("hosts/frodo.yaml", "another two");
+    repository.fetch().await.unwrap();
+    repository.judge_rewrite(&second, &other).await.unwrap();
+    let lost: CommitId = "00112233445566778899aabbccddeeff00112233".parse().unwrap();
+    repository.judge_rewrite(&lost, &other).await.unwrap();
+    assert!(matches!(repository.judge_rewrite(&second, &lost).await, Err(Refused::Unknown { .. })));
+    // An anchor that is beside, and one that is nowhere.
+    for anchor in [&second, &lost] {
+        let settings = Settings { anchor: Some(anchor.clone()), ..origin.settings() };
+        let repository = Repository::open(settings).await.unwrap();
+        for good in [&first, &second, &lost] {
+            let refused = repository.judge_rewrite(good, &other).await.unwrap_err();
+            assert!(matches!(&refused, Refused::NotAnchored { anchor: named, .. } if named == anchor), "{refused:?}");
+        }
+    }
+}

@@ -160,6 +160,24 @@ async fn a_new_host_checks_the_newest_commit_or_all_since_the_anchor() {
 }
 
 #[tokio::test]
+async fn of_a_rewrite_that_somebody_accepts_every_commit_that_is_new_is_checked() {
+    let (origin, anna, settings) = annas();
+    let first = origin.head();
+    let old = signed(&origin, &anna, "two");
+    let repository = Repository::open(settings).await.unwrap();
+    repository.fetch().await.unwrap();
+    origin.git(&["reset", "--quiet", "--hard", first.as_str()]);
+    let good = signed(&origin, &anna, "another two");
+    repository.fetch().await.unwrap();
+    repository.judge_rewrite(&old, &good).await.unwrap();
+    origin.git(&["reset", "--quiet", "--hard", first.as_str()]);
+    let bare = origin.commit("hosts/frodo.yaml", "smuggled");
+    let tip = signed(&origin, &anna, "over it");
+    repository.fetch().await.unwrap();
+    assert_eq!(refused(repository.judge_rewrite(&old, &tip).await).0, bare);
+}
+
+#[tokio::test]
 async fn a_kind_of_signature_without_keys_is_refused() {
     let (origin, _, settings) = annas();
     let first = origin.head();

@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &PreCommitArguments) -> Outcome {
         exclude: lenience.exclude.clone(),
         ..scan::Options::default()
     };
-    let scan::Search { mut findings, mut notes, .. } = scan::staged(&search)?;
+    let scan::Search { mut findings, mut notes, .. } = scan::staged_in(&search, &git, staged.clone())?;
     // Both look for Secrets in the clear, and one word about each is enough.
     let told: HashSet<String> = findings.iter().filter(|one| is_plain(one)).map(|one| one.file.clone()).collect();
     let sealed = sealed(&git, &staged, &lenience, &mut notes)?;

@@ -4,11 +4,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use bulla::host::config::Config;
-use bulla::seal::Identity;
-use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::{EnrollArguments, KeyType, Report};
+use crate::args::{EnrollArguments, Report};
 use crate::failure::{OrFail as _, Outcome, usage};
 use crate::identities;
 use crate::output::{self, Access, DIM, GOOD, HEAD};
@@ -48,13 +46,8 @@ pub(super) fn run(arguments: &EnrollArguments) -> Outcome {
     let identity = config.identities.first().cloned().unwrap_or_else(|| folder.join("host.key"));
     let made_key = !identity.exists();
     if made_key {
-        let made = match arguments.kind {
-            KeyType::Hybrid => Identity::generate_hybrid(),
-            KeyType::X25519 => Identity::generate_x25519(),
-        };
-        let made = made.or_usage("no randomness from the operating system")?;
-        let text = made.to_file_text(Timestamp::now()).ok_or_else(|| usage!("this kind has no identity file"))?;
-        output::create_private_file(&identity, text.as_bytes())?;
+        let made = identities::generate(arguments.kind)?;
+        output::create_private_file(&identity, identities::file_text(&made)?.as_bytes())?;
     }
     let keys = identities::read(std::slice::from_ref(&identity))?;
     let key = keys.first().ok_or_else(|| usage!("{} holds no private key", identity.display()))?;

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::args::{ListArguments, Report};
 use crate::cluster;
-use crate::commands::status::{SHORT, age};
+use crate::commands::status::age;
 use crate::failure::Outcome;
 use crate::keys::{Key, Keys, Secrets, Use, Uses, Wanted};
-use crate::output::{self, BAD, Cell, Column, DIM, GOOD, Table, WARN};
+use crate::output::{self, BAD, Cell, Column, DIM, GOOD, SHORT, Table, WARN, short};
 
 /// A key in JSON; the names of the fields are part of the output.
 #[derive(Serialize)]
@@ -92,7 +92,7 @@ fn table(keys: &Keys, uses: &Uses, wide: bool) -> String {
             "retired" if used.values == 0 => DIM,
             _ => BAD,
         };
-        let id = if wide { key.id.as_str() } else { key.id.get(..SHORT).unwrap_or(&key.id) };
+        let id = if wide { key.id.as_str() } else { short(&key.id) };
         table.row(vec![
             id.into(),
             key.kind.clone().unwrap_or_else(|| "-".to_owned()).into(),

@@ -14,13 +14,10 @@ mod share;
 
 use std::path::Path;
 
-use bulla::seal::{Identity, Recipient};
-use jiff::Timestamp;
-
 use crate::args::{KeyType, KeysVerb, Report};
 use crate::cluster::{self, ClusterArguments, PublishedKey};
-use crate::failure::{OrFail as _, Outcome, usage};
-use crate::{output, recipients};
+use crate::failure::{Outcome, usage};
+use crate::{identities, output, recipients};
 
 /// Runs one of the verbs.
 pub(super) fn run(verb: KeysVerb) -> Outcome {
@@ -42,12 +39,8 @@ pub(super) fn run(verb: KeysVerb) -> Outcome {
 }
 
 fn generate(kind: KeyType, out: Option<&Path>) -> Outcome {
-    let identity = match kind {
-        KeyType::Hybrid => Identity::generate_hybrid(),
-        KeyType::X25519 => Identity::generate_x25519(),
-    };
-    let identity = identity.or_usage("no randomness from the operating system")?;
-    let text = identity.to_file_text(Timestamp::now()).ok_or_else(|| usage!("this kind has no identity file"))?;
+    let identity = identities::generate(kind)?;
+    let text = identities::file_text(&identity)?;
     let Some(path) = out else {
         // As age-keygen does: the file itself to standard output, and what may be shown to the person.
         output::note(&format!("Public key: {}", identity.recipient()));
@@ -65,24 +58,13 @@ fn generate(kind: KeyType, out: Option<&Path>) -> Outcome {
 fn show_rule(file: &Path, report: Report) -> Outcome {
     let rule = recipients::rule_for(Some(file))?
         .ok_or_else(|| usage!("no rule of a .bulla.yaml covers {}", file.display()))?;
-    let keys: Vec<PublishedKey> = recipients::of_rule(&rule)?.iter().map(as_published).collect();
+    let keys: Vec<PublishedKey> = recipients::of_rule(&rule)?.iter().map(PublishedKey::of).collect();
     print_keys(&keys, report, &format!("{} names for {}", rule.file.display(), file.display()))
 }
 
 fn show_cluster(arguments: &ClusterArguments, report: Report) -> Outcome {
     let keys = cluster::block_on(cluster::published_keys(arguments))?;
     print_keys(&keys, report, &format!("the controller in namespace {} publishes", arguments.controller_namespace))
-}
-
-fn as_published(recipient: &Recipient) -> PublishedKey {
-    PublishedKey {
-        id: recipient.key_id().to_string(),
-        kind: recipient.kind().as_str().to_owned(),
-        state: "active".to_owned(),
-        recipient: recipient.certificate().is_none().then(|| recipient.to_string()),
-        certificate: None,
-        created: None,
-    }
 }
 
 fn print_keys(keys: &[PublishedKey], report: Report, source: &str) -> Outcome {

@@ -9,11 +9,8 @@ use serde::Serialize;
 use crate::args::{Report, RotateArguments};
 use crate::cluster::{self, PublishedKey};
 use crate::failure::Outcome;
-use crate::keys::Renewal;
+use crate::keys::{NO_BACKUP, Renewal};
 use crate::output::{self, DIM, GOOD, Progress};
-
-/// What is easily forgotten.
-const BACKUP: &str = "no backup has the new key: make another one, `bulla keys backup --to RECOVERY.pub -o keys.age`";
 
 /// What came of it; the names of the fields are part of the output.
 #[derive(Serialize)]
@@ -33,7 +30,7 @@ pub(super) fn run(arguments: &RotateArguments) -> Outcome {
     }
     if arguments.no_wait {
         output::note(&format!("asked for a new key at {}; see `bulla keys list`", answer.requested_at));
-        output::note(BACKUP);
+        output::note(NO_BACKUP);
         return Ok(());
     }
     let mut text = String::new();
@@ -50,7 +47,7 @@ pub(super) fn run(arguments: &RotateArguments) -> Outcome {
     output::note(
         "older keys go on opening what was sealed to them: `bulla rotate --no-new-key` seals those values again",
     );
-    output::note(BACKUP);
+    output::note(NO_BACKUP);
     Ok(())
 }
 

@@ -16,9 +16,6 @@ use crate::failure::{Outcome, refuse, usage};
 use crate::objects::{Change, Observed, Providers, Selection, State, changes};
 use crate::output::{self, BAD, Cell, Column, DIM, GOOD, Table, WARN};
 
-/// Characters of a key id in a table; ids may be typed that short.
-pub(super) const SHORT: usize = 8;
-
 /// How many objects are in which state. The names of the fields are part of the output.
 #[derive(Default, Serialize)]
 struct Summary {
@@ -288,7 +285,7 @@ fn key(object: &Observed, wide: bool) -> String {
     if wide {
         return ids.collect::<Vec<_>>().join(",");
     }
-    let mut short = ids.map(|id| id.get(..SHORT).unwrap_or(id));
+    let mut short = ids.map(output::short);
     match (short.next(), short.count()) {
         (None, _) => "-".to_owned(),
         (Some(first), 0) => first.to_owned(),

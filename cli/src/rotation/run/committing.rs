@@ -2,6 +2,7 @@
 
 use super::Run;
 use crate::failure::{Outcome, refuse};
+use crate::output::short;
 use crate::rotation::board::{Mark, Step};
 use crate::rotation::prepare::names;
 use crate::rotation::state::{Committed, State};
@@ -17,7 +18,7 @@ impl Run<'_> {
         let branch = state.branch.as_deref().unwrap_or_default();
         match &state.committed {
             Some(Committed::As(commit)) => {
-                self.board.step(Step::Commit, Mark::Done, format!("{} on {branch}", commit::short(commit)))
+                self.board.step(Step::Commit, Mark::Done, format!("{} on {branch}", short(commit)))
             }
             Some(Committed::ByHand) => {
                 self.board.step(Step::Commit, Mark::Skipped, "left to you (--no-commit): the files are changed")

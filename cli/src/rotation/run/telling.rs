@@ -3,6 +3,7 @@
 use super::{Run, title};
 use crate::args::Report as Format;
 use crate::failure::Outcome;
+use crate::keys::NO_BACKUP;
 use crate::output::{self, DIM, HEAD, Progress};
 use crate::rotation::board::{Mark, Step, count};
 use crate::rotation::hanging::Hanging;
@@ -119,10 +120,7 @@ impl Run<'_> {
                 "no backup has the new key: `bulla keys backup --identity {} --to RECOVERY.pub -o keys.age`",
                 file.display()
             )),
-            None if !state.wish.no_new_key => self.notes.push(
-                "no backup has the new key: make another one, `bulla keys backup --to RECOVERY.pub -o keys.age`"
-                    .to_owned(),
-            ),
+            None if !state.wish.no_new_key => self.notes.push(NO_BACKUP.to_owned()),
             None => {}
         }
         self.notes.push(

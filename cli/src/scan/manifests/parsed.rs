@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::{Found, MAX_DEPTH, Value, value, within};
-use crate::leaks::{SECRET_IN_BASE64, every, may_hold_one};
+use crate::leaks::{every, is_secret, may_hold_one, silent_secrets};
 use crate::outline::{Outline, View};
 use crate::scan::hit::Hit;
 use crate::scan::rules::{GENERATED_SECRET, PLAIN_TEMPLATE};
@@ -90,19 +90,15 @@ fn one(text: &str, offset: usize, depth: usize, read: &mut Read) -> bool {
 }
 
 fn map(view: View<'_, '_>, lines: &Lines<'_>, read: &mut Read) {
-    let kinds = every(view, "kind");
-    let says = |wanted: &str| kinds.iter().filter_map(|kind| kind.text()).any(|kind| kind == wanted);
-    if says("Secret") || says(SECRET_IN_BASE64) {
+    if is_secret(view) {
         let mut from = lines.offset_of(view.place());
         for (key, kind) in view.own_pairs().filter(|(key, _)| key.text() == Some("kind")) {
             from = lines.offset_of(key.place());
             read.seen.push(from..lines.offset_of(kind.place()) + "Secret".len() + 1);
         }
         read.secrets.push(secret(view, lines, from));
-    } else if says("SecretList") {
-        // Its items need not say what they are.
-        let items = every(view, "items").into_iter().flat_map(View::items);
-        let silent = items.filter(|item| item.is_map() && item.get("kind").is_none());
+    } else {
+        let silent = silent_secrets(view).into_iter();
         read.secrets.extend(silent.map(|item| secret(item, lines, lines.offset_of(item.place()))));
     }
     match view.get("kind").and_then(View::text) {

@@ -17,6 +17,8 @@ use crate::validation::Violation;
 /// The most entries of a list, and the most bytes of one text in it.
 const MOST: usize = 10_000;
 const LONGEST_TEXT: usize = 256 * 1024;
+/// What is said of a list that is too long.
+const TOO_LONG: [&str; 2] = ["has more than 10000 entries", services::TOO_MANY];
 
 /// Every rule that the document breaks, in the order of the document.
 #[must_use]
@@ -35,6 +37,12 @@ pub fn validate_at(host: &Host, positions: &Positions) -> Vec<Violation> {
     units::credentials(&host.spec.credentials, &positions.credentials, &mut rules);
     services::check(&host.spec.services, &positions.services, &mut rules);
     rules.broken
+}
+
+/// Whether what is broken is the length of a list: nobody looks at the entries of such a document.
+#[must_use]
+pub fn is_too_long(violation: &Violation) -> bool {
+    TOO_LONG.contains(&violation.message.as_str())
 }
 
 /// Collects what is broken.
@@ -108,7 +116,7 @@ fn head(host: &Host, rules: &mut Rules) {
         ("services", spec.services.len()),
     ];
     for (field, count) in counts {
-        rules.hold(count <= MOST, || format!("spec.{field}"), "has more than 10000 entries");
+        rules.hold(count <= MOST, || format!("spec.{field}"), TOO_LONG[0]);
     }
 }
 

@@ -9,6 +9,8 @@ use super::{Rules, entries};
 
 /// The most services, and the most patterns or services that one names.
 const MOST: usize = 500;
+/// What is said of more.
+pub(super) const TOO_MANY: &str = "has more than 500 entries";
 const MOST_OF_ONE: usize = 50;
 /// The most bytes of certificates that stand in a document.
 const MOST_CERTIFICATES: usize = 64 << 10;
@@ -54,7 +56,7 @@ pub(super) fn check(services: &[HostService], positions: &[usize], rules: &mut R
     if services.len() <= MOST {
         order(services, positions, rules);
     } else {
-        rules.add("spec.services", "has more than 500 entries");
+        rules.add("spec.services", TOO_MANY);
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod places;
 
-use bulla_crds::host::Glob as PathGlob;
+use std::path::PathBuf;
+
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::host::config::Allow;
 use crate::host::desired::{Desired, File, Problem, Role};
+use crate::host::sink;
 use crate::host::units::name;
 
 const NOT_THIS_UNIT: &str = "the settings of this host (allow.units) do not admit this unit";
@@ -19,21 +21,26 @@ const NO_FILE: &str = "is neither enabled, started nor stopped: this host refuse
 
 /// The rules of the settings, ready to be asked.
 pub(super) struct Rules {
-    paths: Option<Vec<PathGlob>>,
+    policy: sink::Policy,
     units: Option<GlobSet>,
     commands: bool,
 }
 
 impl Rules {
-    /// Reads the rules.
+    /// Reads the rules. `own` are files and folders of the agent's.
     ///
     /// # Errors
     /// A glob that is none, with its field.
-    pub(super) fn new(allow: &Allow) -> Result<Self, String> {
+    pub(super) fn new(allow: &Allow, own: Vec<PathBuf>) -> Result<Self, String> {
         let units = allow.units.as_ref().map(|globs| globs_of(globs)).transpose()?;
-        let glob = |glob: &String| PathGlob::parse(glob).map_err(|why| format!("allow.paths: {glob:?} {why}"));
-        let paths = allow.paths.as_ref().map(|globs| globs.iter().map(glob).collect()).transpose()?;
-        Ok(Self { paths, units, commands: allow.commands.unwrap_or(true) })
+        let policy = sink::Policy::new(allow.paths.as_deref(), &[], own);
+        let policy = policy.map_err(|error| format!("allow.paths: {error}"))?;
+        Ok(Self { policy, units, commands: allow.commands.unwrap_or(true) })
+    }
+
+    /// What the sink judges paths by.
+    pub(super) const fn policy(&self) -> &sink::Policy {
+        &self.policy
     }
 
     /// Takes away what is not allowed, and says so. What `allow.paths` says of files is the sink's to judge, but a unit
@@ -46,7 +53,7 @@ impl Rules {
         let mut without_file = Vec::new();
         desired.files.retain(|file| {
             let refusal = self.refusal(file);
-            if refusal.is_some() || !self.is_admitted_path(file) {
+            if refusal.is_some() || !self.policy.allows(&file.path) {
                 without_file.extend(places::units(&file.path, file.role == Role::Unit));
             }
             if let Some(message) = refusal {
@@ -117,11 +124,6 @@ impl Rules {
         let name = file.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let mut units = name.match_indices('.').filter_map(|(at, _)| name.get(..at));
         self.units.is_none() || units.any(|unit| self.admits(unit))
-    }
-
-    fn is_admitted_path(&self, file: &File) -> bool {
-        let Some(paths) = &self.paths else { return true };
-        file.path.to_str().is_some_and(|path| paths.iter().any(|glob| glob.matches(path)))
     }
 }
 

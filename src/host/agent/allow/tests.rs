@@ -50,7 +50,7 @@ fn globs(globs: &[&str]) -> Option<Vec<String>> {
 }
 
 fn apply(allow: &Allow, mut desired: Desired) -> Desired {
-    Rules::new(allow).unwrap().apply(&mut desired);
+    Rules::new(allow, Vec::new()).unwrap().apply(&mut desired);
     desired
 }
 
@@ -84,8 +84,8 @@ fn without_commands_nothing_of_the_repository_runs() {
     let allow = Allow { commands: Some(false), ..Allow::default() };
     let (files, services, units, problems) = left(&allow);
     assert_eq!((files, services.len(), units, problems), (vec!["/etc/app.conf".to_owned()], 2, 0, 5));
-    assert!(Rules::new(&Allow { units: globs(&["["]), ..Allow::default() }).is_err());
-    assert!(Rules::new(&Allow { paths: globs(&["etc"]), ..Allow::default() }).is_err());
+    assert!(Rules::new(&Allow { units: globs(&["["]), ..Allow::default() }, Vec::new()).is_err());
+    assert!(Rules::new(&Allow { paths: globs(&["etc"]), ..Allow::default() }, Vec::new()).is_err());
 }
 
 #[test]

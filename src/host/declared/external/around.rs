@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use futures::future::ready;
 use sha2::{Digest as _, Sha256};
 
-use super::{Admitted, Declared, Full, Source};
+use super::{Admitted, Declared, Files, Full};
 use crate::providers::file;
 use crate::resource::external_secret::TemplateObject;
 use crate::resource::secret_store as resource;
@@ -51,7 +51,7 @@ pub(super) struct Parts {
     pub(super) secrets: BTreeMap<Full, Result<Values, String>>,
     pub(super) config_maps: BTreeMap<Full, BTreeMap<String, String>>,
     pub(super) made: HashMap<Full, Arc<Target>>,
-    pub(super) source: Arc<dyn Source>,
+    pub(super) files: Arc<Files>,
     pub(super) folder: Option<PathBuf>,
     pub(super) admitted: Admitted,
     pub(super) keyring: Arc<Keyring>,
@@ -62,7 +62,7 @@ pub(super) struct Parts {
 impl Around {
     /// Reads what there is. It blocks.
     pub(super) fn gather(parts: Parts) -> Self {
-        let Parts { stores: declared, secrets, config_maps, made, source, folder, admitted, keyring, versions } = parts;
+        let Parts { stores: declared, secrets, config_maps, made, files, folder, admitted, keyring, versions } = parts;
         let mut stores: HashMap<StoreId, Spec> = HashMap::new();
         let mut paths = Vec::new();
         for (id, Declared { object: spec, file, .. }) in declared {
@@ -74,7 +74,7 @@ impl Around {
             };
             stores.insert(id, spec);
         }
-        let files = read(&*source, paths);
+        let files = read(&files, paths);
         let mut this =
             Self { stores, files, secrets, config_maps, made, folder, admitted, keyring, versions, digest: 0 };
         this.digest = this.version(&this.everything());
@@ -222,27 +222,13 @@ fn in_commit(spec: &SecretStoreSpec, id: &StoreId, folder: Option<&Path>, manife
     inside.then(|| manifest.parent().unwrap_or(Path::new("")).join(parts.collect::<PathBuf>()))
 }
 
-fn read(source: &dyn Source, paths: Vec<(StoreId, PathBuf)>) -> HashMap<StoreId, Result<Vec<u8>, String>> {
-    if paths.is_empty() {
-        return HashMap::new();
-    }
-    let entries = match source.entries() {
-        Ok(entries) => entries,
-        Err(error) => return paths.into_iter().map(|(id, _)| (id, Err(error.clone()))).collect(),
-    };
-    let entries: HashMap<_, _> = entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
+fn read(files: &Files, paths: Vec<(StoreId, PathBuf)>) -> HashMap<StoreId, Result<Vec<u8>, String>> {
     let one = |path: PathBuf| {
-        let shown = path.display();
-        match entries.get(&path) {
-            None => return Err(format!("there is no file {shown} in the commit")),
-            Some(entry) if !entry.is_file => return Err(format!("{shown} is not a regular file")),
-            Some(entry) if entry.size > file::MAX_FILE as u64 => {
-                return Err(format!("{shown} is too large: at most {} bytes are read", file::MAX_FILE));
-            }
-            Some(_) => {}
-        }
-        let bytes = source.read(std::slice::from_ref(&path)).pop();
-        bytes.unwrap_or_else(|| Err("it was not read".to_owned())).map_err(|error| format!("{shown}: {error}"))
+        let bytes = files.size(&path, file::MAX_FILE as u64).and_then(|_| {
+            let bytes = files.read(std::slice::from_ref(&path)).pop();
+            bytes.unwrap_or_else(|| Err("was not read".to_owned()))
+        });
+        bytes.map_err(|problem| format!("{} {problem}", path.display()))
     };
     paths.into_iter().map(|(id, path)| (id, one(path))).collect()
 }

@@ -113,11 +113,8 @@ impl Cache {
     }
 
     fn unlink(&self, name: &str) {
-        match fs::remove_file(self.folder.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(file = name, %error, "a kept value cannot be removed");
-            }
-            _ => {}
+        if let Err(error) = disk::remove(&self.folder.join(name)) {
+            tracing::warn!(file = name, %error, "a kept value cannot be removed");
         }
     }
 

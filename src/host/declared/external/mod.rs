@@ -39,7 +39,7 @@ use self::cache::Cache;
 use self::known::Known;
 use self::object::{Failure, Job, Made, Open};
 use self::sessions::Sessions;
-use super::{Answered, Answers, Declared, Full, Source, Wanted};
+use super::{Answered, Answers, Declared, Files, Full, Request, Wanted};
 use crate::providers::gate::{Meter, Unmetered};
 use crate::seal::Keyring;
 
@@ -170,7 +170,7 @@ impl External {
     }
 
     async fn gather(&self, wanted: Wanted) -> Result<Around, String> {
-        let Wanted { externals: _, stores, cluster_stores, secrets, config_maps, source } = wanted;
+        let Wanted { externals: _, stores, cluster_stores, secrets, config_maps, files } = wanted;
         let of_namespace = stores.into_iter().map(|Declared { object, file, line }| {
             let metadata = &object.metadata;
             let id = around::id(StoreKind::SecretStore, metadata.namespace.as_ref(), metadata.name.as_ref());
@@ -189,7 +189,7 @@ impl External {
             secrets,
             config_maps,
             made: made.collect(),
-            source,
+            files,
             folder: self.file_stores.clone(),
             admitted: self.admitted.clone(),
             keyring: Arc::clone(&self.keyring),
@@ -252,10 +252,8 @@ impl Answers for External {
     async fn answers(&mut self, mut wanted: Wanted) -> Answered {
         let began = (Timestamp::now(), Instant::now());
         let externals = std::mem::take(&mut wanted.externals);
-        let full = |metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
-            (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
-        };
-        let fulls: Vec<Full> = externals.iter().map(|external| full(&external.object.metadata)).collect();
+        let externals: Vec<Request> = externals.into_iter().map(|external| external.object).collect();
+        let fulls: Vec<Full> = externals.iter().map(Request::full).collect();
         self.load(&fulls).await;
         let around = match self.gather(wanted).await {
             Ok(around) => around,
@@ -266,7 +264,7 @@ impl Answers for External {
         };
         self.sessions.retain(&around);
         let jobs: Vec<Result<Job, Failure>> =
-            externals.iter().zip(&fulls).map(|(external, full)| Job::new(&external.object, full, &around)).collect();
+            externals.iter().zip(&fulls).map(|(request, full)| Job::new(request, full, &around)).collect();
         self.current = fulls
             .iter()
             .zip(&jobs)

@@ -11,14 +11,14 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::around::Around;
-use super::{Full, copy};
+use super::{Full, Request, copy};
 use crate::providers::{Session, Urgency};
 use crate::resource::external_secret::{self as resource, Asked, TemplateObject};
 use crate::secret::template::Delimiters;
 use crate::secret::{Target, Values};
 use crate::stores::{StoreError, StoreId, fetch};
 use crate::sync::external::hash;
-use crate::sync::remote::Request;
+use crate::sync::remote;
 use crate::sync::schedule::Class;
 use crate::sync::target::Creation;
 
@@ -54,10 +54,11 @@ pub(super) struct Job {
 pub(super) type Open = HashMap<(StoreId, String), Result<Arc<Session>, StoreError>>;
 
 impl Job {
-    /// Reads what `object` asks for.
-    pub(super) fn new(object: &ExternalSecret, full: &Full, around: &Around) -> Result<Self, Failure> {
+    /// What `request` asks for, with what is around it.
+    pub(super) fn new(request: &Request, full: &Full, around: &Around) -> Result<Self, Failure> {
         let hopeless = |problem: String| Failure { problem, class: None };
-        let asked = resource::read(object).map_err(|error| hopeless(error.to_string()))?;
+        let Request { object, asked } = request;
+        let asked = asked.as_ref().map_err(|error| hopeless(error.to_string()))?;
         match asked.creation {
             Creation::Owner | Creation::Orphan | Creation::CreateOrMerge => {}
             Creation::None => {
@@ -87,9 +88,9 @@ impl Job {
                 texts.insert(object, values);
             }
         }
-        let version = version(object, &asked, namespace, around, &texts);
-        let (asked, texts) = (Arc::new(asked), Arc::new(texts));
-        Ok(Self { object: Arc::new(object.clone()), full: full.clone(), asked, version, texts })
+        let version = version(object, asked, namespace, around, &texts);
+        let (object, asked, texts) = (Arc::clone(object), Arc::clone(asked), Arc::new(texts));
+        Ok(Self { object, full: full.clone(), asked, version, texts })
     }
 
     /// The stores that it names.
@@ -105,7 +106,7 @@ impl Job {
         patience: Duration,
     ) -> Result<Made, Failure> {
         let namespace = self.full.0.as_str();
-        let ask = |id: StoreId, requests: Vec<Request>| async move {
+        let ask = |id: StoreId, requests: Vec<remote::Request>| async move {
             let session = open.get(&(id.clone(), namespace.to_owned())).cloned();
             let session = session.unwrap_or_else(|| Err(StoreError::NotFound { store: id.to_string() }))?;
             Ok(session.fetch(&requests, Urgency::Soon, began.1).await)

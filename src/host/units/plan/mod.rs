@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bulla_crds::host::ServiceCommands;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::name;
+use super::{Init, name};
 use crate::host::desired::{Problem, Role, Service, Unit};
 
 /// A declared path that is not as it was.
@@ -170,16 +170,6 @@ pub fn affected<'a>(services: &'a [Service], changes: &[Change]) -> Vec<&'a Serv
     services.iter().filter(about).collect()
 }
 
-impl Plan {
-    /// What is told.
-    pub fn told(&self) -> impl Iterator<Item = &Tell> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::Tell(tell) => Some(tell),
-            Step::Stop(_) | Step::Disable(_) | Step::DaemonReload | Step::Enable(_) => None,
-        })
-    }
-}
-
 impl Tell {
     fn new(unit: String, how: How, start: bool) -> Self {
         Self { unit, services: Vec::new(), how, start, commands: None, because: Vec::new() }
@@ -188,7 +178,7 @@ impl Tell {
 
 /// As systemd names it; where services are no units, the manager knows.
 fn unit_of(service: &Service) -> String {
-    name::of_systemd(service.unit.as_deref().unwrap_or(&service.name))
+    name::of_service(service, Init::Systemd)
 }
 
 /// Units whose own file is gone and that nothing declares any more.
