@@ -306,6 +306,8 @@ impl Manager {
             Way::Systemctl(systemctl) => systemctl.act(unit, act, self.timeout, scrubber).await,
             Way::OpenRc => commands::openrc(plain(unit), act, self.timeout, scrubber).await,
             Way::Runit => commands::sv(plain(unit), act, self.timeout, scrubber).await,
+            // Nobody has read the units that are other ones now.
+            Way::None if act == Act::DaemonReload => Ok(()),
             Way::None => Err(Why::Nobody),
         }
     }
@@ -347,5 +349,20 @@ impl Act {
             Self::DaemonReload => "reloaded",
             Self::Forgive => "reset",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_service_manager_units_may_be_declared_and_not_started() {
+        let nobody = Manager::connect(&Settings::new(crate::host::config::ManagerKind::None)).await;
+        let plan = |step| Plan { steps: vec![step], ..Plan::default() };
+        let read = nobody.carry_out(&plan(Step::DaemonReload), true, &Scrubber::default()).await;
+        assert!(read.failures.is_empty(), "{:?}", read.failures);
+        let enabled = nobody.carry_out(&plan(Step::Enable("web.service".to_owned())), true, &Scrubber::default()).await;
+        assert_eq!(enabled.failures.len(), 1);
     }
 }
