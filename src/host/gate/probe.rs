@@ -88,22 +88,28 @@ async fn prepared(check: &HttpCheck) -> Result<(Client, Url, HeaderMap, &HttpChe
 
 /// The certificates of `health.http.ca`, a path or PEM. The path is the repository's: nothing of what is there is said.
 async fn authorities(ca: &str) -> Result<Vec<Certificate>, String> {
-    let read = if ca.starts_with('/') {
-        let about = tokio::fs::metadata(ca).await.map_err(|error| format!("ca: {ca} cannot be read: {error}"))?;
-        // Neither a pipe, where a reader waits, nor a disk.
-        if !about.is_file() || about.len() > MOST_CERTIFICATES {
-            return Err(format!("ca: {ca} is no file of certificates"));
-        }
-        tokio::fs::read(ca).await.map_err(|error| format!("ca: {ca} cannot be read: {error}"))?
+    let is_path = ca.starts_with('/');
+    let read = if is_path {
+        let path = ca.to_owned();
+        let reading = tokio::task::spawn_blocking(move || file_of_certificates(&path));
+        reading.await.map_err(|_| format!("ca: {ca} was not read"))??
     } else {
         ca.as_bytes().to_vec()
     };
     match Certificate::from_pem_bundle(&read) {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) | Err(_) => {
-            Err(format!("ca: {} holds no certificate in PEM", if ca.starts_with('/') { ca } else { "the document" }))
-        }
+        Ok(_) | Err(_) => Err(format!("ca: {} holds no certificate in PEM", if is_path { ca } else { "the document" })),
     }
+}
+
+fn file_of_certificates(path: &str) -> Result<Vec<u8>, String> {
+    let unreadable = |error| format!("ca: {path} cannot be read: {error}");
+    let about = std::fs::metadata(path).map_err(unreadable)?;
+    // Neither a pipe, where a reader waits, nor a disk.
+    if !about.is_file() || about.len() > MOST_CERTIFICATES {
+        return Err(format!("ca: {path} is no file of certificates"));
+    }
+    std::fs::read(path).map_err(unreadable)
 }
 
 async fn asked(client: &Client, url: &Url, headers: &HeaderMap, check: &HttpCheck) -> Result<(), String> {
