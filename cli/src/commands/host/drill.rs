@@ -112,16 +112,16 @@ mod tests {
     use super::drill;
     use crate::args::{HostDrillArguments, Report};
 
-    const OBJECTS: &str = "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: here, namespace: web}\n\
+    const OBJECTS: &str = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {name: here}\n\
         spec: {provider: {file: {path: values.age}}}\n---\n\
         apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: away, namespace: web}\n\
         spec: {provider: {vault: {server: 'http://127.0.0.1:1', path: kv, auth: {tokenSecretRef: {name: t, key: t}}}}}\n---\n\
         apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: db, namespace: web}\n\
-        spec: {secretStoreRef: {name: here}, dataFrom: [{extract: {key: db}}]}\n---\n\
+        spec: {secretStoreRef: {name: here, kind: ClusterSecretStore}, dataFrom: [{extract: {key: db}}]}\n---\n\
         apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: api, namespace: web}\n\
         spec: {secretStoreRef: {name: away}, dataFrom: [{extract: {key: api}}]}\n---\n\
         apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: lost, namespace: web}\n\
-        spec: {secretStoreRef: {name: here}, dataFrom: [{extract: {key: lost}}]}\n---\n\
+        spec: {secretStoreRef: {name: here, kind: ClusterSecretStore}, dataFrom: [{extract: {key: lost}}]}\n---\n\
         apiVersion: bulla.dev/v1alpha1\nkind: Host\nmetadata: {name: app, namespace: web}\nspec:\n  files:\n  \
         - {path: /etc/db, secret: {name: db, key: password}}\n  - {path: /etc/api, secret: {name: api, key: k}}\n  \
         - {path: /etc/lost, secret: {name: lost, key: k}}\n";
@@ -145,7 +145,7 @@ mod tests {
             output: Report::Json,
         };
         let drilled = drill(&arguments, keyring).unwrap_or_else(|_| panic!("the drill failed"));
-        assert_eq!((drilled.files, drilled.made), (3, 1));
+        assert_eq!((drilled.files, drilled.made), (3, 1), "{:?}", drilled.problems);
         assert_eq!(drilled.elsewhere, ["ExternalSecret web/api"]);
         let problems: Vec<_> = drilled.problems.iter().map(|problem| problem.object.as_str()).collect();
         assert_eq!(problems, ["ExternalSecret web/lost"], "what is here and does not come back is told");
