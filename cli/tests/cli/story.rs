@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::harness::Bench;
 
 /// So many things are checked without a cluster.
-pub(crate) const CHECKS: usize = 19;
+pub(crate) const CHECKS: usize = 20;
 
 /// What must not be seen: values, and private keys.
 const HIDDEN: [&str; 4] = ["correct-horse", "tr0ub4dor", "sk-live", "AGE-SECRET-KEY"];

@@ -49,6 +49,6 @@ fn gitleaks_reports_sealed_values_and_misses_string_data_and_bulla_does_the_oppo
     // And a password in `stringData` is a word beside a word.
     bench.write("plain/string-data.yaml", SECRET);
     let reported = by_gitleaks(&bench);
-    assert!(reported.len() > 6 && reported.iter().all(|file| file.starts_with("sealed/")), "{reported:?}");
+    assert!(reported.len() > 2 && reported.iter().all(|file| file.starts_with("sealed/")), "{reported:?}");
     assert_eq!(by_bulla(&bench), ["plain/string-data.yaml"]);
 }

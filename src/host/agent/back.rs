@@ -57,12 +57,17 @@ impl Agent {
         };
         let Trial { commit, before, from, to, former, services, ran, scrubber } = trial;
         let good = self.good();
-        let credentials = self.credentials.restore(former);
+        let is_good = good.as_ref() == Some(commit);
+        if !is_good {
+            // The good one is taken once more after this: units that only this one stopped or disabled are as it says again.
+            self.known = None;
+        }
         if good.is_some() && (from == to || from == 0 || before != good) {
             // What was in use before is not proved either, since an agent was killed over it; or only credentials and units
             // are other ones. The good commit is taken next.
             return if stops { Taken::Failed(why) } else { Taken::Refused { why, after: None } };
         }
+        let credentials = self.credentials.restore(former);
         warn!(commit = commit.short(), why, "going back");
         self.under = Under::Firm;
         let is_first = good.is_none();
@@ -76,7 +81,7 @@ impl Agent {
         };
         self.status.trying = None;
         self.show_current().await;
-        if !stops {
+        if !stops && !is_good {
             // Before the services are looked at: a kill does not lead forward again.
             self.state.condemn(commit.as_str(), why.clone(), None, Timestamp::now());
             self.save();
@@ -96,13 +101,13 @@ impl Agent {
             }
         }
         let manager = std::sync::Arc::clone(&self.manager);
-        let telling = manager.carry_out(&plan, true, &scrubber);
-        // The end of the agent waits for this one.
-        let done = if stops { Ok(telling.await) } else { self.beside(telling).await };
-        let Ok(done) = done else { return Taken::Refused { why, after: None } };
+        let (done, cut) = self.to_its_end(manager.carry_out(&plan, true, &scrubber)).await;
         self.note_untold(Vec::new());
         if stops {
             return Taken::Failed(why);
+        }
+        if cut.is_some() {
+            return Taken::Refused { why, after: None };
         }
         let unwell = match done.failures.first() {
             Some(failed) => Some(chain(failed)),

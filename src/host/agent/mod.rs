@@ -128,7 +128,7 @@ pub struct Agent {
     /// What is under way.
     under: Under,
     /// Who ended the trial of a commit, and waits for the answer.
-    ended_by: Option<control::Asked>,
+    ended_by: Vec<control::Asked>,
     /// systemd knows that it is up.
     is_ready: bool,
 }
@@ -206,7 +206,7 @@ impl Agent {
             refresh: None,
             wakes: None,
             under: Under::Nothing,
-            ended_by: None,
+            ended_by: Vec::new(),
             is_ready: false,
             config,
         })

@@ -33,7 +33,7 @@ impl Agent {
             Ask::Remote => self.fetch().await,
         };
         // Boxed: a commit's way is long, and stacks of threads are short.
-        if !self.is_to_stop() {
+        if !self.is_to_stop() && !self.is_to_go_back() {
             Box::pin(self.bring(tip)).await;
         }
         self.publish();
@@ -125,10 +125,10 @@ impl Agent {
                 }
             }
         }
-        if self.is_to_stop() {
+        if self.is_to_stop() || self.is_to_go_back() {
             return;
         }
-        let Some(good) = good else { return };
+        let Some(good) = good else { return self.leave_condemned().await };
         // After a reboot, or a flip that was cut off: the last good commit is to be there in any case.
         let in_use = self.in_use().await;
         let is_there = in_use.as_ref() == Some(&good);
@@ -139,6 +139,23 @@ impl Agent {
             let why = if in_use.is_none() { Why::Boot } else { Why::Again };
             self.take_again(&good, why).await;
         }
+    }
+
+    /// A first commit over which the agent was killed may still be in place, although it is known to be bad: the host goes
+    /// back to what it was before. Whom to tell nobody knows any more.
+    async fn leave_condemned(&mut self) {
+        let Some(commit) = self.in_use().await else { return };
+        if self.state.why_bad(commit.as_str()).is_none() {
+            return;
+        }
+        warn!(
+            commit = commit.short(),
+            "known to be bad, and in use: the files before it are put back, services are not told"
+        );
+        if let Err(error) = self.with_sink(|sink| sink.back_to_nothing()).await {
+            warn!(error = super::chain(&error), "the files cannot go back");
+        }
+        self.show_current().await;
     }
 
     async fn may_be_taken(&mut self, tip: &CommitId) -> bool {

@@ -105,6 +105,10 @@ impl Agent {
         // With the network away the host is to have its files at once, before the repository is asked.
         self.finish_interrupted().await;
         self.pass(Ask::Nobody).await;
+        if self.good().is_some() {
+            // What it has is in place.
+            self.ready();
+        }
         self.pass(Ask::Remote).await;
         self.ready();
         loop {
@@ -161,7 +165,12 @@ impl Agent {
                 self.pass(Ask::Remote).await;
                 self.said()
             }
-            Request::Rollback => self.roll_back().await,
+            Request::Rollback => {
+                self.gather_wishes();
+                let answer = self.roll_back().await;
+                self.answer_who_ended();
+                answer
+            }
             Request::Forgive { commit } => {
                 self.state.bad.retain(|bad| commit.as_ref().is_some_and(|commit| *commit != bad.commit));
                 self.save();
@@ -188,17 +197,18 @@ impl Agent {
         drop(asked.answer.send(answer));
     }
 
-    /// Answers who ended a trial: the host is back, or why not.
+    /// Answers those who ended a trial, or wished to go back while the host did: it is back, or why not.
     pub(super) fn answer_who_ended(&mut self) {
-        let Some(asked) = self.ended_by.take() else { return };
         let present = self.status.generation;
         let is_bad = self.status.condition == Condition::RolledBack;
-        let answer = if is_bad {
-            Answer { done: true, ..self.said() }
-        } else {
-            self.no(format!("generation {present} is in use: {}", self.status.message))
-        };
-        drop(asked.answer.send(answer));
+        for asked in std::mem::take(&mut self.ended_by) {
+            let answer = if is_bad {
+                Answer { done: true, ..self.said() }
+            } else {
+                self.no(format!("generation {present} is in use: {}", self.status.message))
+            };
+            drop(asked.answer.send(answer));
+        }
     }
 
     /// How the host is, as an answer.

@@ -15,6 +15,9 @@ use super::Agent;
 /// stores and writing files, has limits of its own that are shorter.
 const DEAD: Duration = Duration::from_secs(15 * 60);
 
+/// How much longer systemd waits for a start that goes on, in microseconds: five minutes.
+const PATIENCE: u32 = 300_000_000;
+
 /// The last sign of life of the loop.
 #[derive(Clone)]
 pub(super) struct Pulse {
@@ -46,9 +49,7 @@ pub(super) async fn keep_alive(pulse: Pulse) {
     loop {
         if pulse.age() < DEAD {
             hangs = false;
-            if sd_notify::notify(&[NotifyState::Watchdog]).is_err() {
-                return pending().await;
-            }
+            tell(&[NotifyState::Watchdog]);
         } else if !hangs {
             hangs = true;
             error!("the agent hangs: systemd's watchdog is to start it anew");
@@ -62,6 +63,13 @@ impl Agent {
     pub(super) fn ready(&mut self) {
         if self.wakes.is_some() && !std::mem::replace(&mut self.is_ready, true) {
             tell(&[NotifyState::Ready, NotifyState::Status(&self.status.message)]);
+        }
+    }
+
+    /// A first clone over a slow line may take hours: whoever starts the agent has to wait, and not to give up.
+    pub(super) fn not_yet_ready(&self) {
+        if self.wakes.is_some() && !self.is_ready {
+            tell(&[NotifyState::ExtendTimeoutUsec(PATIENCE)]);
         }
     }
 

@@ -228,11 +228,15 @@ impl Agent {
         ran: &mut BTreeSet<String>,
     ) -> Result<(), Unproved> {
         let manager = Arc::clone(&self.manager);
-        let done = self.beside(manager.carry_out(plan, why == Why::Boot, scrubber)).await.map_err(Unproved::Cut)?;
+        // A command that is cut off between its stop and its start would leave a service down.
+        let (done, cut) = self.to_its_end(manager.carry_out(plan, why == Why::Boot, scrubber)).await;
         let before = done.told.iter().filter(|told| told.before.is_wanted());
         ran.extend(before.map(|told| told.tell.unit.clone()));
         if let Some(failed) = done.failures.first() {
             return Err(Unproved::Unwell(super::chain(failed)));
+        }
+        if let Some(cut) = cut {
+            return Err(Unproved::Cut(cut));
         }
         if !done.told.is_empty() {
             // The files are there and known to all: who waits for the agent at boot need not wait for the proof.

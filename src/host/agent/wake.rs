@@ -197,6 +197,10 @@ impl Agent {
             return Ok(work.await);
         }
         loop {
+            if self.is_to_go_back() && self.under != Under::Firm {
+                // Somebody wished it while something before this was under way.
+                return Err(Cut::Back);
+            }
             self.watch_anew().await;
             let Some(wakes) = &mut self.wakes else { return Ok(work.await) };
             let wake = tokio::select! {
@@ -208,21 +212,52 @@ impl Agent {
                 Wake::Stop => return Err(Cut::Stop),
                 Wake::Asked(asked) if asked.request == Request::Rollback => match self.under {
                     Under::Trial => {
-                        self.ended_by = Some(asked);
+                        self.ended_by.push(asked);
                         return Err(Cut::Back);
                     }
                     Under::Nothing | Under::Again => {
                         wakes.waiting.push_front(asked);
                         return Err(Cut::Back);
                     }
-                    Under::Firm => wakes.waiting.push_back(asked),
+                    // It does so already: one answer is for all who wish it.
+                    Under::Firm => self.ended_by.push(asked),
                 },
                 Wake::Asked(asked) => wakes.waiting.push_back(asked),
                 Wake::Ask | Wake::Push => wakes.again.0 = true,
                 Wake::Look => self.look_for_drift().await,
                 // Those who look at the status see that the agent lives.
-                Wake::Beat => self.publish(),
+                Wake::Beat => {
+                    self.publish();
+                    self.not_yet_ready();
+                }
                 Wake::Refresh => {}
+            }
+        }
+    }
+
+    /// Does `work` to its end in any case, since half of it would be worse than all; who wished to end it waits so long.
+    pub(super) async fn to_its_end<T>(&mut self, work: impl Future<Output = T> + Send) -> (T, Option<Cut>) {
+        let mut work = pin!(work);
+        match self.beside(work.as_mut()).await {
+            Ok(done) => (done, None),
+            Err(cut) => (work.await, Some(cut)),
+        }
+    }
+
+    /// Whether somebody waits for the host to go back.
+    pub(super) fn is_to_go_back(&self) -> bool {
+        let is_wish = |asked: &Asked| asked.request == Request::Rollback;
+        self.wakes.as_ref().is_some_and(|wakes| wakes.waiting.iter().any(is_wish))
+    }
+
+    /// Those who wait for the host to go back are all answered at once, when it has.
+    pub(super) fn gather_wishes(&mut self) {
+        let Some(wakes) = &mut self.wakes else { return };
+        for asked in std::mem::take(&mut wakes.waiting) {
+            if asked.request == Request::Rollback {
+                self.ended_by.push(asked);
+            } else {
+                wakes.waiting.push_back(asked);
             }
         }
     }

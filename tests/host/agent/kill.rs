@@ -70,6 +70,8 @@ fn a_kill_at_any_moment_leaves_the_old_or_the_new_commit_and_a_service_that_know
     let mut good = (commit(&host, "v1"), "v1".to_owned());
     assert!(host.ask(&Request::Sync).done, "{}", host.log());
     let one_pass = began.elapsed();
+    // What a pass takes until its flip is another time on every machine, so it is searched for.
+    let mut until_flip = one_pass;
     let (mut before_flip, mut after_flip, mut not_remembered) = (0, 0, 0);
     for round in 0..ROUNDS {
         let is_bad = round % 3 == 1;
@@ -79,7 +81,7 @@ fn a_kill_at_any_moment_leaves_the_old_or_the_new_commit_and_a_service_that_know
             let run = host.run();
             move || drop(ask(&run, &Request::Sync))
         });
-        thread::sleep(by_chance(one_pass + Duration::from_millis(if is_bad { 250 } else { 50 })));
+        thread::sleep(by_chance(until_flip * 2 + Duration::from_millis(if is_bad { 200 } else { 0 })));
         host.kill();
         asking.join().unwrap();
 
@@ -89,9 +91,11 @@ fn a_kill_at_any_moment_leaves_the_old_or_the_new_commit_and_a_service_that_know
         let link = links.first().unwrap();
         assert!(*link == new || *link == good.1, "{link}: neither {new} nor {}", good.1);
         if *link == new {
-            after_flip += 1
+            after_flip += 1;
+            until_flip = until_flip.mul_f64(0.8);
         } else {
-            before_flip += 1
+            before_flip += 1;
+            until_flip = until_flip.mul_f64(1.25);
         }
         not_remembered += usize::from(remembered(&host) != *link);
 

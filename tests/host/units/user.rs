@@ -156,8 +156,10 @@ async fn the_agent_of_a_user_installs_reloads_and_restarts_units_of_the_users_ow
     }
     let world = World::start().await;
     let first = world.commit("/bin/sleep 1000", "one", "one");
-    // As a person does it; it is back when the agent has said that it is ready.
+    // As a person does it; it is back when the agent has said that it is ready: the files are there, and the unit knows.
     world.says(&["enable", "--now", "bulla-host.service"]);
+    let answer = world.sync();
+    assert!(answer.done, "{}\n{}", answer.message, world.log());
     let status = Status::read(&world.run()).unwrap();
     assert_eq!(status.condition, Condition::InSync, "{}\n{}", status.message, world.log());
     assert_eq!(status.good.unwrap().commit, first);

@@ -129,7 +129,7 @@ pub(super) fn moved(stage: &Stage, host: &Host) -> Outcome {
     let file = "  - {path: /srv/www/mine.txt, secret: {name: mine, key: password}, mode: \"0444\"}\n";
     stage.write(HOST, &stage.read(HOST)?.replace("  services:\n", &format!("{file}  services:\n")))?;
     let refused = stage.bulla_says(&["verify"])?;
-    stage.show(refused.text.lines().next().unwrap_or_default())?;
+    stage.show(refused.text.lines().find(|line| line.contains("was sealed for")).unwrap_or_default())?;
     stage.commit("Nothing to see here")?;
     let said = stage.bulla_says(&["host", "sync"])?;
     stage.show(&said.text)?;

@@ -88,7 +88,7 @@ fn json_names_every_part_of_a_finding() {
     assert_eq!(fields, ["level", "rule", "file", "line", "column", "object", "path", "message", "mend"]);
     assert_eq!((finding["level"].as_str(), finding["line"].as_u64()), (Some("error"), Some(5)));
     let checked: Vec<&String> = report["checked"].as_object().unwrap().keys().collect();
-    assert_eq!(checked, ["files", "sealedSecrets", "values", "externalSecrets", "stores", "kustomizations"]);
+    assert_eq!(checked, ["files", "sealedSecrets", "values", "externalSecrets", "stores", "hosts", "kustomizations"]);
 }
 
 #[test]
