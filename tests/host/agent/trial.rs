@@ -161,6 +161,49 @@ fn a_kill_in_the_middle_of_a_first_commit_that_is_not_well_does_not_make_it_good
 }
 
 #[test]
+fn a_wish_to_go_back_while_the_host_goes_back_is_the_same_wish() {
+    let mut host = Host::new("");
+    first(&host, "true");
+    host.start();
+    let good = proving_for(&host, "second", "300ms");
+    assert!(host.ask(&Request::Sync).done, "{}", host.log());
+    host.write("web/app.yaml", &host.sealed("app", &[("token", "third"), ("user", "sam")]));
+    let slow = service(&host, "! grep -q third TOKEN").replace("echo reload", "sleep 2; echo reload");
+    let slow = slow.replace("TOKEN", &host.declared("/etc/app/token").display().to_string());
+    host.write("web/host.yaml", &declared(FILES, &slow));
+    let bad = host.commit("third");
+    let sync = asking(&host);
+    host.until("the new files are there", || host.read("/etc/app/token").as_deref() == Some("third"));
+    host.until("the old files are there", || host.read("/etc/app/token").as_deref() == Some("second"));
+    let answer = host.ask(&Request::Rollback);
+    assert!(answer.done, "{}\n{}", answer.message, host.log());
+    assert!(!sync.join().unwrap().unwrap().done);
+    let status = host.status();
+    assert_eq!((status.good.unwrap().commit, status.bad.len()), (good, 1), "{}", host.log());
+    assert_eq!(status.bad[0].commit, bad);
+    assert_eq!(host.read("/etc/app/token").as_deref(), Some("second"));
+}
+
+#[test]
+fn a_first_commit_over_which_the_agent_was_killed_three_times_does_not_stay_in_place() {
+    let mut host = Host::new("");
+    let slow = service(&host, "false").replace("within: 2s", "within: 30m");
+    host.write("web/app.yaml", &host.sealed("app", &[("token", CANARY), ("user", "sam")]));
+    host.write("web/host.yaml", &declared(FILES, &slow));
+    let bad = host.commit("It takes the machine down");
+    for time in 1..=3 {
+        host.spawn(|command| command);
+        host.until("it is tried", || told(&host) >= time && host.status().condition == Condition::Trying);
+        assert_eq!(host.read("/etc/app/token").as_deref(), Some(CANARY));
+        host.kill();
+    }
+    assert_eq!(host.controller(&["--once"]).status.code(), Some(1));
+    let status = host.status();
+    assert_eq!((status.good, status.bad[0].commit.as_str(), status.files.len()), (None, bad.as_str(), 0));
+    assert!(fs::symlink_metadata(host.declared("/etc/app/token")).is_err());
+}
+
+#[test]
 fn after_going_back_it_is_said_whether_the_old_files_are_well() {
     let mut host = Host::new("");
     let read = host.declared("/etc/app/token");
