@@ -42,6 +42,7 @@ mod words;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::warn;
@@ -123,6 +124,8 @@ pub struct Agent {
     files_only: bool,
     /// When values from elsewhere are due.
     refresh: Option<tokio::time::Instant>,
+    /// How long to wait after values that could not be taken.
+    pause: Duration,
     /// What wakes it; one pass has nobody to listen to.
     wakes: Option<Wakes>,
     /// What is under way.
@@ -204,6 +207,7 @@ impl Agent {
             accepted: None,
             files_only: false,
             refresh: None,
+            pause: run::AGAIN,
             wakes: None,
             under: Under::Nothing,
             ended_by: Vec::new(),

@@ -23,8 +23,10 @@ use crate::host::repository::CommitId;
 
 /// After a push, this long for more of them.
 const SETTLE: Duration = Duration::from_millis(50);
-/// Failures of what is not the repository's fault are tried again after this time.
-const AGAIN: Duration = Duration::from_secs(30);
+/// Values from elsewhere that could not be taken are tried again after this time, which doubles, up to this: each time
+/// services may be told twice.
+pub(super) const AGAIN: Duration = Duration::from_secs(30);
+const AT_LAST: Duration = Duration::from_secs(60 * 60);
 
 /// How far one pass goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +153,8 @@ impl Agent {
 
     /// Values from elsewhere are due.
     async fn refresh(&mut self) {
-        self.refresh = Some(Instant::now() + AGAIN);
+        self.refresh = Some(Instant::now() + self.pause);
+        self.pause = AT_LAST.min(self.pause * 2);
         if let Some(good) = self.good() {
             self.status.refused = None;
             self.take_again(&good, Why::Again).await;

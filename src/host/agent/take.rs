@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::back::{Trial, Unproved};
 use super::exposed;
+use super::run::AGAIN;
 use super::state::After;
 use super::status::{FileStatus, ServiceStatus};
 use super::untold;
@@ -249,6 +250,7 @@ impl Agent {
     /// The host has the commit: what is said about it.
     async fn arrived(&mut self, commit: &CommitId, desired: Desired, mut problems: Vec<Problem>) {
         self.note_untold(Vec::new());
+        self.pause = AGAIN;
         self.refresh = desired.refresh.map(|after| Instant::now() + after.max(Duration::from_secs(1)));
         self.status.refresh = desired.refresh.and_then(|after| Timestamp::now().checked_add(after).ok());
         self.services = desired.services;
