@@ -58,6 +58,7 @@ impl Agent {
         let Trial { commit, before, from, to, former, services, ran, scrubber } = trial;
         let good = self.good();
         let credentials = self.credentials.restore(former);
+        self.handed.strike_out(&credentials);
         if good.is_some() && (from == to || from == 0 || before != good) {
             // What was in use before is not proved either, since an agent was killed over it; or only credentials and units
             // are other ones. The good commit is taken next.
@@ -101,6 +102,11 @@ impl Agent {
         let done = if stops { Ok(telling.await) } else { self.beside(telling).await };
         let Ok(done) = done else { return Taken::Refused { why, after: None } };
         self.note_untold(Vec::new());
+        for (unit, name) in credentials {
+            if let Some(value) = self.credentials.value(&unit, &name) {
+                self.handed.add((unit, name), &value);
+            }
+        }
         if stops {
             return Taken::Failed(why);
         }
