@@ -60,18 +60,6 @@ struct Question<'a> {
 }
 
 impl Credentials {
-    /// The units and names that have another value than now: those units are to start again.
-    #[must_use]
-    pub fn changed(&self, declared: &[Credential]) -> Vec<(String, String)> {
-        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
-        let changed = declared.iter().filter_map(|Credential { unit, name, value }| {
-            let key = (of_systemd(unit), name.clone());
-            let value = value.as_ref()?;
-            (!values.get(&key).is_some_and(|now| value.same_as(now.expose()))).then_some(key)
-        });
-        changed.collect()
-    }
-
     /// Takes what is declared in place of what was. One whose value could not be made keeps the one that it had.
     ///
     /// What was, for [`Self::restore`].
@@ -99,7 +87,7 @@ impl Credentials {
     }
 
     /// A copy of the value, if it is declared.
-    fn value(&self, unit: &str, name: &str) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn value(&self, unit: &str, name: &str) -> Option<Zeroizing<Vec<u8>>> {
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
         let key = (unit.to_owned(), name.to_owned());
         let found = values.get(&key).or_else(|| {
@@ -211,21 +199,18 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_another_value_is_told_and_can_be_taken_back() {
+    fn what_has_another_value_can_be_taken_back() {
         let credentials = Credentials::default();
         let key = |unit: &str, name: &str| (unit.to_owned(), name.to_owned());
         let first = vec![declared("web", "a", Some("1")), declared("web.service", "b", Some("2"))];
-        assert_eq!(credentials.changed(&first), [key("web.service", "a"), key("web.service", "b")]);
         credentials.replace(first);
         let second = vec![declared("web", "a", Some("1")), declared("web", "b", Some("3")), declared("x@", "c", None)];
-        assert_eq!(credentials.changed(&second), [key("web.service", "b")]);
         let former = credentials.replace(second);
         assert_eq!(credentials.restore(former), [key("web.service", "b")]);
         assert_eq!(credentials.value("web.service", "b").unwrap().as_slice(), b"2");
         credentials.replace(vec![declared("web", "b", Some("3"))]);
         // What cannot be made any more keeps its last good value.
         let third = vec![declared("web", "b", None)];
-        assert!(credentials.changed(&third).is_empty());
         credentials.replace(third);
         assert_eq!(credentials.value("web.service", "b").unwrap().as_slice(), b"3");
         assert!(credentials.value("web.service", "a").is_none(), "what is no longer declared is gone");

@@ -62,12 +62,13 @@ impl Agent {
             // The good one is taken once more after this: units that only this one stopped or disabled are as it says again.
             self.known = None;
         }
+        let credentials = self.credentials.restore(former);
+        self.handed.strike_out(&credentials);
         if good.is_some() && (from == to || from == 0 || before != good) {
             // What was in use before is not proved either, since an agent was killed over it; or only credentials and units
             // are other ones. The good commit is taken next.
             return if stops { Taken::Failed(why) } else { Taken::Refused { why, after: None } };
         }
-        let credentials = self.credentials.restore(former);
         warn!(commit = commit.short(), why, "going back");
         self.under = Under::Firm;
         let is_first = good.is_none();
@@ -101,8 +102,13 @@ impl Agent {
             }
         }
         let manager = std::sync::Arc::clone(&self.manager);
-        let (done, cut) = self.to_its_end(manager.carry_out(&plan, true, &scrubber)).await;
+        let (done, cut) = self.wholly(manager.carry_out(&plan, true, &scrubber)).await;
         self.note_untold(Vec::new());
+        for (unit, name) in credentials {
+            if let Some(value) = self.credentials.value(&unit, &name) {
+                self.handed.add((unit, name), &value);
+            }
+        }
         if stops {
             return Taken::Failed(why);
         }

@@ -17,6 +17,7 @@
 //! | `control` | how `bulla host` talks to it |
 //! | `listeners` | HTTP: the push hook, metrics |
 //! | `metrics` | the status in Prometheus' words |
+//! | `handed` | which credentials the units have in use |
 //! | `untold` | changes of files that services were not told of yet |
 //! | `words` | from the words of one part to those of the next |
 //! | `notify` | a webhook is told when something goes wrong, and when it is well again |
@@ -26,6 +27,7 @@ mod back;
 mod control;
 mod drift;
 mod exposed;
+mod handed;
 mod listeners;
 mod metrics;
 mod notify;
@@ -49,6 +51,7 @@ use tracing::warn;
 
 use self::allow::Rules;
 pub use self::control::{Answer, Request, ask};
+use self::handed::Handed;
 use self::notify::Teller;
 pub use self::preview::{Preview, dry_run};
 pub use self::run::{Once, follow, once};
@@ -108,6 +111,7 @@ pub struct Agent {
     manager: Arc<Manager>,
     external: External,
     credentials: Credentials,
+    handed: Handed,
     teller: Option<Teller>,
     state: State,
     status: Status,
@@ -177,6 +181,7 @@ impl Agent {
             state.good = Some(Good { commit: good.to_string(), since: Timestamp::now() });
         }
         let untold = untold::read(&config.run);
+        let handed = Handed::read(&config.run, sink.digest_key());
         let who = Who { name: config.name.clone(), groups: config.groups.clone(), folders: folders(&config) };
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -198,6 +203,7 @@ impl Agent {
             manager,
             external,
             credentials,
+            handed,
             teller,
             state,
             status,

@@ -47,9 +47,9 @@ impl Agent {
     pub(super) async fn preview(&mut self) -> Preview {
         let good = self.state.good.as_ref().map(|good| good.commit.clone());
         let mut preview = Preview { good, ..Preview::default() };
-        self.external.leave_disk(true);
+        self.external.begin_look();
         preview.refused = self.look(&mut preview).await.err();
-        self.external.leave_disk(false);
+        self.external.end_look();
         preview
     }
 

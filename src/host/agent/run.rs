@@ -165,6 +165,8 @@ impl Agent {
     async fn answer(&mut self, asked: Asked) {
         let answer = match asked.request {
             Request::Sync => {
+                // Who asks by hand has mended something, such as a program that was not there.
+                self.repository.forget_refusals();
                 self.pass(Ask::Remote).await;
                 self.said()
             }

@@ -59,6 +59,8 @@ pub(super) struct Coming {
     pub(super) staged: Staged,
     /// The files that will not be as they were.
     pub(super) changes: Vec<Change>,
+    /// The credentials that units are told of.
+    pub(super) credentials: Vec<(String, String)>,
     pub(super) plan: Plan,
     pub(super) scrubber: Scrubber,
 }
@@ -89,12 +91,12 @@ impl Agent {
         let mut problems = std::mem::take(&mut desired.problems);
         problems.extend_from_slice(staged.problems());
         let changes = untold::with(told(staged.changes()), &self.untold);
-        let credentials = self.credentials.changed(&desired.credentials);
+        let credentials = self.changed_credentials(&desired.credentials).await;
         let asked =
             Asked { services: &desired.services, units: &desired.units, changes: &changes, credentials: &credentials };
         let plan = units::plan(&asked);
         problems.extend_from_slice(&plan.problems);
-        Ok(Coming { desired, problems, staged, changes, plan, scrubber })
+        Ok(Coming { desired, problems, staged, changes, credentials, plan, scrubber })
     }
 
     /// Whether the services' own `validate` commands take it.
@@ -159,7 +161,7 @@ impl Agent {
     }
 
     async fn flip(&mut self, commit: &CommitId, why: Why, coming: Coming) -> Taken {
-        let Coming { mut desired, mut problems, staged, changes, plan, scrubber } = coming;
+        let Coming { mut desired, mut problems, staged, changes, credentials, plan, scrubber } = coming;
         // From here on until all are told, a kill leaves services with files that are no more.
         self.note_untold(changes);
         let before = self.in_use().await;
@@ -187,10 +189,13 @@ impl Agent {
             self.status.trying.clone_from(&self.state.trying);
             self.publish();
         }
+        let digests = self.handed.digests(&desired.credentials);
+        self.handed.strike_out(&credentials);
         let former = self.credentials.replace(std::mem::take(&mut desired.credentials));
         let mut ran = BTreeSet::new();
         let unproved = match self.tell_and_prove(&desired.services, &plan, why, &scrubber, &mut ran).await {
             Ok(()) => {
+                self.handed.settle(digests);
                 self.arrived(commit, desired, problems).await;
                 return Taken::Done(from != to || !plan.steps.is_empty());
             }
@@ -208,6 +213,7 @@ impl Agent {
             Unproved::Unwell(why) if from == to || from == 0 || before != good.or_else(|| Some(commit.clone())) => {
                 // A service that fails for now is better off with its files.
                 problems.push(Problem { object: "services".to_owned(), at: None, message: why });
+                self.handed.settle(digests);
                 self.arrived(commit, desired, problems).await;
                 Taken::Done(from != to || !plan.steps.is_empty())
             }
@@ -230,7 +236,7 @@ impl Agent {
     ) -> Result<(), Unproved> {
         let manager = Arc::clone(&self.manager);
         // A command that is cut off between its stop and its start would leave a service down.
-        let (done, cut) = self.to_its_end(manager.carry_out(plan, why == Why::Boot, scrubber)).await;
+        let (done, cut) = self.wholly(manager.carry_out(plan, why == Why::Boot, scrubber)).await;
         let before = done.told.iter().filter(|told| told.before.is_wanted());
         ran.extend(before.map(|told| told.tell.unit.clone()));
         if let Some(failed) = done.failures.first() {

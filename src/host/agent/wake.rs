@@ -236,7 +236,7 @@ impl Agent {
     }
 
     /// Does `work` to its end in any case, since half of it would be worse than all; who wished to end it waits so long.
-    pub(super) async fn to_its_end<T>(&mut self, work: impl Future<Output = T> + Send) -> (T, Option<Cut>) {
+    pub(super) async fn wholly<T>(&mut self, work: impl Future<Output = T> + Send) -> (T, Option<Cut>) {
         let mut work = pin!(work);
         match self.beside(work.as_mut()).await {
             Ok(done) => (done, None),

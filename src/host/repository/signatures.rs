@@ -7,7 +7,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -176,43 +176,31 @@ impl Repository {
         Ok(Verdict::Good)
     }
 
+    /// Forgets what was refused: it is checked again. For somebody who asks by hand.
+    pub fn forget_refusals(&self) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// What is wrong with the signature of a commit.
+    ///
+    /// # Errors
+    /// If it could not be looked at, which says nothing about the commit: a program was missing, or was killed.
     async fn verify_one(&self, commit: &CommitId, ring: Option<&Path>) -> Result<Option<String>, GitError> {
         let mut command = self.git.command(Some(&self.folder.clone()), &["verify-commit", "--raw", commit.as_str()]);
         if let Some(ring) = ring {
             command.env("GNUPGHOME", ring);
         }
         let ended = process::run(&mut command, Stdio::null(), self.git.limits()).await?;
-        let text = String::from_utf8_lossy(&ended.errors);
-        let says = |start: &str| text.lines().any(|line| line.starts_with(start));
-        // The end of git says it all; that its words agree is a second lock on the same door.
-        let good = says("Good \"git\" signature for ") || says("[GNUPG:] GOODSIG ") && says("[GNUPG:] VALIDSIG ");
-        if ended.status.success() && good {
-            return Ok(None);
+        let said = || self.git.clean(&ended.errors);
+        match found(ended.status, &String::from_utf8_lossy(&ended.errors)) {
+            Found::Good => Ok(None),
+            Found::Fault(why) => Ok(Some(why)),
+            Found::Bad => Ok(Some(format!("its signature is not good: {}", said()))),
+            Found::Nothing => {
+                let text = format!("the signature could not be looked at ({}): {}", ended.status, said());
+                Err(GitError::Failed { what: "verify-commit".into(), text })
+            }
         }
-        let word = |mark: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix("[GNUPG:] ")?.strip_prefix(mark));
-            line.map(|rest| one_line(rest.trim().as_bytes(), 120))
-        };
-        let why = if ended.errors.is_empty() {
-            "it has no signature".into()
-        } else if let Some(key) = word("REVKEYSIG ") {
-            format!("its key was revoked: {key}")
-        } else if let Some(key) = word("EXPKEYSIG ") {
-            format!("its key has expired: {key}")
-        } else if let Some(key) = word("EXPSIG ") {
-            format!("its signature has expired: {key}")
-        } else if let Some(key) = word("BADSIG ") {
-            format!("its signature is not of what it says: {key}")
-        } else if let Some(key) = word("NO_PUBKEY ") {
-            format!("it is signed with OpenPGP key {key}, which is not in signatures.gpgHome")
-        } else if text.contains("No principal matched") {
-            let key = text.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap_or("SSH key");
-            format!("it is signed with {}, which is not in signatures.allowedSigners", one_line(key.as_bytes(), 80))
-        } else {
-            format!("its signature is not good: {}", self.git.clean(&ended.errors))
-        };
-        Ok(Some(why))
     }
 
     /// Makes a keyring from the files of keys, for this once: a key that was taken away is gone.
@@ -256,6 +244,75 @@ impl Repository {
     }
 }
 
+/// What the end of git says about a commit.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Good,
+    /// It is refused for this.
+    Fault(String),
+    /// It is refused for what git says.
+    Bad,
+    /// Nothing: it is to be looked at again.
+    Nothing,
+}
+
+fn found(status: ExitStatus, text: &str) -> Found {
+    let says = |start: &str| text.lines().any(|line| line.starts_with(start));
+    // The end of git says it all; that its words agree is a second lock on the same door.
+    let good = says("Good \"git\" signature for ") || says("[GNUPG:] GOODSIG ") && says("[GNUPG:] VALIDSIG ");
+    if status.success() && good {
+        return Found::Good;
+    }
+    let is_hindered = text.lines().any(|line| HINDRANCES.iter().any(|hindrance| line.contains(hindrance)));
+    if !matches!(status.code(), Some(0 | 1)) || is_hindered {
+        return Found::Nothing;
+    }
+    let word = |mark: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("[GNUPG:] ")?.strip_prefix(mark));
+        line.map(|rest| one_line(rest.trim().as_bytes(), 120))
+    };
+    Found::Fault(if text.is_empty() {
+        "it has no signature".into()
+    } else if let Some(key) = word("REVKEYSIG ") {
+        format!("its key was revoked: {key}")
+    } else if let Some(key) = word("EXPKEYSIG ") {
+        format!("its key has expired: {key}")
+    } else if let Some(key) = word("EXPSIG ") {
+        format!("its signature has expired: {key}")
+    } else if let Some(key) = word("BADSIG ") {
+        format!("its signature is not of what it says: {key}")
+    } else if let Some(key) = word("NO_PUBKEY ") {
+        format!("it is signed with OpenPGP key {key}, which is not in signatures.gpgHome")
+    } else if text.contains("No principal matched") {
+        let key = text.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap_or("SSH key");
+        format!("it is signed with {}, which is not in signatures.allowedSigners", one_line(key.as_bytes(), 80))
+    } else if REFUSALS.iter().any(|refusal| text.contains(refusal)) {
+        return Found::Bad;
+    } else {
+        return Found::Nothing;
+    })
+}
+
+/// What is said where a program of its own could not do its work: it says nothing about the commit.
+const HINDRANCES: [&str; 7] = [
+    "cannot run ",
+    "cannot exec ",
+    " died of signal ",
+    "Unable to open allowed keys file ",
+    "Couldn't open ",
+    "No space left on device",
+    "annot allocate memory",
+];
+
+/// What `ssh-keygen` and `gpg` say of signatures that are not good, besides what is told in words of our own.
+const REFUSALS: [&str; 5] = [
+    "Could not verify signature",
+    "Signature verification failed",
+    "[GNUPG:] ERRSIG ",
+    "[GNUPG:] NODATA ",
+    "[GNUPG:] GOODSIG ",
+];
+
 /// A folder with a keyring, while it is needed.
 struct Ring(PathBuf);
 
@@ -298,7 +355,51 @@ pub(super) fn sweep_rings(home: &Path) -> io::Result<()> {
 /// gpg with one keyring and nothing of the machine's users.
 const GPG: &str = "#!/bin/sh
 # Written by Bulla.
+# git passes on what is on the standard output only.
+command -v gpg >/dev/null || { echo '[GNUPG:] ERROR gpg is not installed'; echo 'gpg is not installed' >&2; exit 2; }
 exec gpg --homedir \"$GNUPGHOME\" --no-options --no-default-keyring --keyring \"$GNUPGHOME/keys.gpg\" \\
     --trust-model always --no-auto-check-trustdb --no-auto-key-locate --no-auto-key-retrieve --no-autostart \\
     --batch \"$@\"
 ";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    use super::{Found, found};
+
+    fn ended(code: i32, text: &str) -> Found {
+        found(ExitStatus::from_raw(code << 8), text)
+    }
+
+    #[test]
+    fn only_words_about_the_signature_are_a_refusal() {
+        let good = "Good \"git\" signature for a@b with ED25519 key SHA256:x\n";
+        assert_eq!(ended(0, good), Found::Good);
+        assert_eq!(ended(1, ""), Found::Fault("it has no signature".to_owned()));
+        let stranger = "Good \"git\" signature with ED25519 key SHA256:x\nNo principal matched.\n";
+        assert!(matches!(ended(1, stranger), Found::Fault(why) if why.contains("SHA256:x")));
+        for bad in ["BADSIG 1 a", "NO_PUBKEY 1", "REVKEYSIG 1 a", "EXPKEYSIG 1 a"] {
+            assert!(matches!(ended(1, &format!("[GNUPG:] {bad}\n")), Found::Fault(_)), "{bad}");
+        }
+        assert_eq!(ended(1, "Could not verify signature.\n"), Found::Bad);
+    }
+
+    #[test]
+    fn a_fault_of_the_machine_says_nothing_about_a_commit() {
+        // As git 2 says it.
+        let missing = "error: cannot run ssh-keygen: No such file or directory\n";
+        let killed = "error: /usr/bin/ssh-keygen died of signal 9\n";
+        let no_file = "Good \"git\" signature with ED25519 key SHA256:x\nUnable to open allowed keys file \"/a\": No such \
+                       file or directory\nNo principal matched.\n";
+        let full = "error: could not create temporary file: No space left on device\n";
+        let gpg = "[GNUPG:] ERROR gpg is not installed\n";
+        for fault in [missing, killed, no_file, full, gpg, "error: of a kind that nobody knows\n"] {
+            assert_eq!(ended(1, fault), Found::Nothing, "{fault}");
+        }
+        assert_eq!(ended(128, "fatal: bad object\n"), Found::Nothing);
+        assert_eq!(found(ExitStatus::from_raw(9), ""), Found::Nothing, "killed before it said anything");
+        assert_eq!(found(ExitStatus::from_raw(9), "[GNUPG:] GOODSIG 1 a\n[GNUPG:] VALIDSIG 1\n"), Found::Nothing);
+    }
+}

@@ -31,6 +31,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -49,6 +50,7 @@ pub use self::storage::is_in_memory;
 use self::walk::Walker;
 pub use self::watch::Watch;
 use crate::host::desired::{File, Keep, Problem};
+use crate::seal::DigestKey;
 
 /// The only writer of files.
 pub struct Sink {
@@ -132,6 +134,12 @@ impl Sink {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The key of the digests in the run folder: as old as that, and gone with it.
+    #[must_use]
+    pub fn digest_key(&self) -> Arc<DigestKey> {
+        Arc::clone(&self.run.key)
     }
 
     /// What the current generation holds.

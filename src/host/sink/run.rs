@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -37,7 +38,7 @@ pub(super) struct Run {
     pub(super) path: PathBuf,
     fd: OwnedFd,
     generations: OwnedFd,
-    pub(super) key: DigestKey,
+    pub(super) key: Arc<DigestKey>,
     probe: Probe,
     // Held as long as the sink is there.
     _lock: OwnedFd,
@@ -57,7 +58,7 @@ impl Run {
         }
         let warning = storage::check(fd.as_fd(), path, demand)?;
         let generations = own_folder(&path.join(GENERATIONS), PASSAGE)?;
-        let key = key(fd.as_fd()).map_err(Error::when("make", &path.join(KEY)))?;
+        let key = Arc::new(key(fd.as_fd()).map_err(Error::when("make", &path.join(KEY)))?);
         Ok((Self { path: path.to_owned(), fd, generations, key, probe, _lock: lock }, warning))
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 mod elsewhere;
 mod exposed;
+mod handed;
 mod kill;
 mod trial;
 

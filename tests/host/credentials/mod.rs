@@ -75,7 +75,7 @@ async fn systemd_gets_a_credential_for_the_unit_that_may_have_it_and_no_file_has
 
     // A changed one reaches its unit by a restart.
     let new = vec![credential("app.service", "token", "another-value-77aa")];
-    let changed = credentials.changed(&new);
+    let changed = [("app.service".to_owned(), "token".to_owned())];
     credentials.replace(new);
     let done = start(&manager, "app.service", &changed).await;
     assert_eq!(done.units(), ["app.service"]);

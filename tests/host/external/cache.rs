@@ -148,3 +148,43 @@ async fn a_disk_that_takes_nothing_costs_no_value() {
     let said = note(&answered).unwrap();
     assert!(said.contains("it cannot be kept for a start without network"), "{said}");
 }
+
+#[tokio::test]
+async fn what_a_new_commit_finds_gone_is_there_for_the_one_before_until_it_is_good_and_a_look_takes_nothing() {
+    let mut host = Host::with(Identity::generate_hybrid().unwrap());
+    let mut spec = takes("fake", "db", "1h");
+    spec["target"] = json!({"deletionPolicy": "Delete"});
+    let value = json!({"password": CANARY}).to_string();
+    host.store("fake", json!({"fake": {"data": [{"key": "db", "value": value}]}}));
+    host.external_secret("db", spec);
+    let mut external = host.external();
+    assert_eq!(only(&host.pass(&mut external).await, "password"), Some(CANARY));
+    external.forget_others().await;
+    let good = host.documents.clone();
+    let kept = files(host.state.path());
+    assert_eq!(kept.len(), 1);
+
+    host.store("fake", json!({"fake": {"data": []}}));
+    // A look: neither the disk nor the next pass knows of it.
+    external.begin_look();
+    assert!(refused(&host.pass(&mut external).await).contains("the secret is gone"));
+    external.end_look();
+    assert_eq!(files(host.state.path()), kept);
+    let after = std::mem::replace(&mut host.documents, good.clone());
+    assert_eq!(only(&host.pass(&mut external).await, "password"), Some(CANARY));
+    assert_eq!(files(host.state.path()), kept);
+
+    // The commit on trial finds nothing, and does not prove well: what the good one had is there.
+    host.documents = after.clone();
+    assert!(refused(&host.pass(&mut external).await).contains("the secret is gone"));
+    assert_eq!(files(host.state.path()), kept);
+    host.documents = good;
+    assert_eq!(only(&host.pass(&mut external).await, "password"), Some(CANARY));
+    assert_eq!(only(&host.pass(&mut host.external()).await, "password"), Some(CANARY));
+
+    // It proves well: now it goes.
+    host.documents = after;
+    assert!(refused(&host.pass(&mut external).await).contains("the secret is gone"));
+    external.forget_others().await;
+    assert!(files(host.state.path()).is_empty());
+}

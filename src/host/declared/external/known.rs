@@ -24,7 +24,7 @@ const REWRITE: Duration = Duration::from_secs(600);
 const SOONEST: Duration = Duration::from_millis(250);
 
 /// See the module.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Known {
     /// Oldest first.
     held: Vec<Held>,
@@ -35,6 +35,7 @@ pub(super) struct Known {
     dropped: Vec<String>,
 }
 
+#[derive(Clone)]
 struct Held {
     kept: Kept,
     /// The time that the file on the disk has.
@@ -44,6 +45,7 @@ struct Held {
 }
 
 /// The last try failed.
+#[derive(Clone)]
 struct Failed {
     /// The version that was tried.
     version: String,
@@ -146,7 +148,8 @@ impl Known {
                         "its stores hold nothing any more, and its deletionPolicy is Delete: its files go"
                     );
                 }
-                self.dropped.extend(self.held.drain(..).map(|held| held.kept.version));
+                // What other versions asked for stays until this one has proven good: the host may go back to them.
+                self.drop_if(|held| held.kept.version == version);
                 self.gone = Some(Synced { version, at });
                 None
             }
@@ -168,6 +171,13 @@ impl Known {
         self.failed = Some(Failed { version: job.version.clone(), failure, attempts, again, digest });
     }
 
+    /// Forgets what is held, and has its files removed.
+    fn drop_if(&mut self, is_to_go: impl Fn(&Held) -> bool) {
+        let (gone, held) = std::mem::take(&mut self.held).into_iter().partition(is_to_go);
+        self.held = held;
+        self.dropped.extend(Vec::into_iter(gone).map(|held: Held| held.kept.version));
+    }
+
     fn hold(&mut self, kept: Kept) {
         self.gone = None;
         let place = self.held.iter().position(|held| held.kept.version == kept.version);
@@ -182,13 +192,20 @@ impl Known {
 
     /// What may stand for the value of the job: its own, or an older one of the same name.
     fn usable(&self, job: &Job) -> Option<&Held> {
+        if self.is_gone(job) {
+            return None;
+        }
         let is_named = |held: &&Held| held.kept.target.name == job.asked.target;
         self.of(&job.version).or(self.held.iter().rfind(is_named))
     }
 
     /// Whether the stores hold nothing any more and that is all there is to say: the Secret is to be gone.
     pub(super) fn is_gone(&self, job: &Job) -> bool {
-        self.gone.as_ref().is_some_and(|gone| gone.version == job.version) && self.held.is_empty()
+        self.is_gone_of(&job.version)
+    }
+
+    fn is_gone_of(&self, version: &str) -> bool {
+        self.gone.as_ref().is_some_and(|gone| gone.version == version)
     }
 
     /// The Secret, or why there is none; and what people should know although there is one.
@@ -253,9 +270,9 @@ impl Known {
         self.held.iter().filter(|held| held.written.is_some()).map(|held| held.kept.version.as_str())
     }
 
-    /// Forgets other versions, if there is a value of this one.
+    /// Forgets other versions, if there is a value of this one, or its stores have none any more.
     pub(super) fn keep_only(&mut self, version: &str) {
-        if self.of(version).is_some() {
+        if self.of(version).is_some() || self.is_gone_of(version) {
             self.held.retain(|held| held.kept.version == version);
         }
     }

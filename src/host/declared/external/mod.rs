@@ -86,8 +86,8 @@ pub struct External {
     /// What the last pass was asked for, each with its version.
     current: HashMap<Full, String>,
     versions: RandomState,
-    /// Whether the disk stays as it is.
-    is_trial: bool,
+    /// What was remembered before a look at what would be; the disk stays as it is meanwhile.
+    before_look: Option<(HashMap<Full, Known>, HashMap<Full, String>)>,
 }
 
 impl External {
@@ -107,7 +107,7 @@ impl External {
             known,
             current,
             versions,
-            is_trial: false,
+            before_look: None,
         }
     }
 
@@ -116,9 +116,18 @@ impl External {
         self.keyring = keyring;
     }
 
-    /// Whether nothing is written from now on: for a look at what would be.
-    pub const fn leave_disk(&mut self, is_trial: bool) {
-        self.is_trial = is_trial;
+    /// From now on it is only for a look at what would be: nothing is written, and [`Self::end_look`] forgets it all.
+    pub fn begin_look(&mut self) {
+        if self.before_look.is_none() {
+            self.before_look = Some((self.known.clone(), self.current.clone()));
+        }
+    }
+
+    /// Remembers what it did before [`Self::begin_look`], and nothing else.
+    pub fn end_look(&mut self) {
+        if let Some((known, current)) = self.before_look.take() {
+            (self.known, self.current) = (known, current);
+        }
     }
 
     /// Forgets what the last pass was not asked for, in memory and on the disk. To be called once its commit has proven
@@ -132,7 +141,7 @@ impl External {
             }
         }
         self.current = current;
-        if let Some(cache) = self.cache.clone().filter(|_| !self.is_trial) {
+        if let Some(cache) = self.cache.clone().filter(|_| self.before_look.is_none()) {
             let of = |(full, known): (&Full, &Known)| {
                 known.on_disk().map(|version| (full.clone(), version.to_owned())).collect::<Vec<_>>()
             };
@@ -212,7 +221,7 @@ impl External {
 
     /// Keeps on the disk what is not there as it is in memory.
     async fn store(&mut self, fulls: &[Full]) {
-        let cache = self.cache.clone().filter(|_| !self.is_trial);
+        let cache = self.cache.clone().filter(|_| self.before_look.is_none());
         let Some((cache, recipient)) = cache.zip(self.keyring.active().cloned()) else { return };
         let known = fulls.iter().filter_map(|full| self.known.get(full).map(|known| (full, known)));
         let (mut stored, mut removed) = (Vec::new(), Vec::new());
