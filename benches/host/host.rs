@@ -98,6 +98,8 @@ impl Host {
     fn command(&self, flags: &[&str]) -> Command {
         let mut command = Command::new(AGENT);
         command.arg("host").arg("--config").arg(self.path("host.yaml")).args(flags);
+        // As its units have it.
+        command.env("MALLOC_ARENA_MAX", "1");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
