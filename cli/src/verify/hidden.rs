@@ -42,8 +42,8 @@ fn many_documents_of_a_file_that_is_no_yaml_take_no_more_time_than_their_length(
     let text = format!("kind: Secret\n{{{{ x\n{}---\nkind: Secret\n{REST}", "---\na: 1\n".repeat(many));
     let begun = std::time::Instant::now();
     let found = look(&[("a.yaml", text.as_bytes())]).findings;
-    // Copies of all lines before each document took minutes.
-    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+    // It takes two seconds of a processor, of which a busy machine has few; copies of all lines before each took minutes.
+    assert!(begun.elapsed().as_secs() < 90, "{:?}", begun.elapsed());
     assert_eq!(found.last().map(|one| (one.rule.id, one.line)), Some(("plain-secret", Some(2 * many + 6))));
 }
 
