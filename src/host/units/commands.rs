@@ -7,6 +7,10 @@ use bulla_crds::host::ServiceCommands;
 use super::{Act, Active, State, Why};
 use crate::host::command::{Command, Ended, Scrubber, TIMEOUT};
 
+/// How often a service of runit is looked at after a restart, and how long after each look.
+const LOOKS: u32 = 50;
+const BETWEEN: Duration = Duration::from_millis(100);
+
 /// How a service does whose `status` command ends with 0 if it runs. Without one it is taken to run.
 pub(super) async fn state(status: &[impl AsRef<std::ffi::OsStr>]) -> Result<State, Why> {
     if status.is_empty() {
@@ -68,7 +72,24 @@ pub(super) async fn sv(name: &str, act: Act, limit: Duration, scrubber: &Scrubbe
             return Err(Why::Refused("runit starts what its folder of services links to: link it by hand".to_owned()));
         }
     };
+    let before = if act == Act::Restart { runit(name).await.ok() } else { None };
     Command::new(&["sv", verb, name]).within(limit).succeeds(scrubber).await?;
+    if let Some(before) = before {
+        another(name, before.main_pid).await?;
+    }
+    Ok(())
+}
+
+/// Waits for another process than `before`, and not for long: whether it is well is somebody else's question. `sv` counts
+/// whole seconds, so of a service that started within the present one it takes the old process for the new.
+async fn another(name: &str, before: u32) -> Result<(), Why> {
+    for _ in 0..LOOKS {
+        let now = runit(name).await?.main_pid;
+        if now != 0 && now != before {
+            break;
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
     Ok(())
 }
 
